@@ -1,0 +1,1 @@
+//! Raw binlog records -> typed records, one variant per type.

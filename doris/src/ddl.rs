@@ -1,0 +1,1 @@
+//! Typed statements -> SQL text. The only place where identifiers are quoted.

@@ -1,0 +1,29 @@
+//! One client for Apache Doris, used for the source and for destinations.
+//!
+//! `binlog stream -> frontend -> binlog (typed records)` and `frontend (txn, restore), backend (ingest), sql (DDL) -> Doris`
+//!
+//! Read in this order: [`cluster`] (how a cluster is reached), [`frontend`] (FE calls), [`backend`] (BE calls), [`sql`]
+//! (MySQL sessions), [`binlog`] (records), [`status`] (the one place where server texts are matched).
+
+pub mod backend;
+pub mod binlog;
+pub mod catalog;
+pub mod cluster;
+pub mod ddl;
+pub mod error;
+pub mod frontend;
+pub mod sql;
+pub mod status;
+
+pub use backend::{Backend, BackendEndpoint, IngestOutcome, IngestRequest, IngestState};
+pub use catalog::{
+    BackendMeta, DatabaseMeta, IndexMeta, PartitionMeta, ReplicaMeta, TableMeta, TabletMeta,
+};
+pub use cluster::{ClusterAddress, DorisCluster};
+pub use error::Error;
+pub use frontend::{
+    BeginOutcome, BeginTxn, BinlogLag, BinlogPage, BinlogPosition, CommitOutcome, CommitTxn,
+    Frontend, LabelState, RawBinlog, RestoreSnapshot, RollbackOutcome, Snapshot, SubTxnCommit,
+    TabletCommit, TxnState,
+};
+pub use sql::{Row, SqlSession};

@@ -1,0 +1,21 @@
+//! MySQL sessions: statements and small result sets with columns by name.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+
+use crate::error::Error;
+
+/// One row; every value as text, `None` for NULL. Doris shows differ between versions in order and number of columns, so
+/// columns are always addressed by name.
+pub type Row = BTreeMap<String, Option<String>>;
+
+/// Statements on a cluster's master FE.
+#[async_trait]
+pub trait SqlSession: Send + Sync + 'static {
+    /// Runs a statement in a database (or none) and drops its result.
+    async fn execute(&self, database: Option<&str>, sql: &str) -> Result<(), Error>;
+
+    /// Runs a query and returns its rows.
+    async fn query(&self, database: Option<&str>, sql: &str) -> Result<Vec<Row>, Error>;
+}

@@ -1,0 +1,100 @@
+//! The crate's one error.
+
+use ccr_ops::ErrorKind;
+use ccr_schemas::TopicName;
+use thiserror::Error;
+
+use crate::event_log::Offset;
+
+/// What went wrong with the log. Each text names the topic and the next step where there is one.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The topic does not exist.
+    #[error("topic {0} does not exist in the log")]
+    UnknownTopic(TopicName),
+    /// The topic exists with other settings than wanted.
+    #[error(
+        "topic {topic} is not as required: {difference}; change it with your Kafka tools, or use another --topic-prefix"
+    )]
+    TopicMismatch {
+        /// Which.
+        topic: TopicName,
+        /// What differs.
+        difference: String,
+    },
+    /// The wanted offset was deleted by retention.
+    #[error("topic {topic}: offset {} was deleted by retention, the oldest kept is {}; the job needs a new snapshot", wanted.0, oldest.0)]
+    OffsetGone {
+        /// Which.
+        topic: TopicName,
+        /// What was asked for.
+        wanted: Offset,
+        /// What is there.
+        oldest: Offset,
+    },
+    /// A record is larger than the log takes.
+    #[error(
+        "a record of {bytes} bytes for topic {topic} (key {key}) is larger than the limit of {limit}"
+    )]
+    RecordTooLarge {
+        /// Which.
+        topic: TopicName,
+        /// Key of the record.
+        key: String,
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// Commit metadata over the limit.
+    #[error("commit metadata of {0} bytes is larger than {max}", max = crate::event_log::MAX_METADATA_BYTES)]
+    MetadataTooLarge(usize),
+    /// Another member owns the topic now.
+    #[error("group {group} gave topic {topic} to another member")]
+    Fenced {
+        /// Group.
+        group: String,
+        /// Topic.
+        topic: TopicName,
+    },
+    /// The log can not be reached.
+    #[error("the log can not be reached while trying to {action}")]
+    Unavailable {
+        /// What was tried.
+        action: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// No answer in time.
+    #[error("no answer from the log in {seconds} s while trying to {action}")]
+    Timeout {
+        /// What was tried.
+        action: String,
+        /// Bound.
+        seconds: u64,
+    },
+    /// Settings that can not work.
+    #[error("log configuration: {0}")]
+    Config(String),
+    /// Stored bytes do not check out.
+    #[error("the log is damaged: {0}")]
+    Corrupt(String),
+}
+
+impl Error {
+    /// What the caller should do.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Unavailable { .. } | Self::Timeout { .. } => ErrorKind::Unavailable,
+            Self::Fenced { .. } => ErrorKind::Fenced,
+            Self::Corrupt(_) => ErrorKind::Corrupt,
+            Self::UnknownTopic(_)
+            | Self::TopicMismatch { .. }
+            | Self::OffsetGone { .. }
+            | Self::RecordTooLarge { .. }
+            | Self::MetadataTooLarge(_)
+            | Self::Config(_) => ErrorKind::Invalid,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Signals become a token; a second signal or the deadline ends the process.

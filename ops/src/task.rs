@@ -1,0 +1,1 @@
+//! Supervised tasks: no detached spawn.

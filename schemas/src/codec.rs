@@ -1,0 +1,1 @@
+//! Envelope <-> bytes. The only file that names `apache_avro`.

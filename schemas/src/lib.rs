@@ -1,0 +1,21 @@
+//! The contract between producer and applier: what an event is, how it is encoded, where it is written. No I/O, no clock.
+//!
+//! `doris::binlog -> producer::plan -> Envelope { Event } -> codec -> topic => codec -> Envelope -> applier::plan`
+//!
+//! Read in this order: [`event`] (what happened at the source), [`envelope`] (position, chain and origin of an event),
+//! [`id`] (newtypes), [`topic`] (every topic name and record key), [`codec`] (Avro bytes), [`invariant`] (what must hold).
+
+pub mod codec;
+pub mod envelope;
+pub mod event;
+pub mod id;
+pub mod invariant;
+pub mod topic;
+
+pub use envelope::{Envelope, Replay};
+pub use event::{Event, EventKind};
+pub use id::{
+    BackendId, CommitSeq, DbId, Incarnation, IndexId, PartitionId, TableId, TabletId, TimestampMs,
+    TxnId,
+};
+pub use topic::TopicName;
