@@ -1,1 +1,21 @@
-//! placeholder
+//! Jobs, what is wanted of them, what became of them, and the HTTP API over both.
+//!
+//! `HTTP -> registry (jobs topic) -> producer and applier services -> status (status topic) -> HTTP`
+//!
+//! Read in this order: [`job`] (what a job is), [`registry`] (jobs in the log), [`request`] (what an applier asks of a
+//! producer), [`status`] (what producers and appliers report), [`api`] (the HTTP API).
+
+pub mod api;
+pub mod error;
+pub mod job;
+pub mod registry;
+pub mod request;
+pub mod status;
+
+pub use error::Error;
+pub use job::{
+    ClusterSpec, DestSpec, JobOptions, JobSpec, Policy, SourceSpec, TableFilter, Wanted,
+};
+pub use registry::JobRegistry;
+pub use request::ProducerRequest;
+pub use status::{JobState, JobStatus, StatusBoard, StreamStatus, TableLane};

@@ -1,0 +1,174 @@
+//! What a job is: one source database, one destination, and what is wanted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use ccr_doris::ClusterAddress;
+use ccr_doris::cluster::FrontendAddress;
+use ccr_ops::Sealer;
+use ccr_ops::secret::SealError;
+use ccr_schemas::{CommitSeq, Incarnation};
+use serde::{Deserialize, Serialize};
+
+/// A job definition, one record of the jobs topic, keyed by name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobSpec {
+    /// Unique among live jobs.
+    pub name: String,
+    /// Which life of the name.
+    pub incarnation: Incarnation,
+    /// Counts up with each change.
+    pub version: u64,
+    /// What is wanted.
+    pub wanted: Wanted,
+    /// Where events come from.
+    pub source: SourceSpec,
+    /// Where they are repeated.
+    pub dest: DestSpec,
+    /// Which tables.
+    pub tables: TableFilter,
+    /// Policies.
+    pub options: JobOptions,
+    /// When the definition was first made, milliseconds since the epoch.
+    pub created_at_ms: i64,
+}
+
+/// What is wanted of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wanted {
+    /// Go on.
+    Running,
+    /// Stop after the current actions; the position is kept.
+    Paused,
+}
+
+/// How a cluster is reached, as it stands in the log: the password is sealed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterSpec {
+    /// `(host, MySQL port, Thrift port)` of FEs.
+    pub frontends: Vec<(String, u16, u16)>,
+    /// Account.
+    pub user: String,
+    /// Password, sealed with the log key.
+    pub sealed_password: String,
+    /// Host as the cluster names it -> as reached from here and from destination BEs.
+    #[serde(default)]
+    pub host_mapping: BTreeMap<String, String>,
+}
+
+impl ClusterSpec {
+    /// The address with the password opened.
+    ///
+    /// # Errors
+    /// [`SealError::CanNotOpen`] when the log key is another one.
+    pub fn open(&self, sealer: &Sealer) -> Result<ClusterAddress, SealError> {
+        Ok(ClusterAddress {
+            frontends: self
+                .frontends
+                .iter()
+                .map(|(host, query_port, thrift_port)| FrontendAddress {
+                    host: host.clone(),
+                    query_port: *query_port,
+                    thrift_port: *thrift_port,
+                })
+                .collect(),
+            user: self.user.clone(),
+            password: sealer.open(&self.sealed_password)?,
+            host_mapping: self.host_mapping.clone(),
+        })
+    }
+}
+
+/// Source side of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceSpec {
+    /// Name of the source cluster in topic names: `c<cluster id>` unless given. Jobs with the same cluster share topics.
+    pub cluster_name: String,
+    /// How to reach it. Only producers use it.
+    pub cluster: ClusterSpec,
+    /// Database.
+    pub database: String,
+    /// Host mapping that the *destination's* BEs need to reach source BEs.
+    #[serde(default)]
+    pub host_mapping: BTreeMap<String, String>,
+}
+
+/// Destination side of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DestSpec {
+    /// How to reach it. Only appliers use it.
+    pub cluster: ClusterSpec,
+    /// Database; created when missing.
+    pub database: String,
+    /// Source table name -> destination table name; others keep their name.
+    #[serde(default)]
+    pub table_names: BTreeMap<String, String>,
+}
+
+/// Which tables of the source database a job follows.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TableFilter {
+    /// Exactly these; empty means all.
+    #[serde(default)]
+    pub include: BTreeSet<String>,
+    /// But not these.
+    #[serde(default)]
+    pub exclude: BTreeSet<String>,
+}
+
+impl TableFilter {
+    /// True when the job follows the table.
+    pub fn takes(&self, table: &str) -> bool {
+        (self.include.is_empty() || self.include.contains(table)) && !self.exclude.contains(table)
+    }
+}
+
+/// Policies of a job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct JobOptions {
+    /// At a gap in the source's history.
+    pub on_gap: Policy,
+    /// At an event that is not supported: the table stops, or the event is skipped.
+    pub on_unsupported: Policy,
+    /// A table job may start on an existing table.
+    pub allow_table_exists: bool,
+    /// Transactions in flight at once, 1 to 256.
+    pub transactions_in_flight: usize,
+    /// Ingest calls in flight per destination BE, 1 to 1024.
+    pub ingests_per_backend: usize,
+    /// Life of an unfinished destination transaction.
+    pub txn_timeout: Duration,
+    /// Replicas of tables created at the destination; `None` keeps the source's number.
+    pub replication_num: Option<u16>,
+    /// Events to skip by position, decided by a person.
+    pub skip: BTreeSet<CommitSeq>,
+}
+
+impl Default for JobOptions {
+    fn default() -> Self {
+        Self {
+            on_gap: Policy::Halt,
+            on_unsupported: Policy::Halt,
+            allow_table_exists: false,
+            transactions_in_flight: 16,
+            ingests_per_backend: 48,
+            txn_timeout: Duration::from_secs(3600),
+            replication_num: None,
+            skip: BTreeSet::new(),
+        }
+    }
+}
+
+/// What to do where the product must not guess.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Policy {
+    /// Stop (the table, or the job) and say what a person can do.
+    Halt,
+    /// Leave the event out, counted and shown.
+    Skip,
+    /// Take a new snapshot of what is concerned.
+    Resync,
+}

@@ -1,0 +1,103 @@
+//! What producers and appliers report, records of the status topic, JSON, keyed `job:<name>` or `stream:<source>.<db>`.
+
+use std::collections::BTreeMap;
+
+use ccr_schemas::CommitSeq;
+use serde::{Deserialize, Serialize};
+
+/// Where a job stands. Written by the applier that runs it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobStatus {
+    /// Job.
+    pub job: String,
+    /// Incarnation of the job.
+    pub incarnation: String,
+    /// State.
+    pub state: JobState,
+    /// Position proved applied at the destination: every event up to here (of lanes that are not halted).
+    pub applied: CommitSeq,
+    /// Next offset of the events topic that is committed.
+    pub committed_offset: i64,
+    /// Next offset to be written in the events topic, as last seen.
+    pub end_offset: i64,
+    /// Events applied since the process started.
+    pub events_applied: u64,
+    /// Events skipped, by reason, since the process started.
+    pub skipped: BTreeMap<String, u64>,
+    /// Age of the newest applied event when it was applied: source timestamp to visible, milliseconds.
+    pub lag_ms: i64,
+    /// Tables that do not simply follow.
+    pub lanes: Vec<TableLane>,
+    /// Last error, with the next step.
+    pub last_error: Option<String>,
+    /// Since when the job makes no progress, milliseconds since the epoch.
+    pub stuck_since_ms: Option<i64>,
+    /// What it is doing, for people: `restoring sales (42 of 80 tablets)`.
+    pub action: String,
+    /// Work done and work known, for a progress bar, when there is one.
+    pub progress: Option<(u64, u64)>,
+    /// When this was written.
+    pub at_ms: i64,
+    /// Which process wrote it.
+    pub owner: String,
+}
+
+/// State of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    /// Reading back what was done before.
+    Recovering,
+    /// A snapshot was asked for.
+    AwaitingSnapshot,
+    /// The snapshot is being restored.
+    Restoring,
+    /// Reading on from a snapshot; tables are at different positions.
+    CatchingUp,
+    /// Following.
+    Applying,
+    /// Stopped by wish.
+    Paused,
+    /// Stopped by an error that needs a person.
+    Halted,
+}
+
+/// A table that waits or stopped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableLane {
+    /// Source name.
+    pub table: String,
+    /// Position it stopped at: this event is not applied.
+    pub at: CommitSeq,
+    /// Why, with the next step.
+    pub reason: String,
+}
+
+/// Where a stream stands. Written by the producer that runs it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StreamStatus {
+    /// Source cluster name.
+    pub source: String,
+    /// Database.
+    pub database: String,
+    /// Newest position read.
+    pub read: CommitSeq,
+    /// Newest position durable in the log.
+    pub published: CommitSeq,
+    /// Newest position the source reported.
+    pub source_end: CommitSeq,
+    /// Events published since the process started.
+    pub events_published: u64,
+    /// Last error.
+    pub last_error: Option<String>,
+    /// What it is doing.
+    pub action: String,
+    /// When this was written.
+    pub at_ms: i64,
+    /// Which process wrote it.
+    pub owner: String,
+}
+
+/// Writes and reads statuses.
+#[derive(Debug)]
+pub struct StatusBoard {}
