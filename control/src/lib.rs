@@ -11,6 +11,7 @@ pub mod job;
 pub mod registry;
 pub mod request;
 pub mod status;
+mod view;
 
 pub use error::Error;
 pub use job::{

@@ -1,5 +1,115 @@
-//! Jobs in the log: the compacted jobs topic.
+//! Jobs in the log: the compacted jobs topic, keyed by job name.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ccr_log::SharedLog;
+use ccr_schemas::TopicName;
+use tokio::sync::{Mutex, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::error::Error;
+use crate::job::{JobSpec, Wanted};
+use crate::view::CompactedView;
 
 /// The jobs, as they stand in the log.
 #[derive(Debug)]
-pub struct JobRegistry {}
+pub struct JobRegistry {
+    view: CompactedView<JobSpec>,
+    /// Changes of this process follow one another; between processes the last writer wins.
+    writing: Mutex<()>,
+}
+
+impl JobRegistry {
+    /// Opens the jobs topic, creating it when missing.
+    ///
+    /// # Errors
+    /// [`Error::Log`].
+    pub async fn open(log: SharedLog, prefix: &str) -> Result<Arc<Self>, Error> {
+        Ok(Arc::new(Self {
+            view: CompactedView::open(log, TopicName::jobs(prefix)).await?,
+            writing: Mutex::new(()),
+        }))
+    }
+
+    /// The jobs; changes are announced.
+    pub fn watch(&self) -> watch::Receiver<Arc<BTreeMap<String, JobSpec>>> {
+        self.view.watch()
+    }
+
+    /// Follows changes made by other processes until told to stop.
+    pub async fn run(&self, token: CancellationToken) {
+        self.view.run(token).await;
+    }
+
+    /// All jobs as last read.
+    pub fn list(&self) -> Arc<BTreeMap<String, JobSpec>> {
+        self.view.current()
+    }
+
+    /// One job.
+    ///
+    /// # Errors
+    /// [`Error::UnknownJob`].
+    pub fn get(&self, name: &str) -> Result<JobSpec, Error> {
+        self.list()
+            .get(name)
+            .cloned()
+            .ok_or_else(|| Error::UnknownJob(name.to_owned()))
+    }
+
+    /// Adds a job.
+    ///
+    /// # Errors
+    /// [`Error::JobExists`], [`Error::Log`].
+    pub async fn create(&self, job: &JobSpec) -> Result<(), Error> {
+        let _writing = self.writing.lock().await;
+        self.catch_up().await?;
+        if self.list().contains_key(&job.name) {
+            return Err(Error::JobExists(job.name.clone()));
+        }
+        self.view.put(&job.name, job).await
+    }
+
+    /// Changes what is wanted of a job.
+    ///
+    /// # Errors
+    /// [`Error::UnknownJob`], [`Error::Log`].
+    pub async fn set_wanted(&self, name: &str, wanted: Wanted) -> Result<JobSpec, Error> {
+        self.update(name, |job| job.wanted = wanted).await
+    }
+
+    /// Changes a definition; its version counts up.
+    ///
+    /// # Errors
+    /// [`Error::UnknownJob`], [`Error::Log`].
+    pub async fn update(
+        &self,
+        name: &str,
+        edit: impl FnOnce(&mut JobSpec) + Send,
+    ) -> Result<JobSpec, Error> {
+        let _writing = self.writing.lock().await;
+        self.catch_up().await?;
+        let mut job = self.get(name)?;
+        edit(&mut job);
+        job.version += 1;
+        self.view.put(name, &job).await?;
+        Ok(job)
+    }
+
+    /// Removes a job.
+    ///
+    /// # Errors
+    /// [`Error::UnknownJob`], [`Error::Log`].
+    pub async fn delete(&self, name: &str) -> Result<(), Error> {
+        let _writing = self.writing.lock().await;
+        self.catch_up().await?;
+        self.get(name)?;
+        self.view.remove(name).await
+    }
+
+    async fn catch_up(&self) -> Result<(), Error> {
+        while self.view.refresh().await? {}
+        Ok(())
+    }
+}

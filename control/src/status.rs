@@ -1,9 +1,15 @@
 //! What producers and appliers report, records of the status topic, JSON, keyed `job:<name>` or `stream:<source>.<db>`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use ccr_schemas::CommitSeq;
+use ccr_log::SharedLog;
+use ccr_schemas::{CommitSeq, TopicName};
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use crate::error::Error;
+use crate::view::CompactedView;
 
 /// Where a job stands. Written by the applier that runs it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -98,6 +104,87 @@ pub struct StreamStatus {
     pub owner: String,
 }
 
+/// One record of the status topic.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum StatusRecord {
+    Job(Box<JobStatus>),
+    Stream(Box<StreamStatus>),
+}
+
 /// Writes and reads statuses.
 #[derive(Debug)]
-pub struct StatusBoard {}
+pub struct StatusBoard {
+    view: CompactedView<StatusRecord>,
+}
+
+impl StatusBoard {
+    /// Opens the status topic, creating it when missing.
+    ///
+    /// # Errors
+    /// [`Error::Log`].
+    pub async fn open(log: SharedLog, prefix: &str) -> Result<Arc<Self>, Error> {
+        Ok(Arc::new(Self {
+            view: CompactedView::open(log, TopicName::status(prefix)).await?,
+        }))
+    }
+
+    /// Follows what other processes report until told to stop.
+    pub async fn run(&self, token: CancellationToken) {
+        self.view.run(token).await;
+    }
+
+    /// Writes where a job stands.
+    ///
+    /// # Errors
+    /// [`Error::Log`].
+    pub async fn report_job(&self, status: JobStatus) -> Result<(), Error> {
+        let key = job_key(&status.job);
+        self.view
+            .put(&key, &StatusRecord::Job(Box::new(status)))
+            .await
+    }
+
+    /// Writes where a stream stands.
+    ///
+    /// # Errors
+    /// [`Error::Log`].
+    pub async fn report_stream(&self, status: StreamStatus) -> Result<(), Error> {
+        let key = stream_key(&status.source, &status.database);
+        self.view
+            .put(&key, &StatusRecord::Stream(Box::new(status)))
+            .await
+    }
+
+    /// Forgets a job's status.
+    ///
+    /// # Errors
+    /// [`Error::Log`].
+    pub async fn forget_job(&self, job: &str) -> Result<(), Error> {
+        self.view.remove(&job_key(job)).await
+    }
+
+    /// Last status of a job.
+    pub fn job(&self, job: &str) -> Option<JobStatus> {
+        match self.view.current().get(&job_key(job)) {
+            Some(StatusRecord::Job(status)) => Some((**status).clone()),
+            Some(StatusRecord::Stream(_)) | None => None,
+        }
+    }
+
+    /// Last status of a stream.
+    pub fn stream(&self, source: &str, database: &str) -> Option<StreamStatus> {
+        match self.view.current().get(&stream_key(source, database)) {
+            Some(StatusRecord::Stream(status)) => Some((**status).clone()),
+            Some(StatusRecord::Job(_)) | None => None,
+        }
+    }
+}
+
+fn job_key(job: &str) -> String {
+    format!("job:{job}")
+}
+
+fn stream_key(source: &str, database: &str) -> String {
+    format!("stream:{source}.{database}")
+}
