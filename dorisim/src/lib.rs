@@ -1,1 +1,7 @@
-//! placeholder
+//! A simulated Doris cluster on loopback sockets.
+//!
+//! MySQL / Thrift / HTTP → `wire`, `mysql`, `http` → `fe::Frontend` (catalogue, transactions, binlog) →
+//! [`be::api::BackendApi`] → [`be`] (tablets, rowset files, downloads).
+
+pub mod be;
+pub mod sql;
