@@ -1,0 +1,389 @@
+//! What a frontend asks of a backend: the agent tasks of Doris as calls inside the process.
+//!
+//! Every call names its backend by being made on that backend's handle. Ids are chosen by the frontend.
+//! Data calls (`write_rowset`, `rowsets`, `tablet_stat`) are plain functions; agent tasks are async because
+//! injected latency and downloads wait in them. Do not hold a lock of the catalogue across them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+pub use super::value::{Row, Value};
+
+/// Key model of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KeysType {
+    /// DUPLICATE KEY.
+    Duplicate,
+    /// UNIQUE KEY, merge-on-write or merge-on-read.
+    Unique,
+    /// AGGREGATE KEY.
+    Aggregate,
+}
+
+/// One column as a rowset embeds it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TabletColumn {
+    /// Survives renames; cells of old rowsets are matched to the current schema by it.
+    pub unique_id: i32,
+    /// Name at the time of writing. Hidden columns (`__DORIS_DELETE_SIGN__` ...) are columns like others.
+    pub name: String,
+    /// Type text as in SHOW CREATE TABLE, for example `decimal(15,2)`.
+    pub data_type: String,
+    /// Part of the key.
+    pub is_key: bool,
+    /// NULL allowed.
+    pub nullable: bool,
+    /// `SUM`, `MIN`, `MAX`, `REPLACE`, `REPLACE_IF_NOT_NULL` ... ; none on keys and duplicate tables.
+    pub aggregation: Option<String>,
+    /// Value for rows of rowsets that do not have this column yet; none means NULL.
+    pub default_value: Option<Value>,
+}
+
+/// The schema of a tablet, embedded in each rowset's meta.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TabletSchema {
+    /// Names the directory below the tablet's.
+    pub schema_hash: i32,
+    /// Grows with each light schema change.
+    pub schema_version: i32,
+    /// Key model.
+    pub keys_type: KeysType,
+    /// Unique tables: merge-on-write.
+    pub merge_on_write: bool,
+    /// Columns in physical order.
+    pub columns: Vec<TabletColumn>,
+    /// Unique id of the hidden sequence column, if the table has one.
+    pub sequence_column: Option<i32>,
+    /// Ids of inverted indexes (stored format V2: one `.idx` file per segment when not empty).
+    pub inverted_indexes: Vec<i64>,
+}
+
+/// A tablet replica to create.
+#[derive(Clone, Debug)]
+pub struct TabletSpec {
+    /// Tablet id.
+    pub tablet_id: i64,
+    /// Replica id.
+    pub replica_id: i64,
+    /// Table id.
+    pub table_id: i64,
+    /// Partition id.
+    pub partition_id: i64,
+    /// Id of the base index or rollup.
+    pub index_id: i64,
+    /// Schema of that index.
+    pub schema: Arc<TabletSchema>,
+    /// `binlog.enable` of the table.
+    pub binlog_enabled: bool,
+    /// First visible version; 1 for a fresh partition, the restored version in restore mode.
+    pub initial_version: i64,
+    /// Made by a restore job: content arrives with [`BackendApi::move_snapshot`].
+    pub in_restore_mode: bool,
+}
+
+/// Comparison of a delete condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DeleteOp {
+    /// `=`
+    Eq,
+    /// `!=`
+    Ne,
+    /// `<`
+    Lt,
+    /// `<=`
+    Le,
+    /// `>`
+    Gt,
+    /// `>=`
+    Ge,
+    /// `IN (...)`
+    In,
+    /// `NOT IN (...)`
+    NotIn,
+    /// `IS NULL` (no values)
+    IsNull,
+    /// `IS NOT NULL` (no values)
+    IsNotNull,
+}
+
+/// `column op values`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeleteCondition {
+    /// Unique id of the column.
+    pub column: i32,
+    /// Comparison.
+    pub op: DeleteOp,
+    /// Right side; one value except for IN lists and NULL tests.
+    pub values: Vec<Value>,
+}
+
+/// DELETE on duplicate and aggregate tables: hides rows of lower versions that meet all conditions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeletePredicate {
+    /// Joined by AND.
+    pub conditions: Vec<DeleteCondition>,
+}
+
+/// One visible rowset for a scan, oldest first. Merging by key is the reader's work.
+#[derive(Clone, Debug)]
+pub struct RowsetView {
+    /// First version it covers.
+    pub start_version: i64,
+    /// Last version it covers.
+    pub end_version: i64,
+    /// Schema the rows were written with; match columns by unique id.
+    pub schema: Arc<TabletSchema>,
+    /// Rows, in the order of writing.
+    pub rows: Arc<Vec<Row>>,
+    /// Set when the rowset is a DELETE.
+    pub delete: Option<Arc<DeletePredicate>>,
+}
+
+/// Result of publishing one tablet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PublishedTablet {
+    /// Tablet.
+    pub tablet_id: i64,
+    /// Partition it belongs to.
+    pub partition_id: i64,
+    /// Version that is visible now.
+    pub version: i64,
+    /// Rows that the rowset added.
+    pub delta_rows: i64,
+    /// False when the version was refused (gap) or the rowset is not there.
+    pub ok: bool,
+}
+
+/// A snapshot that a backend keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotInfo {
+    /// `<store>/snapshot/<yyyyMMddHHmmss>.<seq>.<timeout>`, absolute. The files are below
+    /// `<path>/<tablet>/<schema hash>/`.
+    pub path: String,
+    /// File names without directory: `<tablet>.hdr`, `<rowset>_<n>.dat`.
+    pub files: Vec<String>,
+}
+
+/// One tablet to pull from a backend of another (or the same) cluster.
+#[derive(Clone, Debug)]
+pub struct RemoteTabletSnapshot {
+    /// Destination tablet.
+    pub local_tablet_id: i64,
+    /// `<snapshot path>/<local tablet>/<local schema hash>` of the destination's own snapshot.
+    pub local_snapshot_path: String,
+    /// Source tablet.
+    pub remote_tablet_id: i64,
+    /// Host of the source backend.
+    pub remote_host: String,
+    /// HTTP port of the source backend.
+    pub remote_http_port: u16,
+    /// `<source snapshot path>/<remote tablet>/<schema hash>`.
+    pub remote_snapshot_path: String,
+    /// Token of the source cluster.
+    pub remote_token: String,
+}
+
+/// State of a tablet replica.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TabletStat {
+    /// Highest visible version.
+    pub version: i64,
+    /// Rows in all visible rowsets, before merging.
+    pub rows: i64,
+    /// Bytes of all visible segment files.
+    pub bytes: i64,
+    /// Visible rowsets.
+    pub rowsets: usize,
+    /// Versions whose binlog is kept.
+    pub binlogs: usize,
+}
+
+/// State of a local transaction on one tablet, as `query_ingest_binlog` tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LocalTxnState {
+    /// Never heard of, published or cleared.
+    NotFound,
+    /// Being ingested.
+    Prepared,
+    /// Ready to publish.
+    Committed,
+    /// Failed.
+    Aborted,
+}
+
+/// Why a backend refused.
+#[derive(Debug, thiserror::Error)]
+pub enum BeError {
+    /// The backend is down by an injected fault or was stopped.
+    #[error("backend {backend_id} is not alive")]
+    Down {
+        /// Which one.
+        backend_id: i64,
+    },
+    /// The tablet is not on this backend.
+    #[error("tablet {tablet_id} does not exist on backend {backend_id}")]
+    TabletMissing {
+        /// Which tablet.
+        tablet_id: i64,
+        /// Which backend.
+        backend_id: i64,
+    },
+    /// A version that the tablet does not have (yet) was asked for.
+    #[error("tablet {tablet_id} has version {has}, asked for {asked}")]
+    VersionMissing {
+        /// Which tablet.
+        tablet_id: i64,
+        /// Its highest version.
+        has: i64,
+        /// The wanted version.
+        asked: i64,
+    },
+    /// A snapshot directory or file is not there.
+    #[error("snapshot path {path} does not exist on backend {backend_id}")]
+    SnapshotMissing {
+        /// Which path.
+        path: String,
+        /// Which backend.
+        backend_id: i64,
+    },
+    /// A download failed after all attempts.
+    #[error("download of {url} failed: {reason}")]
+    Download {
+        /// What was fetched (without token).
+        url: String,
+        /// Status, text or transport error.
+        reason: String,
+    },
+    /// An injected failure.
+    #[error("{0}")]
+    Injected(String),
+    /// Stored bytes could not be read back.
+    #[error("corrupt rowset file: {0}")]
+    Corrupt(String),
+    /// File system.
+    #[error("file system: {path}")]
+    Io {
+        /// File or directory.
+        path: String,
+        /// Cause.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Where a backend listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackendAddress {
+    /// Backend id.
+    pub id: i64,
+    /// Host, always loopback.
+    pub host: String,
+    /// Thrift port of BackendService (`be_port`).
+    pub be_port: u16,
+    /// `webserver_port`.
+    pub http_port: u16,
+    /// Shown by SHOW BACKENDS; nothing listens there.
+    pub heartbeat_port: u16,
+    /// Shown by SHOW BACKENDS; nothing listens there.
+    pub brpc_port: u16,
+}
+
+/// A backend as the frontend drives it.
+#[async_trait]
+pub trait BackendApi: Send + Sync {
+    /// Where it listens.
+    fn address(&self) -> &BackendAddress;
+
+    /// False while a fault holds it down.
+    fn alive(&self) -> bool;
+
+    /// CREATE. Creating a tablet that exists already is a success and changes nothing.
+    async fn create_tablet(&self, spec: TabletSpec) -> Result<(), BeError>;
+
+    /// DROP. Unknown tablets are ignored.
+    async fn drop_tablets(&self, tablet_ids: &[i64]) -> Result<(), BeError>;
+
+    /// UPDATE_TABLET_META_INFO: each given member is set.
+    async fn update_tablet(
+        &self,
+        tablet_id: i64,
+        binlog_enabled: Option<bool>,
+        schema: Option<Arc<TabletSchema>>,
+    ) -> Result<(), BeError>;
+
+    /// Writes one rowset of a transaction and commits it locally. A second call for the same transaction and
+    /// tablet replaces the first. `delete` set: a DELETE rowset, rows must be empty.
+    fn write_rowset(
+        &self,
+        txn_id: i64,
+        partition_id: i64,
+        tablet_id: i64,
+        schema: Arc<TabletSchema>,
+        rows: Vec<Row>,
+        delete: Option<DeletePredicate>,
+    ) -> Result<(), BeError>;
+
+    /// PUBLISH_VERSION: makes the transaction's rowsets visible at the given version per partition, for every
+    /// tablet of the transaction on this backend. Refuses gaps; repeating a publish that was done is `ok`.
+    /// Tablets of `expected` (tablets that this backend must have published) without a rowset are `!ok`.
+    async fn publish_version(
+        &self,
+        txn_id: i64,
+        partition_versions: &[(i64, i64)],
+        expected: &[i64],
+    ) -> Result<Vec<PublishedTablet>, BeError>;
+
+    /// CLEAR_TRANSACTION_TASK: forgets what was not published.
+    async fn clear_txn(&self, txn_id: i64) -> Result<(), BeError>;
+
+    /// State of a transaction on one tablet.
+    fn txn_state(&self, txn_id: i64, tablet_id: i64) -> LocalTxnState;
+
+    /// Tablets of this backend that hold a committed, unpublished rowset of the transaction.
+    fn committed_tablets(&self, txn_id: i64) -> Vec<i64>;
+
+    /// The rowsets that a scan at `up_to_version` reads, oldest first.
+    fn rowsets(&self, tablet_id: i64, up_to_version: i64) -> Result<Vec<RowsetView>, BeError>;
+
+    /// Schema change and rollup: replaces the whole content of `tablet_id` by one rowset `[0, version]`.
+    fn replace_content(
+        &self,
+        tablet_id: i64,
+        version: i64,
+        schema: Arc<TabletSchema>,
+        rows: Vec<Row>,
+    ) -> Result<(), BeError>;
+
+    /// MAKE_SNAPSHOT at `version`, or at the newest one.
+    async fn make_snapshot(
+        &self,
+        tablet_id: i64,
+        version: Option<i64>,
+    ) -> Result<SnapshotInfo, BeError>;
+
+    /// RELEASE_SNAPSHOT; an unknown path is a success.
+    async fn release_snapshot(&self, path: &str) -> Result<(), BeError>;
+
+    /// DOWNLOAD over HTTP from the source backend; returns the local tablet ids that were downloaded.
+    async fn download_snapshots(
+        &self,
+        snapshots: Vec<RemoteTabletSnapshot>,
+    ) -> Result<Vec<i64>, BeError>;
+
+    /// MOVE: replaces the tablet's content by the downloaded snapshot. `path` is
+    /// `<snapshot path>/<tablet>/<schema hash>`. Repeating it for the same path is a success. Returns the
+    /// version that the tablet has afterwards.
+    async fn move_snapshot(&self, tablet_id: i64, path: &str) -> Result<i64, BeError>;
+
+    /// GC_BINLOG: tablet id to the highest version that is forgotten. Waits for no answer.
+    async fn gc_binlog(&self, up_to: BTreeMap<i64, i64>) -> Result<(), BeError>;
+
+    /// Replicas on this backend.
+    fn tablet_count(&self) -> usize;
+
+    /// State of one replica.
+    fn tablet_stat(&self, tablet_id: i64) -> Result<TabletStat, BeError>;
+}
