@@ -8,11 +8,13 @@
 pub mod api;
 pub mod error;
 pub mod job;
+pub mod probe;
 pub mod registry;
 pub mod request;
 pub mod status;
 mod view;
 
+pub use api::Api;
 pub use error::Error;
 pub use job::{
     ClusterSpec, DestSpec, JobOptions, JobSpec, Policy, SourceSpec, TableFilter, Wanted,

@@ -1,0 +1,75 @@
+//! What the API asks of a cluster before it accepts a job.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use ccr_doris::{BinlogLag, BinlogPosition, ClusterAddress, Error, Frontend, SqlSession};
+
+/// Questions to a cluster, answered by [`ccr_doris::DorisCluster`] (or anything else that is a frontend with SQL).
+#[async_trait]
+pub trait ClusterProbe: Send + Sync + 'static {
+    /// Numeric id of the cluster, the same for all its FEs.
+    async fn cluster_id(&self) -> Result<Option<String>, Error>;
+    /// True when the database exists.
+    async fn has_database(&self, database: &str) -> Result<bool, Error>;
+    /// True when the table or view exists.
+    async fn has_table(&self, database: &str, table: &str) -> Result<bool, Error>;
+    /// True when the binlog is on for the database (or for the table, when one is named).
+    async fn binlog_enabled(&self, database: &str, table: Option<&str>) -> Result<bool, Error>;
+    /// How far a stream reaches.
+    async fn lag(&self, at: &BinlogPosition) -> Result<Option<BinlogLag>, Error>;
+}
+
+/// Makes a probe of an address.
+pub type ConnectProbe =
+    Arc<dyn Fn(ClusterAddress) -> Result<Arc<dyn ClusterProbe>, Error> + Send + Sync>;
+
+/// A cluster seen through its frontend and SQL.
+#[derive(Debug)]
+pub struct SqlProbe<C>(pub C);
+
+#[async_trait]
+impl<C: Frontend + SqlSession> ClusterProbe for SqlProbe<C> {
+    async fn cluster_id(&self) -> Result<Option<String>, Error> {
+        let rows = self.0.query(None, "SHOW FRONTENDS").await?;
+        Ok(rows
+            .into_iter()
+            .find_map(|row| row.get("ClusterId").cloned().flatten()))
+    }
+
+    async fn has_database(&self, database: &str) -> Result<bool, Error> {
+        let rows = self.0.query(None, "SHOW DATABASES").await?;
+        Ok(rows
+            .iter()
+            .any(|row| row.values().flatten().any(|name| name == database)))
+    }
+
+    async fn has_table(&self, database: &str, table: &str) -> Result<bool, Error> {
+        let rows = self.0.query(Some(database), "SHOW TABLES").await?;
+        Ok(rows
+            .iter()
+            .any(|row| row.values().flatten().any(|name| name == table)))
+    }
+
+    async fn binlog_enabled(&self, database: &str, table: Option<&str>) -> Result<bool, Error> {
+        let statement = match table {
+            None => format!("SHOW CREATE DATABASE {}", quote(database)),
+            Some(table) => format!("SHOW CREATE TABLE {}.{}", quote(database), quote(table)),
+        };
+        let rows = self.0.query(None, &statement).await?;
+        Ok(rows.iter().any(|row| {
+            row.values().flatten().any(|text| {
+                let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+                text.contains(r#""binlog.enable"="true""#)
+            })
+        }))
+    }
+
+    async fn lag(&self, at: &BinlogPosition) -> Result<Option<BinlogLag>, Error> {
+        self.0.get_binlog_lag(at).await
+    }
+}
+
+fn quote(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}
