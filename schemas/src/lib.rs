@@ -12,6 +12,7 @@ pub mod id;
 pub mod invariant;
 pub mod topic;
 
+pub use codec::{Codec, CodecError, Framing, RecordAt};
 pub use envelope::{Envelope, Replay};
 pub use event::{Event, EventKind};
 pub use id::{

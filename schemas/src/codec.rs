@@ -1,1 +1,0 @@
-//! Envelope <-> bytes. The only file that names `apache_avro`.
