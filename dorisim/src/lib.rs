@@ -4,4 +4,5 @@
 //! [`be::api::BackendApi`] → [`be`] (tablets, rowset files, downloads).
 
 pub mod be;
-pub mod sql;
+pub mod clock;
+pub mod faults;
