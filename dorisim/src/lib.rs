@@ -6,3 +6,4 @@
 pub mod be;
 pub mod clock;
 pub mod faults;
+pub mod model;

@@ -1,7 +1,7 @@
 //! What a frontend asks of a backend: the agent tasks of Doris as calls inside the process.
 //!
 //! Every call names its backend by being made on that backend's handle. Ids are chosen by the frontend.
-//! Data calls (`write_rowset`, `rowsets`, `tablet_stat`) are plain functions; agent tasks are async because
+//! Rows are [`crate::model::Row`], in the order of the columns of the schema they are written with. Data calls (`write_rowset`, `rowsets`, `tablet_stat`) are plain functions; agent tasks are async because
 //! injected latency and downloads wait in them. Do not hold a lock of the catalogue across them.
 
 use std::collections::BTreeMap;
@@ -10,56 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-pub use super::value::{Row, Value};
-
-/// Key model of a table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum KeysType {
-    /// DUPLICATE KEY.
-    Duplicate,
-    /// UNIQUE KEY, merge-on-write or merge-on-read.
-    Unique,
-    /// AGGREGATE KEY.
-    Aggregate,
-}
-
-/// One column as a rowset embeds it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TabletColumn {
-    /// Survives renames; cells of old rowsets are matched to the current schema by it.
-    pub unique_id: i32,
-    /// Name at the time of writing. Hidden columns (`__DORIS_DELETE_SIGN__` ...) are columns like others.
-    pub name: String,
-    /// Type text as in SHOW CREATE TABLE, for example `decimal(15,2)`.
-    pub data_type: String,
-    /// Part of the key.
-    pub is_key: bool,
-    /// NULL allowed.
-    pub nullable: bool,
-    /// `SUM`, `MIN`, `MAX`, `REPLACE`, `REPLACE_IF_NOT_NULL` ... ; none on keys and duplicate tables.
-    pub aggregation: Option<String>,
-    /// Value for rows of rowsets that do not have this column yet; none means NULL.
-    pub default_value: Option<Value>,
-}
-
-/// The schema of a tablet, embedded in each rowset's meta.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TabletSchema {
-    /// Names the directory below the tablet's.
-    pub schema_hash: i32,
-    /// Grows with each light schema change.
-    pub schema_version: i32,
-    /// Key model.
-    pub keys_type: KeysType,
-    /// Unique tables: merge-on-write.
-    pub merge_on_write: bool,
-    /// Columns in physical order.
-    pub columns: Vec<TabletColumn>,
-    /// Unique id of the hidden sequence column, if the table has one.
-    pub sequence_column: Option<i32>,
-    /// Ids of inverted indexes (stored format V2: one `.idx` file per segment when not empty).
-    pub inverted_indexes: Vec<i64>,
-}
+pub use crate::model::{Cell, Row, TableSchema};
 
 /// A tablet replica to create.
 #[derive(Clone, Debug)]
@@ -75,7 +26,7 @@ pub struct TabletSpec {
     /// Id of the base index or rollup.
     pub index_id: i64,
     /// Schema of that index.
-    pub schema: Arc<TabletSchema>,
+    pub schema: Arc<TableSchema>,
     /// `binlog.enable` of the table.
     pub binlog_enabled: bool,
     /// First visible version; 1 for a fresh partition, the restored version in restore mode.
@@ -117,7 +68,7 @@ pub struct DeleteCondition {
     /// Comparison.
     pub op: DeleteOp,
     /// Right side; one value except for IN lists and NULL tests.
-    pub values: Vec<Value>,
+    pub values: Vec<Cell>,
 }
 
 /// DELETE on duplicate and aggregate tables: hides rows of lower versions that meet all conditions.
@@ -135,7 +86,7 @@ pub struct RowsetView {
     /// Last version it covers.
     pub end_version: i64,
     /// Schema the rows were written with; match columns by unique id.
-    pub schema: Arc<TabletSchema>,
+    pub schema: Arc<TableSchema>,
     /// Rows, in the order of writing.
     pub rows: Arc<Vec<Row>>,
     /// Set when the rowset is a DELETE.
@@ -311,7 +262,7 @@ pub trait BackendApi: Send + Sync {
         &self,
         tablet_id: i64,
         binlog_enabled: Option<bool>,
-        schema: Option<Arc<TabletSchema>>,
+        schema: Option<Arc<TableSchema>>,
     ) -> Result<(), BeError>;
 
     /// Writes one rowset of a transaction and commits it locally. A second call for the same transaction and
@@ -321,7 +272,7 @@ pub trait BackendApi: Send + Sync {
         txn_id: i64,
         partition_id: i64,
         tablet_id: i64,
-        schema: Arc<TabletSchema>,
+        schema: Arc<TableSchema>,
         rows: Vec<Row>,
         delete: Option<DeletePredicate>,
     ) -> Result<(), BeError>;
@@ -353,7 +304,7 @@ pub trait BackendApi: Send + Sync {
         &self,
         tablet_id: i64,
         version: i64,
-        schema: Arc<TabletSchema>,
+        schema: Arc<TableSchema>,
         rows: Vec<Row>,
     ) -> Result<(), BeError>;
 
