@@ -1,0 +1,323 @@
+//! Databases down to replicas. Every id comes from one generator of the cluster.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Cell, DataType, Distribution, PartitionItem, PartitionKind, TableSchema};
+
+/// Properties in the order they were given last.
+pub type Properties = BTreeMap<String, String>;
+
+/// All databases of a cluster.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Catalog {
+    /// By id.
+    pub databases: BTreeMap<i64, Database>,
+}
+
+impl Catalog {
+    /// Database by name (case matters).
+    #[must_use]
+    pub fn database(&self, name: &str) -> Option<&Database> {
+        self.databases.values().find(|d| d.name == name)
+    }
+
+    /// Database by name, to change it.
+    pub fn database_mut(&mut self, name: &str) -> Option<&mut Database> {
+        self.databases.values_mut().find(|d| d.name == name)
+    }
+
+    /// Table by names.
+    #[must_use]
+    pub fn table(&self, db: &str, table: &str) -> Option<&OlapTable> {
+        self.database(db)?.table(table)
+    }
+}
+
+/// A database.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Database {
+    /// Id.
+    pub id: i64,
+    /// Name.
+    pub name: String,
+    /// `binlog.*` and others.
+    pub properties: Properties,
+    /// OLAP tables by id.
+    pub tables: BTreeMap<i64, OlapTable>,
+    /// Views by id.
+    pub views: BTreeMap<i64, View>,
+}
+
+impl Database {
+    /// Table by name.
+    #[must_use]
+    pub fn table(&self, name: &str) -> Option<&OlapTable> {
+        self.tables.values().find(|t| t.name == name)
+    }
+
+    /// Table by name, to change it.
+    pub fn table_mut(&mut self, name: &str) -> Option<&mut OlapTable> {
+        self.tables.values_mut().find(|t| t.name == name)
+    }
+
+    /// View by name.
+    #[must_use]
+    pub fn view(&self, name: &str) -> Option<&View> {
+        self.views.values().find(|v| v.name == name)
+    }
+
+    /// True when a table or view has the name.
+    #[must_use]
+    pub fn has_name(&self, name: &str) -> bool {
+        self.table(name).is_some() || self.view(name).is_some()
+    }
+
+    /// True when the switch `binlog.enable` of the database is on.
+    #[must_use]
+    pub fn binlog_enabled(&self) -> bool {
+        self.properties
+            .get("binlog.enable")
+            .is_some_and(|v| v.eq_ignore_ascii_case("true"))
+    }
+}
+
+/// A view.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct View {
+    /// Id.
+    pub id: i64,
+    /// Name.
+    pub name: String,
+    /// The select text, with tables qualified.
+    pub definition: String,
+    /// Declared columns (name, comment); empty when none were declared.
+    pub columns: Vec<(String, String)>,
+    /// Comment, may be empty.
+    pub comment: String,
+}
+
+/// What a table lets happen to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TableState {
+    /// Everything.
+    Normal,
+    /// A restore writes into it; loads are refused.
+    Restore,
+    /// A schema change runs.
+    SchemaChange,
+    /// A rollup is being built.
+    Rollup,
+}
+
+impl TableState {
+    /// The FE's name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Normal => "NORMAL",
+            Self::Restore => "RESTORE",
+            Self::SchemaChange => "SCHEMA_CHANGE",
+            Self::Rollup => "ROLLUP",
+        }
+    }
+}
+
+/// The table-level description of one index (base or rollup).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexMeta {
+    /// Index id, shared by all partitions.
+    pub id: i64,
+    /// Name; the base index is named like the table.
+    pub name: String,
+    /// Names the schema in paths of the backends.
+    pub schema_hash: i32,
+    /// Column names of a rollup; empty means all columns of the base.
+    pub columns: Vec<String>,
+}
+
+/// A secondary index (inverted, bloom filter of n-grams, ...), metadata only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecondaryIndex {
+    /// Id.
+    pub id: i64,
+    /// Name.
+    pub name: String,
+    /// Columns.
+    pub columns: Vec<String>,
+    /// INVERTED, BITMAP, NGRAM_BF, ...
+    pub kind: String,
+    /// Properties.
+    pub properties: Properties,
+    /// Comment.
+    pub comment: String,
+}
+
+/// A table with data.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OlapTable {
+    /// Id.
+    pub id: i64,
+    /// Name.
+    pub name: String,
+    /// Columns and key model of the base index.
+    pub schema: TableSchema,
+    /// Kind and columns of partitioning.
+    pub partition_kind: PartitionKind,
+    /// Expression text of an auto partition clause (`AUTO PARTITION BY ...`), if any.
+    pub auto_partition: Option<String>,
+    /// Distribution of partitions to come.
+    pub distribution: Distribution,
+    /// Table properties as shown, without the replica allocation.
+    pub properties: Properties,
+    /// Replicas per tablet of partitions to come.
+    pub replication_num: u32,
+    /// Comment, may be empty.
+    pub comment: String,
+    /// Partitions by id, temporary ones included.
+    pub partitions: BTreeMap<i64, Partition>,
+    /// Base index first, then rollups.
+    pub indexes: Vec<IndexMeta>,
+    /// Secondary indexes.
+    pub secondary: Vec<SecondaryIndex>,
+    /// State.
+    pub state: TableState,
+    /// The largest column unique id ever used.
+    pub max_column_unique_id: i32,
+    /// Next value of the AUTO_INCREMENT column.
+    pub auto_inc_next: i64,
+}
+
+impl OlapTable {
+    /// The base index.
+    #[must_use]
+    pub fn base_index_id(&self) -> i64 {
+        self.indexes.first().map_or(-1, |i| i.id)
+    }
+
+    /// Types of the partition columns.
+    #[must_use]
+    pub fn partition_types(&self) -> Vec<DataType> {
+        self.partition_kind
+            .columns()
+            .iter()
+            .filter_map(|name| self.schema.column(name).map(|c| c.data_type.clone()))
+            .collect()
+    }
+
+    /// Positions of the partition columns in a full row.
+    #[must_use]
+    pub fn partition_positions(&self) -> Vec<usize> {
+        self.partition_kind
+            .columns()
+            .iter()
+            .filter_map(|name| self.schema.position(name))
+            .collect()
+    }
+
+    /// Range text of a partition of this table.
+    #[must_use]
+    pub fn range_text(&self, partition: &Partition) -> String {
+        partition.item.range_text(&self.partition_types())
+    }
+
+    /// Partition by name among the normal or the temporary ones.
+    #[must_use]
+    pub fn partition(&self, name: &str, temp: bool) -> Option<&Partition> {
+        self.partitions
+            .values()
+            .find(|p| p.is_temp == temp && p.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The partition (not temporary) that takes a row with these partition values.
+    #[must_use]
+    pub fn partition_of(&self, key: &[Cell], types: &[DataType]) -> Option<&Partition> {
+        let normal = || self.partitions.values().filter(|p| !p.is_temp);
+        normal()
+            .find(|p| p.item != PartitionItem::ListDefault && p.item.contains(key, types))
+            .or_else(|| normal().find(|p| p.item == PartitionItem::ListDefault))
+    }
+
+    /// A boolean property.
+    #[must_use]
+    pub fn is_set(&self, property: &str) -> bool {
+        self.properties
+            .get(property)
+            .is_some_and(|v| v.eq_ignore_ascii_case("true"))
+    }
+
+    /// True when the table's own switch `binlog.enable` is on.
+    #[must_use]
+    pub fn binlog_enabled(&self) -> bool {
+        self.is_set("binlog.enable")
+    }
+}
+
+/// A partition with its tablets.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Partition {
+    /// Id.
+    pub id: i64,
+    /// Name.
+    pub name: String,
+    /// What it holds.
+    pub item: PartitionItem,
+    /// Temporary partition.
+    pub is_temp: bool,
+    /// Version that reads see; a fresh partition has 1.
+    pub visible_version: i64,
+    /// Epoch milliseconds of that version.
+    pub visible_version_time: i64,
+    /// The version after the newest committed one.
+    pub next_version: i64,
+    /// Distribution of this partition.
+    pub distribution: Distribution,
+    /// Replicas per tablet.
+    pub replication_num: u32,
+    /// `HDD` or `SSD`.
+    pub storage_medium: String,
+    /// In the order of the table's indexes.
+    pub indexes: Vec<MaterializedIndex>,
+}
+
+impl Partition {
+    /// All tablets of all indexes.
+    pub fn tablets(&self) -> impl Iterator<Item = &Tablet> {
+        self.indexes.iter().flat_map(|i| i.tablets.iter())
+    }
+
+    /// All tablets of all indexes, to change them.
+    pub fn tablets_mut(&mut self) -> impl Iterator<Item = &mut Tablet> {
+        self.indexes.iter_mut().flat_map(|i| i.tablets.iter_mut())
+    }
+}
+
+/// The tablets of one index in one partition.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MaterializedIndex {
+    /// Index id.
+    pub id: i64,
+    /// In bucket order.
+    pub tablets: Vec<Tablet>,
+}
+
+/// A bucket.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Tablet {
+    /// Id.
+    pub id: i64,
+    /// Copies.
+    pub replicas: Vec<Replica>,
+}
+
+/// One copy of a tablet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replica {
+    /// Id.
+    pub id: i64,
+    /// Backend that holds it.
+    pub backend_id: i64,
+    /// Last good version as the FE knows it.
+    pub version: i64,
+}

@@ -1,0 +1,166 @@
+//! A column of a table.
+
+use serde::{Deserialize, Serialize};
+
+use super::DataType;
+
+/// How rows of equal keys combine in a value column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Aggregation {
+    /// Sum.
+    Sum,
+    /// Smallest.
+    Min,
+    /// Largest.
+    Max,
+    /// The last written value.
+    Replace,
+    /// The last written value that is not NULL.
+    ReplaceIfNotNull,
+    /// Union of HLL sketches.
+    HllUnion,
+    /// Union of bitmaps.
+    BitmapUnion,
+    /// Union of quantile states.
+    QuantileUnion,
+    /// Another aggregate state; the last written value stays.
+    Generic,
+}
+
+impl Aggregation {
+    /// Reads the spelling of DDL.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text.to_ascii_uppercase().as_str() {
+            "SUM" => Self::Sum,
+            "MIN" => Self::Min,
+            "MAX" => Self::Max,
+            "REPLACE" => Self::Replace,
+            "REPLACE_IF_NOT_NULL" => Self::ReplaceIfNotNull,
+            "HLL_UNION" => Self::HllUnion,
+            "BITMAP_UNION" => Self::BitmapUnion,
+            "QUANTILE_UNION" => Self::QuantileUnion,
+            "GENERIC" => Self::Generic,
+            _ => return None,
+        })
+    }
+
+    /// The spelling of DDL and JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sum => "SUM",
+            Self::Min => "MIN",
+            Self::Max => "MAX",
+            Self::Replace => "REPLACE",
+            Self::ReplaceIfNotNull => "REPLACE_IF_NOT_NULL",
+            Self::HllUnion => "HLL_UNION",
+            Self::BitmapUnion => "BITMAP_UNION",
+            Self::QuantileUnion => "QUANTILE_UNION",
+            Self::Generic => "GENERIC",
+        }
+    }
+}
+
+/// What a column gets when a load leaves it out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DefaultValue {
+    /// A constant; `None` is an explicit `DEFAULT NULL`.
+    Constant(Option<String>),
+    /// `DEFAULT CURRENT_TIMESTAMP[(n)]`.
+    CurrentTimestamp(u8),
+    /// Any other function, by its text (`BITMAP_EMPTY`, `HLL_EMPTY`, `PI`, ...).
+    Function(String),
+}
+
+/// A column. Names keep their spelling and compare without case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Column {
+    /// Name as written.
+    pub name: String,
+    /// Type.
+    pub data_type: DataType,
+    /// Member of the key.
+    pub is_key: bool,
+    /// NULL allowed.
+    pub nullable: bool,
+    /// Default, if any was declared.
+    pub default: Option<DefaultValue>,
+    /// Combination of values; `None` for keys and duplicate tables.
+    pub aggregation: Option<Aggregation>,
+    /// Comment, may be empty.
+    pub comment: String,
+    /// Stable id; rowsets refer to columns by it.
+    pub unique_id: i32,
+    /// False for the hidden columns (`__DORIS_DELETE_SIGN__` etc.).
+    pub visible: bool,
+    /// AUTO_INCREMENT with its start value.
+    pub auto_inc: Option<i64>,
+    /// Text of the expression of a generated column.
+    pub generated: Option<String>,
+}
+
+/// Hidden column that marks a deleted row of a unique table.
+pub const DELETE_SIGN: &str = "__DORIS_DELETE_SIGN__";
+/// Hidden column that orders rows of one key.
+pub const SEQUENCE_COL: &str = "__DORIS_SEQUENCE_COL__";
+/// Hidden column with the version that wrote the row.
+pub const VERSION_COL: &str = "__DORIS_VERSION_COL__";
+
+impl Column {
+    /// A plain nullable value column without default.
+    #[must_use]
+    pub fn new(name: impl Into<String>, data_type: DataType) -> Self {
+        Self {
+            name: name.into(),
+            data_type,
+            is_key: false,
+            nullable: true,
+            default: None,
+            aggregation: None,
+            comment: String::new(),
+            unique_id: -1,
+            visible: true,
+            auto_inc: None,
+            generated: None,
+        }
+    }
+
+    /// Names are equal without regard to case.
+    #[must_use]
+    pub fn is_named(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+
+    /// The column object of the FE's JSON.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        let mut json = serde_json::json!({
+            "name": self.name,
+            "type": self.data_type.to_json(),
+            "isAggregationTypeImplicit": false,
+            "isKey": self.is_key,
+            "isAllowNull": self.nullable,
+            "isAutoInc": self.auto_inc.is_some(),
+            "autoIncInitValue": self.auto_inc.unwrap_or(-1),
+            "comment": self.comment,
+            "visible": self.visible,
+            "uniqueId": self.unique_id,
+            "clusterKeyId": -1,
+            "hasOnUpdateDefaultValue": false,
+            "gctt": [],
+        });
+        if let Some(aggregation) = self.aggregation {
+            json["aggregationType"] = aggregation.as_str().into();
+        }
+        match &self.default {
+            None | Some(DefaultValue::Constant(None)) => {}
+            Some(DefaultValue::Constant(Some(text))) => json["defaultValue"] = text.as_str().into(),
+            Some(DefaultValue::CurrentTimestamp(_)) => {
+                json["defaultValue"] = "CURRENT_TIMESTAMP".into()
+            }
+            Some(DefaultValue::Function(text)) => json["defaultValue"] = text.as_str().into(),
+        }
+        json
+    }
+}

@@ -1,0 +1,26 @@
+//! What a Doris catalogue is made of, as plain data: values, types, columns, partitions, tables, replicas.
+//!
+//! Reading order: [`types`] and [`value`] (what a cell is), [`column`], [`schema`] (models of keys), [`partition`] (items and their
+//! range text), [`catalog`] (databases down to replicas). Nothing here does anything but compute.
+
+pub mod catalog;
+pub mod column;
+pub mod partition;
+pub mod schema;
+pub mod types;
+pub mod value;
+
+pub use catalog::{
+    Catalog, Database, IndexMeta, MaterializedIndex, OlapTable, Partition, Replica, SecondaryIndex,
+    TableState, Tablet, View,
+};
+pub use column::{Aggregation, Column, DefaultValue};
+pub use partition::{Bound, PartitionItem, PartitionKind};
+pub use schema::{Distribution, DistributionKind, KeysModel, TableSchema};
+pub use types::DataType;
+
+/// The canonical text of a value; `None` is SQL NULL.
+pub type Cell = Option<String>;
+
+/// One row, in the order of the columns it was asked for.
+pub type Row = Vec<Cell>;

@@ -1,0 +1,338 @@
+//! Column types: their Doris spellings and the class names of the FE's JSON.
+
+use std::fmt;
+
+/// A column type of Doris.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum DataType {
+    /// BOOLEAN; values are `0` and `1`.
+    Boolean,
+    /// 8-bit integer.
+    TinyInt,
+    /// 16-bit integer.
+    SmallInt,
+    /// 32-bit integer.
+    Int,
+    /// 64-bit integer.
+    BigInt,
+    /// 128-bit integer.
+    LargeInt,
+    /// 32-bit floating point.
+    Float,
+    /// 64-bit floating point.
+    Double,
+    /// Fixed point with precision and scale.
+    Decimal(u8, u8),
+    /// DATE (DATEV2 in range texts).
+    Date,
+    /// DATETIME with 0..=6 fractional digits (DATETIMEV2 in range texts).
+    DateTime(u8),
+    /// CHAR with a length in bytes.
+    Char(u32),
+    /// VARCHAR with a length in bytes; 65533 stands for `varchar(*)`.
+    Varchar(u32),
+    /// STRING (also TEXT).
+    String,
+    /// JSON.
+    Json,
+    /// VARIANT; kept as text.
+    Variant,
+    /// ARRAY; kept as text.
+    Array(Box<DataType>),
+    /// MAP; kept as text.
+    Map(Box<DataType>, Box<DataType>),
+    /// STRUCT of named fields; kept as text.
+    Struct(Vec<(String, DataType)>),
+    /// BITMAP; kept as text.
+    Bitmap,
+    /// HLL; kept as text.
+    Hll,
+    /// QUANTILE_STATE; kept as text.
+    QuantileState,
+    /// IPV4; kept as text.
+    Ipv4,
+    /// IPV6; kept as text.
+    Ipv6,
+}
+
+/// The longest VARCHAR, written `varchar(*)` by newer statements.
+pub const MAX_VARCHAR: u32 = 65_533;
+
+impl DataType {
+    /// Parses a type as written in DDL, e.g. `decimal(18, 2)`, `array<int>`, `varchar(*)`.
+    ///
+    /// # Errors
+    /// A text naming the type that is not known.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let (head, args) = split_args(text)?;
+        let int = |i: usize, default: u32| -> Result<u32, String> {
+            match args.get(i).map(|a| a.trim()) {
+                None | Some("") => Ok(default),
+                Some("*") => Ok(MAX_VARCHAR),
+                Some(n) => n
+                    .parse()
+                    .map_err(|_| format!("Unknown type parameter '{n}' in {text}")),
+            }
+        };
+        let small = |i: usize, default: u32| -> Result<u8, String> {
+            u8::try_from(int(i, default)?)
+                .map_err(|_| format!("Type parameter too large in {text}"))
+        };
+        Ok(match head.to_ascii_uppercase().as_str() {
+            "BOOLEAN" | "BOOL" => Self::Boolean,
+            "TINYINT" if args.len() == 1 && args[0].trim() == "1" => Self::TinyInt,
+            "TINYINT" => Self::TinyInt,
+            "SMALLINT" => Self::SmallInt,
+            "INT" | "INTEGER" => Self::Int,
+            "BIGINT" => Self::BigInt,
+            "LARGEINT" => Self::LargeInt,
+            "FLOAT" => Self::Float,
+            "DOUBLE" => Self::Double,
+            "DECIMAL" | "DECIMALV3" | "DECIMALV2" | "NUMERIC" => Self::Decimal(
+                small(0, 38)?,
+                small(1, if args.is_empty() { 9 } else { 0 })?,
+            ),
+            "DATE" | "DATEV2" | "DATEV1" => Self::Date,
+            "DATETIME" | "DATETIMEV2" | "DATETIMEV1" | "TIMESTAMP" => {
+                Self::DateTime(small(0, 0)?.min(6))
+            }
+            "CHAR" | "CHARACTER" => Self::Char(int(0, 1)?),
+            "VARCHAR" => Self::Varchar(int(0, MAX_VARCHAR)?),
+            "STRING" | "TEXT" => Self::String,
+            "JSON" | "JSONB" => Self::Json,
+            "VARIANT" => Self::Variant,
+            "ARRAY" => Self::Array(Box::new(Self::parse(
+                args.first().ok_or("ARRAY needs an element type")?,
+            )?)),
+            "MAP" => match args.as_slice() {
+                [key, value] => {
+                    Self::Map(Box::new(Self::parse(key)?), Box::new(Self::parse(value)?))
+                }
+                _ => return Err("MAP needs a key and a value type".to_owned()),
+            },
+            "STRUCT" => Self::Struct(
+                args.iter()
+                    .map(|field| parse_field(field))
+                    .collect::<Result<_, _>>()?,
+            ),
+            "BITMAP" => Self::Bitmap,
+            "HLL" => Self::Hll,
+            "QUANTILE_STATE" => Self::QuantileState,
+            "IPV4" => Self::Ipv4,
+            "IPV6" => Self::Ipv6,
+            _ => return Err(format!("Unknown type: {text}")),
+        })
+    }
+
+    /// The name of the primitive type as range texts and the FE's JSON show it.
+    #[must_use]
+    pub fn primitive_name(&self) -> &'static str {
+        match self {
+            Self::Boolean => "BOOLEAN",
+            Self::TinyInt => "TINYINT",
+            Self::SmallInt => "SMALLINT",
+            Self::Int => "INT",
+            Self::BigInt => "BIGINT",
+            Self::LargeInt => "LARGEINT",
+            Self::Float => "FLOAT",
+            Self::Double => "DOUBLE",
+            Self::Decimal(p, _) if *p <= 9 => "DECIMAL32",
+            Self::Decimal(p, _) if *p <= 18 => "DECIMAL64",
+            Self::Decimal(p, _) if *p <= 38 => "DECIMAL128",
+            Self::Decimal(..) => "DECIMAL256",
+            Self::Date => "DATEV2",
+            Self::DateTime(_) => "DATETIMEV2",
+            Self::Char(_) => "CHAR",
+            Self::Varchar(_) => "VARCHAR",
+            Self::String => "STRING",
+            Self::Json => "JSON",
+            Self::Variant => "VARIANT",
+            Self::Array(_) => "ARRAY",
+            Self::Map(..) => "MAP",
+            Self::Struct(_) => "STRUCT",
+            Self::Bitmap => "BITMAP",
+            Self::Hll => "HLL",
+            Self::QuantileState => "QUANTILE_STATE",
+            Self::Ipv4 => "IPV4",
+            Self::Ipv6 => "IPV6",
+        }
+    }
+
+    /// The `type` member of a column in the FE's JSON.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        use serde_json::json;
+        match self {
+            Self::Array(item) => {
+                json!({"clazz": "ArrayType", "itemType": item.to_json(), "containsNull": true})
+            }
+            Self::Map(key, value) => {
+                json!({"clazz": "MapType", "keyType": key.to_json(), "valueType": value.to_json()})
+            }
+            Self::Struct(fields) => json!({"clazz": "StructType", "fields": fields.iter()
+                .map(|(name, ty)| json!({"name": name, "type": ty.to_json()})).collect::<Vec<_>>()}),
+            Self::Decimal(p, s) => {
+                json!({"clazz": "ScalarType", "type": self.primitive_name(), "precision": p, "scale": s, "len": 0})
+            }
+            Self::DateTime(scale) => {
+                json!({"clazz": "ScalarType", "type": self.primitive_name(), "precision": 18, "scale": scale, "len": 0})
+            }
+            Self::Char(n) | Self::Varchar(n) => {
+                json!({"clazz": "ScalarType", "type": self.primitive_name(), "len": n})
+            }
+            Self::Boolean
+            | Self::TinyInt
+            | Self::SmallInt
+            | Self::Int
+            | Self::BigInt
+            | Self::LargeInt
+            | Self::Float
+            | Self::Double
+            | Self::Date
+            | Self::String
+            | Self::Json
+            | Self::Variant
+            | Self::Bitmap
+            | Self::Hll
+            | Self::QuantileState
+            | Self::Ipv4
+            | Self::Ipv6 => json!({"clazz": "ScalarType", "type": self.primitive_name()}),
+        }
+    }
+
+    /// True for the integer types.
+    #[must_use]
+    pub fn is_integer(&self) -> bool {
+        matches!(
+            self,
+            Self::TinyInt | Self::SmallInt | Self::Int | Self::BigInt | Self::LargeInt
+        )
+    }
+
+    /// True for integers, floats and decimals.
+    #[must_use]
+    pub fn is_numeric(&self) -> bool {
+        self.is_integer() || matches!(self, Self::Float | Self::Double | Self::Decimal(..))
+    }
+}
+
+/// The lower-case spelling of SHOW CREATE TABLE and DESC, e.g. `decimal(18,2)`.
+impl fmt::Display for DataType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Boolean => f.write_str("boolean"),
+            Self::TinyInt => f.write_str("tinyint"),
+            Self::SmallInt => f.write_str("smallint"),
+            Self::Int => f.write_str("int"),
+            Self::BigInt => f.write_str("bigint"),
+            Self::LargeInt => f.write_str("largeint"),
+            Self::Float => f.write_str("float"),
+            Self::Double => f.write_str("double"),
+            Self::Decimal(p, s) => write!(f, "decimal({p},{s})"),
+            Self::Date => f.write_str("date"),
+            Self::DateTime(0) => f.write_str("datetime"),
+            Self::DateTime(scale) => write!(f, "datetime({scale})"),
+            Self::Char(n) => write!(f, "char({n})"),
+            Self::Varchar(n) => write!(f, "varchar({n})"),
+            Self::String => f.write_str("text"),
+            Self::Json => f.write_str("json"),
+            Self::Variant => f.write_str("variant"),
+            Self::Array(item) => write!(f, "array<{item}>"),
+            Self::Map(key, value) => write!(f, "map<{key},{value}>"),
+            Self::Struct(fields) => {
+                f.write_str("struct<")?;
+                for (i, (name, ty)) in fields.iter().enumerate() {
+                    write!(f, "{}{name}:{ty}", if i == 0 { "" } else { "," })?;
+                }
+                f.write_str(">")
+            }
+            Self::Bitmap => f.write_str("bitmap"),
+            Self::Hll => f.write_str("hll"),
+            Self::QuantileState => f.write_str("quantile_state"),
+            Self::Ipv4 => f.write_str("ipv4"),
+            Self::Ipv6 => f.write_str("ipv6"),
+        }
+    }
+}
+
+impl serde::Serialize for DataType {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for DataType {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+/// `name(a, b)` or `name<a, b>` into name and top-level arguments.
+fn split_args(text: &str) -> Result<(&str, Vec<&str>), String> {
+    let Some(open) = text.find(['(', '<']) else {
+        return Ok((text, Vec::new()));
+    };
+    let inner = text[open + 1..]
+        .strip_suffix([')', '>'])
+        .ok_or_else(|| format!("Unknown type: {text}"))?;
+    let mut args = Vec::new();
+    let (mut depth, mut start) = (0_u32, 0);
+    for (i, c) in inner.char_indices() {
+        match c {
+            '(' | '<' => depth += 1,
+            ')' | '>' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                args.push(&inner[start..i]);
+                start = i + 1;
+            }
+            _ => {}
+        }
+    }
+    args.push(&inner[start..]);
+    Ok((text[..open].trim(), args))
+}
+
+fn parse_field(field: &str) -> Result<(String, DataType), String> {
+    let field = field.trim();
+    let at = field
+        .find([':', ' '])
+        .ok_or_else(|| format!("Unknown struct field: {field}"))?;
+    Ok((
+        field[..at].trim().trim_matches('`').to_owned(),
+        DataType::parse(field[at + 1..].trim().trim_start_matches(':'))?,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_round_trip() {
+        for text in [
+            "int",
+            "largeint",
+            "decimal(18,2)",
+            "datetime(6)",
+            "datetime",
+            "varchar(64)",
+            "text",
+            "array<decimal(9,2)>",
+            "map<varchar(10),array<int>>",
+            "struct<a:int,b:text>",
+        ] {
+            assert_eq!(DataType::parse(text).unwrap().to_string(), text);
+        }
+        assert_eq!(
+            DataType::parse("varchar(*)").unwrap(),
+            DataType::Varchar(MAX_VARCHAR)
+        );
+        assert_eq!(
+            DataType::parse("DECIMAL(27, 9)").unwrap(),
+            DataType::Decimal(27, 9)
+        );
+        assert!(DataType::parse("frob").is_err());
+    }
+}
