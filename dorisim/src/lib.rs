@@ -6,4 +6,9 @@
 pub mod be;
 pub mod clock;
 pub mod faults;
+pub mod fe;
 pub mod model;
+pub mod sql {
+    //! Text → statement.
+    pub mod ast;
+}

@@ -303,7 +303,7 @@ pub struct MaterializedIndex {
 }
 
 /// A bucket.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tablet {
     /// Id.
     pub id: i64,

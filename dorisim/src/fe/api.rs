@@ -1,0 +1,752 @@
+//! What callers hand to the frontend and get back: plain structs, no wire types.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use crate::be::api::DeleteOp;
+use crate::model::{Column, Row};
+
+/// Who asks, and where they are.
+#[derive(Debug, Clone, Default)]
+pub struct SessionCtx {
+    /// User name without host.
+    pub user: String,
+    /// Database of `USE`.
+    pub current_db: Option<String>,
+}
+
+/// A statement's failure as a MySQL error packet carries it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("errCode = 2, detailMessage = {text}")]
+pub struct SqlError {
+    /// MySQL error number; 1105 when nothing better fits.
+    pub code: u16,
+    /// The core of the text, without `errCode = ..., detailMessage = `.
+    pub text: String,
+}
+
+impl SqlError {
+    /// An error with a number of its own.
+    pub fn new(code: u16, text: impl Into<String>) -> Self {
+        Self {
+            code,
+            text: text.into(),
+        }
+    }
+
+    /// A general analysis error (1105).
+    pub fn analysis(text: impl Into<String>) -> Self {
+        Self::new(1105, text)
+    }
+
+    /// `Unknown database 'x'` (1049).
+    #[must_use]
+    pub fn unknown_db(name: &str) -> Self {
+        Self::new(1049, format!("Unknown database '{name}'"))
+    }
+
+    /// `Unknown table 'x'` (1051).
+    #[must_use]
+    pub fn unknown_table(name: &str) -> Self {
+        Self::new(1051, format!("Unknown table '{name}'"))
+    }
+}
+
+/// A statement's success.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StmtOutcome {
+    /// Rows of the OK packet.
+    pub affected_rows: u64,
+    /// Text of the OK packet.
+    pub info: String,
+}
+
+/// Status codes of Doris that the frontend answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i32)]
+pub enum StatusCode {
+    /// Success.
+    Ok = 0,
+    /// Anything a user got wrong.
+    AnalysisError = 2,
+    /// A surprise inside the FE.
+    InternalError = 6,
+    /// Committed, not yet visible.
+    PublishTimeout = 14,
+    /// The label is in use.
+    LabelAlreadyExists = 15,
+    /// Wrong password (getMasterToken).
+    NotAuthorized = 38,
+    /// waitingTxnStatus: still PREPARE.
+    Incomplete = 44,
+    /// The position is below the stream's head.
+    BinlogTooOld = 61,
+    /// Nothing after the position.
+    BinlogTooNew = 62,
+    /// No stream of the database.
+    BinlogNotFoundDb = 63,
+    /// No stream of the table.
+    BinlogNotFoundTable = 64,
+    /// No local snapshot of that label.
+    SnapshotNotExist = 70,
+    /// This FE is not the master.
+    NotMaster = 73,
+    /// The snapshot's time is over.
+    SnapshotExpired = 75,
+}
+
+/// A refusal of an RPC. `text` is the core; the wire adds `errCode = N, detailMessage = ` where `err_code` is set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code:?}: {text}")]
+pub struct RpcError {
+    /// Code of the status.
+    pub code: StatusCode,
+    /// Number in the text's prefix (2, or 7 for missing metadata); `None`: no prefix.
+    pub err_code: Option<u8>,
+    /// Core of the text; empty means no message at all.
+    pub text: String,
+}
+
+impl RpcError {
+    /// ANALYSIS_ERROR with prefix 2.
+    pub fn analysis(text: impl Into<String>) -> Self {
+        Self {
+            code: StatusCode::AnalysisError,
+            err_code: Some(2),
+            text: text.into(),
+        }
+    }
+
+    /// ANALYSIS_ERROR with prefix 7 (metadata not found).
+    pub fn meta_not_found(text: impl Into<String>) -> Self {
+        Self {
+            code: StatusCode::AnalysisError,
+            err_code: Some(7),
+            text: text.into(),
+        }
+    }
+
+    /// A code without prefix.
+    pub fn plain(code: StatusCode, text: impl Into<String>) -> Self {
+        Self {
+            code,
+            err_code: None,
+            text: text.into(),
+        }
+    }
+
+    /// The text as it stands in `error_msgs`; `None` when the status carries none.
+    #[must_use]
+    pub fn message(&self) -> Option<String> {
+        if self.text.is_empty() {
+            return None;
+        }
+        Some(match self.err_code {
+            Some(n) => format!("errCode = {n}, detailMessage = {}", self.text),
+            None => self.text.clone(),
+        })
+    }
+}
+
+/// Settings of a frontend. Times are those of tests; the real ones stand in the comments.
+#[derive(Debug, Clone)]
+pub struct FrontendConfig {
+    /// ClusterId of SHOW FRONTENDS.
+    pub cluster_id: i32,
+    /// Token that opens the backends' download endpoints.
+    pub token: String,
+    /// `enable_feature_binlog`.
+    pub binlog_feature: bool,
+    /// Backup and restore jobs advance one state per tick (real: 3 s).
+    pub job_tick: Duration,
+    /// Binlog GC (real: 15 s).
+    pub gc_interval: Duration,
+    /// `commitTxn` waits for publish at most this long when the caller gives no timeout (real: 5 s).
+    pub publish_wait: Duration,
+    /// `label_num_threshold` per database.
+    pub label_keep_num: usize,
+    /// `streaming_label_keep_max_second` and `label_keep_max_second` in one.
+    pub label_keep: Duration,
+    /// `max_running_txn_num_per_db`.
+    pub max_running_txns: usize,
+    /// `max_backup_restore_job_num_per_db`.
+    pub jobs_kept_per_db: usize,
+    /// Replicas of a table that names no number.
+    pub default_replication_num: u32,
+}
+
+impl Default for FrontendConfig {
+    fn default() -> Self {
+        Self {
+            cluster_id: 10_001,
+            token: "dorisim-cluster-token".to_owned(),
+            binlog_feature: true,
+            job_tick: Duration::from_millis(50),
+            gc_interval: Duration::from_secs(15),
+            publish_wait: Duration::from_secs(5),
+            label_keep_num: 200_000,
+            label_keep: Duration::from_secs(43_200),
+            max_running_txns: 10_000,
+            jobs_kept_per_db: 10,
+            default_replication_num: 1,
+        }
+    }
+}
+
+/// Where a load comes from; shown as LoadJobSourceType.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoadSource {
+    /// INSERT, UPDATE, DELETE.
+    Insert,
+    /// Stream load.
+    StreamLoad,
+    /// `beginTxn` over Thrift.
+    Rpc,
+}
+
+/// Rows to load in one transaction into one table.
+#[derive(Debug, Clone)]
+pub struct LoadRequest {
+    /// Database.
+    pub db: String,
+    /// Table.
+    pub table: String,
+    /// Names of the cells, hidden columns allowed; empty: all visible columns in order. Columns left out get their default.
+    pub columns: Vec<String>,
+    /// Cells in any text of the type; the frontend makes them canonical and refuses what does not fit.
+    pub rows: Vec<Row>,
+    /// Label; `None`: a made-up one.
+    pub label: Option<String>,
+    /// Only into these partitions; empty: by value.
+    pub partitions: Vec<String>,
+    /// The partitions are temporary ones.
+    pub temp_partitions: bool,
+    /// Every row is a deletion (unique tables): sets the delete sign.
+    pub delete: bool,
+    /// Unique tables with partial update: columns left out keep the present value.
+    pub partial_update: bool,
+    /// Share of rows that may be bad before the load fails, 0.0..=1.0.
+    pub max_filter_ratio: f64,
+    /// Stop after PRECOMMITTED (`two_phase_commit`).
+    pub two_phase: bool,
+    /// Part of an explicit transaction begun by [`super::Frontend::begin_explicit`].
+    pub explicit_txn: Option<i64>,
+    /// Source.
+    pub source: LoadSource,
+    /// Timeout of the transaction in seconds.
+    pub timeout_s: Option<i64>,
+}
+
+impl LoadRequest {
+    /// A plain INSERT of full rows.
+    #[must_use]
+    pub fn insert(
+        db: impl Into<String>,
+        table: impl Into<String>,
+        columns: Vec<String>,
+        rows: Vec<Row>,
+    ) -> Self {
+        Self {
+            db: db.into(),
+            table: table.into(),
+            columns,
+            rows,
+            label: None,
+            partitions: Vec::new(),
+            temp_partitions: false,
+            delete: false,
+            partial_update: false,
+            max_filter_ratio: 0.0,
+            two_phase: false,
+            explicit_txn: None,
+            source: LoadSource::Insert,
+            timeout_s: None,
+        }
+    }
+}
+
+/// How far a load came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoadState {
+    /// Visible.
+    Visible,
+    /// Committed; publish takes longer than the wait.
+    Committed,
+    /// Waits for the second phase, or for COMMIT of its explicit transaction.
+    Precommitted,
+}
+
+/// A finished load.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadResult {
+    /// Transaction.
+    pub txn_id: i64,
+    /// Its label.
+    pub label: String,
+    /// Rows written.
+    pub loaded: u64,
+    /// Rows refused.
+    pub filtered: u64,
+    /// Reasons of the first refused rows.
+    pub errors: Vec<String>,
+    /// State reached.
+    pub state: LoadState,
+}
+
+/// Why a load failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// The label belongs to a transaction that is not aborted.
+    #[error("Label [{label}] has already been used, relate to txn [{txn_id}], status [{status}].")]
+    LabelUsed {
+        /// The label.
+        label: String,
+        /// The transaction.
+        txn_id: i64,
+        /// PREPARE, PRECOMMITTED, COMMITTED, VISIBLE.
+        status: TxnStatus,
+    },
+    /// Too many bad rows; the transaction was aborted.
+    #[error("too many filtered rows")]
+    TooManyFiltered {
+        /// Rows seen.
+        total: u64,
+        /// Rows refused.
+        filtered: u64,
+        /// Reasons of the first ones.
+        errors: Vec<String>,
+        /// Aborted transaction.
+        txn_id: i64,
+    },
+    /// Anything else.
+    #[error(transparent)]
+    Sql(#[from] SqlError),
+}
+
+/// One condition of a DELETE on a duplicate or aggregate table; several are joined by AND.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeleteWhere {
+    /// Column name.
+    pub column: String,
+    /// Comparison.
+    pub op: DeleteOp,
+    /// Right side, in any text of the column's type; more than one only for IN lists.
+    pub values: Vec<String>,
+}
+
+/// Visible rows of a table.
+#[derive(Debug, Clone)]
+pub struct TableScan {
+    /// Columns of the rows.
+    pub columns: Vec<Column>,
+    /// Rows after merging by key, in key order (unique, aggregate) or bucket and load order (duplicate).
+    pub rows: Vec<Row>,
+}
+
+/// State of a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum TxnStatus {
+    /// Open.
+    Prepare,
+    /// First phase done.
+    Precommitted,
+    /// Durable.
+    Committed,
+    /// Readable.
+    Visible,
+    /// Given up.
+    Aborted,
+}
+
+impl TxnStatus {
+    /// The FE's name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Prepare => "PREPARE",
+            Self::Precommitted => "PRECOMMITTED",
+            Self::Committed => "COMMITTED",
+            Self::Visible => "VISIBLE",
+            Self::Aborted => "ABORTED",
+        }
+    }
+
+    /// The number of waitingTxnStatus.
+    #[must_use]
+    pub fn number(self) -> i32 {
+        match self {
+            Self::Prepare => 1,
+            Self::Committed => 2,
+            Self::Visible => 3,
+            Self::Aborted => 4,
+            Self::Precommitted => 5,
+        }
+    }
+}
+
+impl std::fmt::Display for TxnStatus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A transaction as SHOW TRANSACTION shows it. Times are epoch milliseconds, -1 when not reached.
+#[derive(Debug, Clone)]
+pub struct TxnView {
+    /// Id.
+    pub id: i64,
+    /// Label.
+    pub label: String,
+    /// State.
+    pub status: TxnStatus,
+    /// `INSERT_STREAMING`, `BACKEND_STREAMING`.
+    pub source_type: &'static str,
+    /// Begun.
+    pub prepare_ms: i64,
+    /// Committed.
+    pub commit_ms: i64,
+    /// Visible or aborted.
+    pub finish_ms: i64,
+    /// Reason of the abort.
+    pub reason: String,
+    /// Timeout in milliseconds.
+    pub timeout_ms: i64,
+    /// Tables.
+    pub table_ids: Vec<i64>,
+}
+
+/// How a caller names a transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TxnKey {
+    /// By id.
+    Id(i64),
+    /// By label (the newest one that has it).
+    Label(String),
+}
+
+/// beginTxn.
+#[derive(Debug, Clone, Default)]
+pub struct BeginTxn {
+    /// Database.
+    pub db: String,
+    /// Tables, by id.
+    pub table_ids: Vec<i64>,
+    /// Label.
+    pub label: String,
+    /// Seconds.
+    pub timeout_s: Option<i64>,
+    /// Key of idempotence.
+    pub request_id: Option<(i64, i64)>,
+    /// Wanted sub transactions.
+    pub sub_txn_num: i64,
+    /// A token was given: table existence is not checked.
+    pub by_token: bool,
+}
+
+/// Answer of beginTxn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BegunTxn {
+    /// Id.
+    pub txn_id: i64,
+    /// Unset for a repeated request.
+    pub db_id: Option<i64>,
+    /// First one equals `txn_id`; empty unless asked for.
+    pub sub_txn_ids: Vec<i64>,
+}
+
+/// Refusal of beginTxn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BeginRefused {
+    /// Status.
+    pub error: RpcError,
+    /// With LABEL_ALREADY_EXISTS.
+    pub job_status: Option<&'static str>,
+}
+
+/// One sub transaction of commitTxn.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SubTxn {
+    /// Id given out by beginTxn.
+    pub id: i64,
+    /// Table.
+    pub table_id: i64,
+    /// (tablet, backend) of every successful replica.
+    pub commit_infos: Vec<(i64, i64)>,
+}
+
+/// commitTxn.
+#[derive(Debug, Clone, Default)]
+pub struct CommitTxn {
+    /// Database by name; `db_id` wins when positive.
+    pub db: String,
+    /// Database by id.
+    pub db_id: Option<i64>,
+    /// Transaction.
+    pub txn_id: i64,
+    /// (tablet, backend) of every successful replica.
+    pub commit_infos: Vec<(i64, i64)>,
+    /// `Some`: `txn_insert` was true.
+    pub sub_txns: Option<Vec<SubTxn>>,
+    /// Do not wait for publish.
+    pub only_commit: bool,
+    /// Half of it is waited.
+    pub rpc_timeout_ms: Option<i64>,
+}
+
+/// Answer of commitTxn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Committed {
+    /// Visible (or `only_commit`).
+    Done,
+    /// PUBLISH_TIMEOUT: durable, visible later.
+    VisibleLater,
+}
+
+/// The text of PUBLISH_TIMEOUT.
+pub const VISIBLE_LATER: &str = "transaction commit successfully, BUT data will be visible later";
+
+/// Answer of waitingTxnStatus.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitedTxn {
+    /// 0 unknown, else [`TxnStatus::number`].
+    pub status_id: i32,
+    /// Reason of an abort, in `error_msgs` although the code is OK.
+    pub reason: Option<String>,
+}
+
+/// Which stream is asked for: `table_id` if set and not negative, else `table`, else the database's.
+#[derive(Debug, Clone, Default)]
+pub struct StreamKey {
+    /// Database by name.
+    pub db: String,
+    /// Table by name.
+    pub table: Option<String>,
+    /// Table by id.
+    pub table_id: Option<i64>,
+}
+
+/// One record of a stream.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Binlog {
+    /// Journal id.
+    pub commit_seq: i64,
+    /// Epoch milliseconds.
+    pub timestamp: i64,
+    /// Number of the type.
+    pub kind: i32,
+    /// Database.
+    pub db_id: i64,
+    /// Tables; empty means unset.
+    pub table_ids: Vec<i64>,
+    /// JSON; `None` on the DUMMY.
+    pub data: Option<String>,
+    /// Only on the DUMMY: -1 or the table id.
+    pub belong: Option<i64>,
+    /// Number of table streams that hold it.
+    pub table_ref: i64,
+    /// Set for types 8 and 9.
+    pub remove_enable_cache: bool,
+}
+
+/// Answer of getBinlog when the request itself is fine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BinlogReply {
+    /// 0: the next records.
+    Records(Vec<Arc<Binlog>>),
+    /// 61: exactly the DUMMY.
+    TooOld(Arc<Binlog>),
+    /// 62.
+    TooNew,
+    /// 63.
+    NotFoundDb,
+    /// 64.
+    NotFoundTable,
+}
+
+/// Answer of getBinlogLag.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BinlogLag {
+    /// Records after the position.
+    pub lag: i64,
+    /// Of the DUMMY.
+    pub first_commit_seq: i64,
+    /// Of the newest record.
+    pub last_commit_seq: i64,
+    /// Of the DUMMY, ms.
+    pub first_timestamp: i64,
+    /// Of the newest record, ms.
+    pub last_timestamp: i64,
+    /// First after the position, 0 when caught up.
+    pub next_commit_seq: i64,
+    /// Its time, 0 when caught up.
+    pub next_timestamp: i64,
+}
+
+/// Which tables getMeta asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TableSelector {
+    /// By id.
+    Id(i64),
+    /// By name.
+    Name(String),
+}
+
+/// getMeta.
+#[derive(Debug, Clone, Default)]
+pub struct MetaRequest {
+    /// Wins over the name.
+    pub db_id: Option<i64>,
+    /// By name.
+    pub db: Option<String>,
+    /// `None`: all tables. Unknown ones are left out.
+    pub tables: Option<Vec<TableSelector>>,
+}
+
+/// Answer of getMeta.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DbMeta {
+    /// Id.
+    pub id: i64,
+    /// Name.
+    pub name: String,
+    /// Tables, in no particular order.
+    pub tables: Vec<TableMeta>,
+    /// Dropped id to commit seq; `None` when the binlog feature is off.
+    pub dropped: Option<DroppedIds>,
+}
+
+/// Ids dropped within the kept history.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DroppedIds {
+    /// Partitions: (id, commit seq).
+    pub partitions: Vec<(i64, i64)>,
+    /// Tables.
+    pub tables: Vec<(i64, i64)>,
+    /// Indexes.
+    pub indexes: Vec<(i64, i64)>,
+}
+
+/// A table of getMeta.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableMeta {
+    /// Id.
+    pub id: i64,
+    /// Name.
+    pub name: String,
+    /// `OLAP`.
+    pub kind: &'static str,
+    /// Partitions, temporary ones unmarked among them.
+    pub partitions: Vec<PartitionMeta>,
+}
+
+/// A partition of getMeta.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionMeta {
+    /// Id.
+    pub id: i64,
+    /// Name.
+    pub name: String,
+    /// Range text.
+    pub range: String,
+    /// Version.
+    pub visible_version: i64,
+    /// (index id, name, tablets in bucket order with their replicas).
+    pub indexes: Vec<IndexTablets>,
+}
+
+/// An index of getMeta.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexTablets {
+    /// Id.
+    pub id: i64,
+    /// Name.
+    pub name: String,
+    /// In bucket order.
+    pub tablets: Vec<crate::model::Tablet>,
+}
+
+/// A backend as the frontend knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackendInfo {
+    /// Address and ports.
+    pub address: crate::be::api::BackendAddress,
+    /// Heartbeat fine.
+    pub alive: bool,
+}
+
+/// A local snapshot.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// Opaque.
+    pub meta: Vec<u8>,
+    /// JSON.
+    pub job_info: Vec<u8>,
+    /// Epoch milliseconds.
+    pub expired_at: i64,
+    /// Position of the database.
+    pub commit_seq: i64,
+}
+
+/// restoreSnapshot, blobs already decompressed.
+#[derive(Debug, Clone, Default)]
+pub struct RestoreRequest {
+    /// Destination database.
+    pub db: String,
+    /// Label of the job.
+    pub label: String,
+    /// Must be `__keep_on_local__`.
+    pub repo: String,
+    /// (table or view, alias); empty means everything.
+    pub table_refs: Vec<(String, Option<String>)>,
+    /// Properties.
+    pub properties: std::collections::BTreeMap<String, String>,
+    /// From getSnapshot.
+    pub meta: Vec<u8>,
+    /// From getSnapshot, with `extra_info`.
+    pub job_info: Vec<u8>,
+    /// Drop tables and views that are not in the snapshot.
+    pub clean_tables: bool,
+    /// Drop partitions that are not in the snapshot.
+    pub clean_partitions: bool,
+    /// Swap in at the end.
+    pub atomic_restore: bool,
+    /// With `atomic_restore`: also over another schema.
+    pub force_replace: bool,
+}
+
+/// A backup or restore job as SHOW BACKUP / SHOW RESTORE shows it. Times are epoch milliseconds, -1 when not reached.
+#[derive(Debug, Clone)]
+pub struct JobView {
+    /// Id.
+    pub id: i64,
+    /// Label.
+    pub label: String,
+    /// Database.
+    pub db: String,
+    /// State name.
+    pub state: &'static str,
+    /// Tables.
+    pub objects: Vec<String>,
+    /// Created.
+    pub create_ms: i64,
+    /// Restore: metadata ready.
+    pub meta_prepared_ms: i64,
+    /// Snapshots made.
+    pub snapshot_ms: i64,
+    /// Backup: upload done. Restore: download done.
+    pub transfer_ms: i64,
+    /// Finished or cancelled.
+    pub finish_ms: i64,
+    /// Tasks still open, as text.
+    pub unfinished: String,
+    /// Errors of tasks.
+    pub task_error: String,
+    /// `[OK]` or `[CODE, msg: text]`.
+    pub status: String,
+    /// Seconds.
+    pub timeout_s: i64,
+    /// Restore: replicas reserved from the snapshot.
+    pub reserve_replica: bool,
+    /// Restore: replicas per tablet otherwise.
+    pub replication_num: u32,
+}
