@@ -1,0 +1,235 @@
+//! Settings of a producer.
+
+use std::time::Duration;
+
+use ccr_schemas::codec::Framing;
+
+use crate::error::Error;
+use crate::plan::{Rules, SettleRule};
+
+/// First part of every topic name.
+pub const DEFAULT_PREFIX: &str = "ccr";
+/// Well below what a person notices; a source answers an empty question from memory.
+pub const DEFAULT_POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// Far above the time between two journal writes of a source.
+pub const DEFAULT_SETTLE: Duration = Duration::from_millis(100);
+/// The settle time plus two seconds for slow journal writes.
+pub const DEFAULT_CATCH_UP_MARGIN: Duration = Duration::from_millis(2100);
+/// Readers call a stream dead after some of these.
+pub const DEFAULT_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
+/// Most that a source gives.
+pub const DEFAULT_BATCH: usize = 255;
+/// Pages that may wait for settling.
+pub const DEFAULT_WINDOW_PAGES: usize = 16;
+/// Records of one append; large enough that the log's fsync is shared by many.
+pub const DEFAULT_APPEND_RECORDS: usize = 2048;
+/// Bytes of one append.
+pub const DEFAULT_APPEND_BYTES: usize = 4 << 20;
+/// A shared snapshot older than this costs a target more in events than a new backup costs the source.
+pub const DEFAULT_SNAPSHOT_REUSE: Duration = Duration::from_secs(3600);
+/// Half of the life that a source gives a backup.
+pub const DEFAULT_SNAPSHOT_MARGIN: Duration = Duration::from_secs(2 * 3600);
+/// A backup of a large database may take hours.
+pub const DEFAULT_BACKUP_TIMEOUT: Duration = Duration::from_secs(12 * 3600);
+/// Backups advance once in three seconds.
+pub const DEFAULT_BACKUP_POLL: Duration = Duration::from_millis(500);
+/// Requests that come together are answered together.
+pub const DEFAULT_COALESCE: Duration = Duration::from_millis(200);
+/// A week to repair a target before it needs a snapshot.
+pub const DEFAULT_EVENTS_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Replicas move rarely; a target that meets a moved one tries the next.
+pub const DEFAULT_LAYOUT_MAX_AGE: Duration = Duration::from_secs(30);
+/// Backends die seldom.
+pub const DEFAULT_BACKENDS_MAX_AGE: Duration = Duration::from_secs(10);
+/// The source collects every 15 s.
+pub const DEFAULT_LOCK_INTERVAL: Duration = Duration::from_secs(10);
+/// A halted stream looks again this often.
+pub const DEFAULT_HALT_RETRY: Duration = Duration::from_secs(30);
+/// Largest piece of a snapshot in one record.
+pub const MAX_CHUNK_BYTES: usize = 512 * 1024;
+
+/// Settings of a producer. [`ProducerConfig::validate`] names the field that can not work.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProducerConfig {
+    /// First part of every topic name. Default [`DEFAULT_PREFIX`]; letters, digits, `.`, `_` and `-`.
+    pub prefix: String,
+    /// Who this process is, in statuses: `host:pid`. Not empty.
+    pub owner: String,
+    /// Pause between two questions for new records while there are none. Default [`DEFAULT_POLL_INTERVAL`], 1 ms to 50 ms.
+    pub poll_interval: Duration,
+    /// How long a record must have been visible before it is published, see [`crate::plan::settle`]. Adds to the lag.
+    /// Default [`DEFAULT_SETTLE`], up to 10 s; zero trusts the source's order.
+    pub settle: Duration,
+    /// A record dated this much before the newest known one is published without a second look. Default
+    /// [`DEFAULT_CATCH_UP_MARGIN`]; at least `settle`.
+    pub catch_up_margin: Duration,
+    /// Pause between heartbeats of an idle stream, and between looks at the source's newest position. Default
+    /// [`DEFAULT_HEARTBEAT_INTERVAL`], 100 ms to 60 s.
+    pub heartbeat_interval: Duration,
+    /// Records asked for at once. Default [`DEFAULT_BATCH`], 1 to 255.
+    pub batch: usize,
+    /// Pages of `batch` records that may wait for settling. Default [`DEFAULT_WINDOW_PAGES`], 1 to 1024.
+    pub window_pages: usize,
+    /// Records per append to the log. Default [`DEFAULT_APPEND_RECORDS`], 1 to 65536.
+    pub append_records: usize,
+    /// Bytes per append to the log, exceeded by at most one page. Default [`DEFAULT_APPEND_BYTES`], at least 1 KiB.
+    pub append_bytes: usize,
+    /// Oldest snapshot that is announced again instead of taking another. Default [`DEFAULT_SNAPSHOT_REUSE`]; zero always
+    /// takes a new one.
+    pub snapshot_reuse: Duration,
+    /// A snapshot that expires sooner than this is not announced again. Default [`DEFAULT_SNAPSHOT_MARGIN`].
+    pub snapshot_margin: Duration,
+    /// Longest wait for one backup. Default [`DEFAULT_BACKUP_TIMEOUT`], at least 1 s.
+    pub backup_timeout: Duration,
+    /// Pause between two looks at a running backup. Default [`DEFAULT_BACKUP_POLL`], 10 ms to 60 s.
+    pub backup_poll: Duration,
+    /// How long the first snapshot request waits for others to share the backup. Default [`DEFAULT_COALESCE`], up to 60 s.
+    pub coalesce: Duration,
+    /// How events are wrapped. Default: single object, no registry needed.
+    pub framing: Framing,
+    /// How long events, snapshots and requests are kept. Default [`DEFAULT_EVENTS_RETENTION`]; `None` keeps for ever.
+    pub events_retention: Option<Duration>,
+    /// Oldest tablet layout of a table that is used. Default [`DEFAULT_LAYOUT_MAX_AGE`], at least 1 s.
+    pub layout_max_age: Duration,
+    /// Oldest list of backends that is used. Default [`DEFAULT_BACKENDS_MAX_AGE`], at least 1 s.
+    pub backends_max_age: Duration,
+    /// Pause between two acknowledgements (`lockBinlog`) to the source. Default [`DEFAULT_LOCK_INTERVAL`], at least 1 s;
+    /// `None` never acknowledges.
+    pub lock_interval: Option<Duration>,
+    /// Pause before a halted stream looks at both sides again. Default [`DEFAULT_HALT_RETRY`], at least 100 ms.
+    pub halt_retry: Duration,
+}
+
+impl ProducerConfig {
+    /// Defaults, for a process of this name.
+    pub fn new(owner: impl Into<String>) -> Self {
+        Self {
+            prefix: DEFAULT_PREFIX.to_owned(),
+            owner: owner.into(),
+            poll_interval: DEFAULT_POLL_INTERVAL,
+            settle: DEFAULT_SETTLE,
+            catch_up_margin: DEFAULT_CATCH_UP_MARGIN,
+            heartbeat_interval: DEFAULT_HEARTBEAT_INTERVAL,
+            batch: DEFAULT_BATCH,
+            window_pages: DEFAULT_WINDOW_PAGES,
+            append_records: DEFAULT_APPEND_RECORDS,
+            append_bytes: DEFAULT_APPEND_BYTES,
+            snapshot_reuse: DEFAULT_SNAPSHOT_REUSE,
+            snapshot_margin: DEFAULT_SNAPSHOT_MARGIN,
+            backup_timeout: DEFAULT_BACKUP_TIMEOUT,
+            backup_poll: DEFAULT_BACKUP_POLL,
+            coalesce: DEFAULT_COALESCE,
+            framing: Framing::SingleObject,
+            events_retention: Some(DEFAULT_EVENTS_RETENTION),
+            layout_max_age: DEFAULT_LAYOUT_MAX_AGE,
+            backends_max_age: DEFAULT_BACKENDS_MAX_AGE,
+            lock_interval: Some(DEFAULT_LOCK_INTERVAL),
+            halt_retry: DEFAULT_HALT_RETRY,
+        }
+    }
+
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the first field that can not work.
+    pub fn validate(&self) -> Result<(), Error> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if self.prefix.is_empty() || !self.prefix.chars().all(plain) {
+            return Err(problem(
+                "prefix",
+                "must be letters, digits, `.`, `_` or `-`, at least one".to_owned(),
+            ));
+        }
+        if self.owner.is_empty() {
+            return Err(problem("owner", "must not be empty".to_owned()));
+        }
+        let ms = Duration::from_millis;
+        let day = Duration::from_secs(24 * 3600);
+        let ever = Duration::MAX;
+        within("poll_interval", self.poll_interval, ms(1), ms(50))?;
+        within("settle", self.settle, Duration::ZERO, ms(10_000))?;
+        within("catch_up_margin", self.catch_up_margin, self.settle, day)?;
+        within(
+            "heartbeat_interval",
+            self.heartbeat_interval,
+            ms(100),
+            ms(60_000),
+        )?;
+        between("batch", self.batch, 1, 255)?;
+        between("window_pages", self.window_pages, 1, 1024)?;
+        between("append_records", self.append_records, 1, 65_536)?;
+        between("append_bytes", self.append_bytes, 1024, usize::MAX)?;
+        within("backup_timeout", self.backup_timeout, ms(1000), ever)?;
+        within("backup_poll", self.backup_poll, ms(10), ms(60_000))?;
+        within("coalesce", self.coalesce, Duration::ZERO, ms(60_000))?;
+        within("layout_max_age", self.layout_max_age, ms(1000), ever)?;
+        within("backends_max_age", self.backends_max_age, ms(1000), ever)?;
+        within("halt_retry", self.halt_retry, ms(100), ever)?;
+        if let Some(interval) = self.lock_interval {
+            within("lock_interval", interval, ms(1000), ever)?;
+        }
+        Ok(())
+    }
+
+    /// The numbers of the planner.
+    pub(crate) fn rules(&self) -> Rules {
+        Rules {
+            settle: SettleRule {
+                settle: self.settle,
+                catch_up_margin: self.catch_up_margin,
+            },
+            batch: self.batch,
+            window: self.batch * self.window_pages,
+        }
+    }
+}
+
+fn within(
+    field: &'static str,
+    value: Duration,
+    low: Duration,
+    high: Duration,
+) -> Result<(), Error> {
+    if value < low {
+        return Err(problem(field, format!("{value:?} is below {low:?}")));
+    }
+    if value > high {
+        return Err(problem(field, format!("{value:?} is above {high:?}")));
+    }
+    Ok(())
+}
+
+fn between(field: &'static str, value: usize, low: usize, high: usize) -> Result<(), Error> {
+    if value < low {
+        return Err(problem(field, format!("{value} is below {low}")));
+    }
+    if value > high {
+        return Err(problem(field, format!("{value} is above {high}")));
+    }
+    Ok(())
+}
+
+fn problem(field: &'static str, problem: String) -> Error {
+    Error::Config { field, problem }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_valid_and_a_bad_field_is_named() {
+        let good = ProducerConfig::new("here:1");
+        good.validate().unwrap();
+        let bad = |edit: fn(&mut ProducerConfig)| {
+            let mut config = ProducerConfig::new("here:1");
+            edit(&mut config);
+            config.validate().unwrap_err().to_string()
+        };
+        assert!(bad(|c| c.batch = 256).contains("setting batch: 256 is above 255"));
+        assert!(bad(|c| c.poll_interval = Duration::from_millis(51)).contains("poll_interval"));
+        assert!(bad(|c| c.catch_up_margin = Duration::ZERO).contains("catch_up_margin"));
+        assert!(bad(|c| c.prefix = "a b".to_owned()).contains("prefix"));
+        assert!(bad(|c| c.owner.clear()).contains("owner"));
+    }
+}
