@@ -192,6 +192,14 @@ pub enum BeError {
         /// The wanted version.
         asked: i64,
     },
+    /// A version inside a merged rowset was asked for (OLAP_ERR_VERSION_ALREADY_MERGED).
+    #[error("version {asked} of tablet {tablet_id} is merged already")]
+    VersionMerged {
+        /// Which tablet.
+        tablet_id: i64,
+        /// The wanted version.
+        asked: i64,
+    },
     /// A snapshot directory or file is not there.
     #[error("snapshot path {path} does not exist on backend {backend_id}")]
     SnapshotMissing {
@@ -265,7 +273,7 @@ pub trait BackendApi: Send + Sync {
         schema: Option<Arc<TableSchema>>,
     ) -> Result<(), BeError>;
 
-    /// Writes one rowset of a transaction and commits it locally. A second call for the same transaction and
+    /// Writes one rowset of a transaction and commits it locally. Replicas may share the rows. A second call for the same transaction and
     /// tablet replaces the first. `delete` set: a DELETE rowset, rows must be empty.
     fn write_rowset(
         &self,
@@ -273,7 +281,7 @@ pub trait BackendApi: Send + Sync {
         partition_id: i64,
         tablet_id: i64,
         schema: Arc<TableSchema>,
-        rows: Vec<Row>,
+        rows: Arc<Vec<Row>>,
         delete: Option<DeletePredicate>,
     ) -> Result<(), BeError>;
 
@@ -305,7 +313,7 @@ pub trait BackendApi: Send + Sync {
         tablet_id: i64,
         version: i64,
         schema: Arc<TableSchema>,
-        rows: Vec<Row>,
+        rows: Arc<Vec<Row>>,
     ) -> Result<(), BeError>;
 
     /// MAKE_SNAPSHOT at `version`, or at the newest one.
