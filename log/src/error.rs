@@ -98,3 +98,11 @@ impl Error {
         }
     }
 }
+
+/// A position the log has never reached: it was made anew, or lost records.
+pub(crate) fn beyond_the_end(topic: &TopicName, wanted: Offset, end: Offset) -> Error {
+    Error::Corrupt(format!(
+        "topic {topic} ends at offset {}, before the wanted {}: it was made anew or has lost records; the job needs a new snapshot",
+        end.0, wanted.0
+    ))
+}

@@ -70,6 +70,9 @@ pub struct Committed {
 /// Longest metadata string of a commit.
 pub const MAX_METADATA_BYTES: usize = 2048;
 
+/// Largest record (key, value and headers together) that every log takes.
+pub const MAX_RECORD_BYTES: usize = 8 * 1024 * 1024 - 16 * 1024;
+
 /// What a group member is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReaderEvent {

@@ -9,9 +9,11 @@ pub mod embedded;
 pub mod error;
 pub mod event_log;
 pub mod kafka;
+pub mod metrics;
 
+pub use embedded::Embedded;
 pub use error::Error;
 pub use event_log::{
-    Committed, EventLog, GroupReader, MAX_METADATA_BYTES, NewRecord, Offset, ReaderEvent, Record,
-    SharedLog, TopicKind, TopicSpec,
+    Committed, EventLog, GroupReader, MAX_METADATA_BYTES, MAX_RECORD_BYTES, NewRecord, Offset,
+    ReaderEvent, Record, SharedLog, TopicKind, TopicSpec,
 };
