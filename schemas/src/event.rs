@@ -3,11 +3,15 @@
 //! Events are facts as of their `commit_seq` and stand for themselves: names, kinds and the places of the data are those
 //! at the time of the event, so that a reader needs no connection to the source's FE.
 
+mod kind;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::{
     BackendId, CommitSeq, IndexId, PartitionId, TableId, TabletId, TimestampMs, TxnId,
 };
+
+pub use kind::EventKind;
 
 /// One event. The variant's doc names the `TBinlogType` it is made from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -536,155 +540,7 @@ pub struct Heartbeat {
     pub source_end: CommitSeq,
 }
 
-/// Field-less twin of [`Event`], for labels and tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs)]
-pub enum EventKind {
-    RowsetsCommitted,
-    PartitionAdded,
-    TableCreated,
-    PartitionDropped,
-    TableDropped,
-    AlterJobChanged,
-    ColumnsChanged,
-    StreamHead,
-    DatabasePropertiesChanged,
-    TablePropertiesChanged,
-    Barrier,
-    PartitionsModified,
-    PartitionsReplaced,
-    TableTruncated,
-    TableRenamed,
-    ColumnRenamed,
-    CommentModified,
-    ViewRedefined,
-    TableReplaced,
-    IndexesChanged,
-    IndexJobChanged,
-    RollupRenamed,
-    PartitionRenamed,
-    RollupDropped,
-    Recovered,
-    BucketCountModified,
-    DistributionTypeModified,
-    Unsupported,
-    Gap,
-    SnapshotTaken,
-    Heartbeat,
-}
-
-impl EventKind {
-    /// Every kind, in the order of [`Event`].
-    pub const ALL: [Self; 31] = [
-        Self::RowsetsCommitted,
-        Self::PartitionAdded,
-        Self::TableCreated,
-        Self::PartitionDropped,
-        Self::TableDropped,
-        Self::AlterJobChanged,
-        Self::ColumnsChanged,
-        Self::StreamHead,
-        Self::DatabasePropertiesChanged,
-        Self::TablePropertiesChanged,
-        Self::Barrier,
-        Self::PartitionsModified,
-        Self::PartitionsReplaced,
-        Self::TableTruncated,
-        Self::TableRenamed,
-        Self::ColumnRenamed,
-        Self::CommentModified,
-        Self::ViewRedefined,
-        Self::TableReplaced,
-        Self::IndexesChanged,
-        Self::IndexJobChanged,
-        Self::RollupRenamed,
-        Self::PartitionRenamed,
-        Self::RollupDropped,
-        Self::Recovered,
-        Self::BucketCountModified,
-        Self::DistributionTypeModified,
-        Self::Unsupported,
-        Self::Gap,
-        Self::SnapshotTaken,
-        Self::Heartbeat,
-    ];
-
-    /// Label value: snake_case.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::RowsetsCommitted => "rowsets_committed",
-            Self::PartitionAdded => "partition_added",
-            Self::TableCreated => "table_created",
-            Self::PartitionDropped => "partition_dropped",
-            Self::TableDropped => "table_dropped",
-            Self::AlterJobChanged => "alter_job_changed",
-            Self::ColumnsChanged => "columns_changed",
-            Self::StreamHead => "stream_head",
-            Self::DatabasePropertiesChanged => "database_properties_changed",
-            Self::TablePropertiesChanged => "table_properties_changed",
-            Self::Barrier => "barrier",
-            Self::PartitionsModified => "partitions_modified",
-            Self::PartitionsReplaced => "partitions_replaced",
-            Self::TableTruncated => "table_truncated",
-            Self::TableRenamed => "table_renamed",
-            Self::ColumnRenamed => "column_renamed",
-            Self::CommentModified => "comment_modified",
-            Self::ViewRedefined => "view_redefined",
-            Self::TableReplaced => "table_replaced",
-            Self::IndexesChanged => "indexes_changed",
-            Self::IndexJobChanged => "index_job_changed",
-            Self::RollupRenamed => "rollup_renamed",
-            Self::PartitionRenamed => "partition_renamed",
-            Self::RollupDropped => "rollup_dropped",
-            Self::Recovered => "recovered",
-            Self::BucketCountModified => "bucket_count_modified",
-            Self::DistributionTypeModified => "distribution_type_modified",
-            Self::Unsupported => "unsupported",
-            Self::Gap => "gap",
-            Self::SnapshotTaken => "snapshot_taken",
-            Self::Heartbeat => "heartbeat",
-        }
-    }
-}
-
 impl Event {
-    /// The field-less twin.
-    pub fn kind(&self) -> EventKind {
-        match self {
-            Self::RowsetsCommitted(_) => EventKind::RowsetsCommitted,
-            Self::PartitionAdded(_) => EventKind::PartitionAdded,
-            Self::TableCreated(_) => EventKind::TableCreated,
-            Self::PartitionDropped(_) => EventKind::PartitionDropped,
-            Self::TableDropped(_) => EventKind::TableDropped,
-            Self::AlterJobChanged(_) => EventKind::AlterJobChanged,
-            Self::ColumnsChanged(_) => EventKind::ColumnsChanged,
-            Self::StreamHead(_) => EventKind::StreamHead,
-            Self::DatabasePropertiesChanged(_) => EventKind::DatabasePropertiesChanged,
-            Self::TablePropertiesChanged(_) => EventKind::TablePropertiesChanged,
-            Self::Barrier(_) => EventKind::Barrier,
-            Self::PartitionsModified(_) => EventKind::PartitionsModified,
-            Self::PartitionsReplaced(_) => EventKind::PartitionsReplaced,
-            Self::TableTruncated(_) => EventKind::TableTruncated,
-            Self::TableRenamed(_) => EventKind::TableRenamed,
-            Self::ColumnRenamed(_) => EventKind::ColumnRenamed,
-            Self::CommentModified(_) => EventKind::CommentModified,
-            Self::ViewRedefined(_) => EventKind::ViewRedefined,
-            Self::TableReplaced(_) => EventKind::TableReplaced,
-            Self::IndexesChanged(_) => EventKind::IndexesChanged,
-            Self::IndexJobChanged(_) => EventKind::IndexJobChanged,
-            Self::RollupRenamed(_) => EventKind::RollupRenamed,
-            Self::PartitionRenamed(_) => EventKind::PartitionRenamed,
-            Self::RollupDropped(_) => EventKind::RollupDropped,
-            Self::Recovered(_) => EventKind::Recovered,
-            Self::BucketCountModified(_) => EventKind::BucketCountModified,
-            Self::DistributionTypeModified(_) => EventKind::DistributionTypeModified,
-            Self::Unsupported(_) => EventKind::Unsupported,
-            Self::Gap(_) => EventKind::Gap,
-            Self::SnapshotTaken(_) => EventKind::SnapshotTaken,
-            Self::Heartbeat(_) => EventKind::Heartbeat,
-        }
-    }
-
     /// True for events that stand in the source's chain; false for our own ([`Gap`], [`SnapshotTaken`], [`Heartbeat`]).
     pub fn is_chained(&self) -> bool {
         !matches!(

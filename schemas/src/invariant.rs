@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use crate::envelope::Envelope;
-use crate::id::CommitSeq;
+use crate::id::{CommitSeq, DbId};
 
 /// A broken promise, by name.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -65,4 +65,110 @@ pub fn link(last: CommitSeq, envelope: &Envelope) -> Result<Link, Violation> {
         });
     }
     Ok(Link::Next)
+}
+
+/// The event belongs to the database that the reader follows.
+///
+/// # Errors
+/// [`Violation::WrongDatabase`].
+pub fn same_database(expected: DbId, envelope: &Envelope) -> Result<(), Violation> {
+    if envelope.db_id == expected {
+        return Ok(());
+    }
+    Err(Violation::WrongDatabase {
+        expected: expected.0,
+        found: envelope.db_id.0,
+        commit_seq: envelope.commit_seq,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Event, Gap, Heartbeat};
+    use crate::id::TimestampMs;
+    use crate::sample::upsert;
+
+    fn seq(value: i64) -> CommitSeq {
+        CommitSeq(value)
+    }
+
+    #[test]
+    fn sparse_numbers_are_a_chain_as_long_as_each_names_the_one_before() {
+        let mut last = CommitSeq::BEFORE_FIRST;
+        for (prev, commit) in [(-1, 3), (3, 10), (10, 11), (11, 5_000)] {
+            let envelope = upsert(seq(commit), seq(prev), 1);
+            assert_eq!(link(last, &envelope), Ok(Link::Next));
+            last = envelope.commit_seq;
+        }
+    }
+
+    #[test]
+    fn a_missing_event_breaks_the_chain_and_both_positions_are_named() {
+        let broken = link(seq(10), &upsert(seq(30), seq(20), 1)).expect_err("20 was not read");
+        assert_eq!(
+            broken,
+            Violation::ChainBroken {
+                last: seq(10),
+                commit_seq: seq(30),
+                prev_commit_seq: seq(20),
+            }
+        );
+        let text = broken.to_string();
+        assert!(
+            text.contains("30") && text.contains("20") && text.contains("10"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_was_read_before_is_a_repeat_even_when_its_predecessor_differs() {
+        assert_eq!(
+            link(seq(30), &upsert(seq(30), seq(20), 1)),
+            Ok(Link::Repeat)
+        );
+        assert_eq!(
+            link(seq(30), &upsert(seq(20), seq(10), 1)),
+            Ok(Link::Repeat)
+        );
+        assert_eq!(
+            link(seq(30), &upsert(seq(20), seq(19), 1)),
+            Ok(Link::Repeat)
+        );
+    }
+
+    /// A producer that started again with an older predecessor: everything up to the last position was read.
+    #[test]
+    fn an_older_predecessor_leaves_no_hole() {
+        assert_eq!(link(seq(30), &upsert(seq(40), seq(20), 1)), Ok(Link::Next));
+    }
+
+    #[test]
+    fn own_events_stand_outside_wherever_they_are() {
+        let mut envelope = upsert(seq(99), seq(99), 1);
+        envelope.event = Event::Heartbeat(Heartbeat {
+            at: TimestampMs(1),
+            source_end: seq(120),
+        });
+        assert_eq!(link(seq(10), &envelope), Ok(Link::Outside));
+        envelope.event = Event::Gap(Gap {
+            after: seq(10),
+            up_to: seq(99),
+        });
+        assert_eq!(link(seq(10), &envelope), Ok(Link::Outside));
+    }
+
+    #[test]
+    fn a_recreated_database_is_another_database() {
+        let envelope = upsert(seq(3), seq(2), 1);
+        assert_eq!(same_database(envelope.db_id, &envelope), Ok(()));
+        assert_eq!(
+            same_database(DbId(5), &envelope),
+            Err(Violation::WrongDatabase {
+                expected: 5,
+                found: envelope.db_id.0,
+                commit_seq: seq(3),
+            })
+        );
+    }
 }

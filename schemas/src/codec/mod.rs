@@ -368,3 +368,6 @@ fn peek_version(datum: &[u8]) -> Option<i32> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests;
