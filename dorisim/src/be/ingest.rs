@@ -1,0 +1,323 @@
+//! `ingest_binlog`: fetch one version of a remote tablet and hold it as committed data of a local transaction.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use ccr_doris_wire::{
+    TIngestBinlogRequest, TIngestBinlogResult, TIngestBinlogStatus, TQueryIngestBinlogRequest,
+    TQueryIngestBinlogResult, TStatus, TStatusCode,
+};
+
+use super::api::{BackendApi, BeError, LocalTxnState};
+use super::backend::{Backend, lock};
+use super::fetch::RemoteFile;
+use super::rowset::{Rowset, RowsetMeta, make_dir, remove_file, segment_name};
+use super::txns::{Attempt, CommitOutcome};
+
+/// A request whose fields are all there.
+#[derive(Clone, Debug)]
+struct Ingest {
+    txn_id: i64,
+    remote_tablet_id: i64,
+    binlog_version: i64,
+    remote_host: String,
+    remote_port: String,
+    partition_id: i64,
+    local_tablet_id: i64,
+}
+
+/// A refusal on the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Refusal {
+    code: TStatusCode,
+    text: String,
+}
+
+impl Refusal {
+    fn new(code: TStatusCode, text: impl Into<String>) -> Self {
+        Refusal {
+            code,
+            text: text.into(),
+        }
+    }
+
+    fn into_status(self) -> TStatus {
+        TStatus::new(self.code, vec![self.text])
+    }
+}
+
+/// HTTP trouble is 71, a wrong length or md5 is RUNTIME_ERROR, the rest INTERNAL_ERROR.
+fn refusal_of(error: &BeError, host: &str) -> Refusal {
+    let (code, name) = match error {
+        BeError::Download { reason, .. } if reason.starts_with("downloaded file") => {
+            (TStatusCode::RUNTIME_ERROR, "RUNTIME_ERROR")
+        }
+        BeError::Download { .. } => (TStatusCode::HTTP_ERROR, "HTTP_ERROR"),
+        BeError::TabletMissing { tablet_id, .. } => {
+            let text = format!("tablet {tablet_id} not found");
+            return Refusal::new(TStatusCode::TABLET_MISSING, text);
+        }
+        BeError::Down { .. }
+        | BeError::VersionMissing { .. }
+        | BeError::VersionMerged { .. }
+        | BeError::SnapshotMissing { .. }
+        | BeError::Injected(_)
+        | BeError::Corrupt(_)
+        | BeError::Io { .. } => (TStatusCode::INTERNAL_ERROR, "INTERNAL_ERROR"),
+    };
+    Refusal::new(code, format!("({host})[{name}]{error}"))
+}
+
+impl Backend {
+    /// The RPC. In background mode it answers before the work is done.
+    pub async fn ingest_binlog(self: &Arc<Self>, request: TIngestBinlogRequest) -> TIngestBinlogResult {
+        let pool_size = self.config.ingest_pool_size.load(Ordering::Relaxed);
+        let (ingest, attempt) = match self.begin_ingest(request) {
+            Ok(begun) => begun,
+            Err(refusal) => return TIngestBinlogResult::new(refusal.into_status(), false),
+        };
+        if pool_size >= 0 {
+            let backend = Arc::clone(self);
+            // Ends with the download, whose attempts and timeouts are bounded.
+            tokio::spawn(async move {
+                if let Err(refusal) = backend.run_ingest(&ingest, attempt).await {
+                    tracing::warn!(
+                        txn_id = ingest.txn_id,
+                        tablet_id = ingest.local_tablet_id,
+                        error = %refusal.text,
+                        "background ingest failed; query_ingest_binlog tells FAILED"
+                    );
+                }
+            });
+            return TIngestBinlogResult::new(ok_status(), true);
+        }
+        let status = match self.run_ingest(&ingest, attempt).await {
+            Ok(()) => ok_status(),
+            Err(refusal) => refusal.into_status(),
+        };
+        TIngestBinlogResult::new(status, false)
+    }
+
+    /// The RPC that a client polls in background mode.
+    pub fn query_ingest_binlog(&self, request: &TQueryIngestBinlogRequest) -> TQueryIngestBinlogResult {
+        let missing = [
+            ("txn_id", request.txn_id.is_none()),
+            ("partition_id", request.partition_id.is_none()),
+            ("tablet_id", request.tablet_id.is_none()),
+            ("load_id", request.load_id.is_none()),
+        ];
+        if let Some((field, _)) = missing.iter().find(|(_, absent)| *absent) {
+            return TQueryIngestBinlogResult::new(
+                TIngestBinlogStatus::ANALYSIS_ERROR,
+                format!("{field} is empty"),
+            );
+        }
+        let (Some(txn_id), Some(tablet_id)) = (request.txn_id, request.tablet_id) else {
+            return TQueryIngestBinlogResult::new(TIngestBinlogStatus::UNKNOWN, None);
+        };
+        if self.tablet(tablet_id).is_err() {
+            let text = format!("tablet {tablet_id} not found");
+            return TQueryIngestBinlogResult::new(TIngestBinlogStatus::NOT_FOUND, text);
+        }
+        let status = match self.txn_state(txn_id, tablet_id) {
+            LocalTxnState::NotFound => TIngestBinlogStatus::NOT_FOUND,
+            LocalTxnState::Prepared => TIngestBinlogStatus::DOING,
+            LocalTxnState::Committed => TIngestBinlogStatus::OK,
+            LocalTxnState::Aborted => TIngestBinlogStatus::FAILED,
+        };
+        TQueryIngestBinlogResult::new(status, None)
+    }
+
+    fn begin_ingest(&self, request: TIngestBinlogRequest) -> Result<(Ingest, Attempt), Refusal> {
+        if !self.config.binlog_feature.load(Ordering::Relaxed) {
+            return Err(Refusal::new(
+                TStatusCode::RUNTIME_ERROR,
+                "enable feature binlog is false",
+            ));
+        }
+        let ingest = validate(request)?;
+        let host = &self.address().host;
+        self.tablet(ingest.local_tablet_id)
+            .map_err(|error| refusal_of(&error, host))?;
+        let (attempt, replaced) = self.txns().prepare(ingest.txn_id, ingest.local_tablet_id);
+        if let Some(replaced) = replaced {
+            replaced.remove_files();
+        }
+        Ok((ingest, attempt))
+    }
+
+    async fn run_ingest(&self, ingest: &Ingest, attempt: Attempt) -> Result<(), Refusal> {
+        let done = match self.fetch_rowset(ingest).await {
+            Ok(rowset) => {
+                let held = self.txns().commit(ingest.txn_id, ingest.local_tablet_id, rowset);
+                match held {
+                    CommitOutcome::Held => Ok(()),
+                    CommitOutcome::AlreadyExists(rowset) => {
+                        rowset.remove_files();
+                        Ok(())
+                    }
+                    CommitOutcome::Gone(rowset) => {
+                        rowset.remove_files();
+                        Err(Refusal::new(
+                            TStatusCode::INTERNAL_ERROR,
+                            format!("transaction {} was cleared", ingest.txn_id),
+                        ))
+                    }
+                }
+            }
+            Err(refusal) => Err(refusal),
+        };
+        if done.is_err() {
+            let lost = self.txns().abort(ingest.txn_id, ingest.local_tablet_id, attempt);
+            if let Some(lost) = lost {
+                lost.remove_files();
+            }
+        }
+        done
+    }
+
+    async fn fetch_rowset(&self, ingest: &Ingest) -> Result<Arc<Rowset>, Refusal> {
+        let host = self.address().host.clone();
+        let refuse = |error: BeError| refusal_of(&error, &host);
+        let url = format!(
+            "http://{}:{}/api/_binlog/_download",
+            ingest.remote_host, ingest.remote_port
+        );
+        let remote_tablet = ingest.remote_tablet_id.to_string();
+        let version = ingest.binlog_version.to_string();
+
+        let info = self
+            .fetcher
+            .text(
+                &url,
+                &[
+                    ("method", "get_binlog_info".to_owned()),
+                    ("tablet_id", remote_tablet.clone()),
+                    ("binlog_version", version.clone()),
+                ],
+            )
+            .await
+            .map_err(refuse)?;
+        let (remote_rowset, segments) = parse_info(&info).ok_or_else(|| {
+            Refusal::new(
+                TStatusCode::RUNTIME_ERROR,
+                format!("failed to parse binlog info into 2 parts: {info}"),
+            )
+        })?;
+        let bytes = self
+            .fetcher
+            .bytes(
+                &url,
+                &[
+                    ("method", "get_rowset_meta".to_owned()),
+                    ("tablet_id", remote_tablet.clone()),
+                    ("rowset_id", remote_rowset.clone()),
+                    ("binlog_version", version),
+                ],
+            )
+            .await
+            .map_err(refuse)?;
+        let remote_meta = RowsetMeta::from_bytes(&bytes).map_err(refuse)?;
+        let (meta, dir) = self.local_meta(ingest, remote_meta, &remote_rowset, segments, &refuse)?;
+        let query = |segment: u32| {
+            let mut query = vec![
+                ("method", "get_segment_file".to_owned()),
+                ("tablet_id", remote_tablet.clone()),
+                ("rowset_id", remote_rowset.clone()),
+                ("segment_index", segment.to_string()),
+            ];
+            if self.config.check_md5.load(Ordering::Relaxed) {
+                query.push(("acquire_md5", "true".to_owned()));
+            }
+            query
+        };
+        let mut files: Vec<RemoteFile> = Vec::new();
+        for segment in 0..segments {
+            files.push(self.fetcher.head(&url, &query(segment)).await.map_err(refuse)?);
+        }
+        self.check_capacity(&files)?;
+        if !files.is_empty() {
+            make_dir(&dir).map_err(refuse)?;
+        }
+        for (segment, file) in (0..segments).zip(&files) {
+            let target = dir.join(meta.segment_name(segment));
+            let fetched = self.fetcher.file_of(&url, &query(segment), &target, file).await;
+            if let Err(error) = fetched {
+                discard(&dir, &meta.rowset_id, segment);
+                return Err(refuse(error));
+            }
+        }
+        Ok(Arc::new(Rowset::on_disk(meta, dir)))
+    }
+
+    /// The remote meta under local ids; version, schema and counters stay.
+    fn local_meta(
+        &self,
+        ingest: &Ingest,
+        mut meta: RowsetMeta,
+        remote_rowset: &str,
+        segments: u32,
+        refuse: &impl Fn(BeError) -> Refusal,
+    ) -> Result<(RowsetMeta, std::path::PathBuf), Refusal> {
+        let tablet = self.tablet(ingest.local_tablet_id).map_err(refuse)?;
+        let tablet = lock(&tablet);
+        meta.source_rowset_id = Some(remote_rowset.to_owned());
+        meta.source_tablet_id = Some(ingest.remote_tablet_id);
+        meta.rowset_id = self.new_rowset_id();
+        meta.tablet_id = ingest.local_tablet_id;
+        meta.partition_id = ingest.partition_id;
+        meta.tablet_schema_hash = tablet.spec.schema.schema_hash;
+        meta.txn_id = ingest.txn_id;
+        meta.num_segments = segments;
+        Ok((meta, tablet.dir.clone()))
+    }
+
+    fn check_capacity(&self, files: &[RemoteFile]) -> Result<(), Refusal> {
+        let wanted = files.iter().fold(0_u64, |sum, file| sum.saturating_add(file.length));
+        let free = self.config.disk_free_bytes.load(Ordering::Relaxed);
+        if wanted <= free {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            TStatusCode::INTERNAL_ERROR,
+            format!(
+                "({})[INTERNAL_ERROR]no enough space, wanted {wanted}, free {free}",
+                self.address().host
+            ),
+        ))
+    }
+}
+
+fn discard(dir: &Path, rowset_id: &str, segments: u32) {
+    for segment in 0..segments {
+        remove_file(&dir.join(segment_name(rowset_id, segment)));
+    }
+}
+
+/// `<rowset id>:<number of segments>`
+fn parse_info(info: &str) -> Option<(String, u32)> {
+    let (rowset, segments) = info.split_once(':')?;
+    Some((rowset.to_owned(), segments.trim().parse().ok()?))
+}
+
+fn ok_status() -> TStatus {
+    TStatus::new(TStatusCode::OK, None)
+}
+
+fn validate(request: TIngestBinlogRequest) -> Result<Ingest, Refusal> {
+    fn need<T>(value: Option<T>, name: &str) -> Result<T, Refusal> {
+        value.ok_or_else(|| Refusal::new(TStatusCode::ANALYSIS_ERROR, format!("{name} is empty")))
+    }
+    let ingest = Ingest {
+        txn_id: need(request.txn_id, "txn_id")?,
+        remote_tablet_id: need(request.remote_tablet_id, "remote_tablet_id")?,
+        binlog_version: need(request.binlog_version, "binlog_version")?,
+        remote_host: need(request.remote_host, "remote_host")?,
+        remote_port: need(request.remote_port, "remote_port")?,
+        partition_id: need(request.partition_id, "partition_id")?,
+        local_tablet_id: need(request.local_tablet_id, "local_tablet_id")?,
+    };
+    need(request.load_id, "load_id")?;
+    Ok(ingest)
+}
