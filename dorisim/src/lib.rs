@@ -8,7 +8,4 @@ pub mod clock;
 pub mod faults;
 pub mod fe;
 pub mod model;
-pub mod sql {
-    //! Text → statement.
-    pub mod ast;
-}
+pub mod sql;

@@ -9,3 +9,6 @@ mod parser;
 pub use error::SyntaxError;
 pub use lexer::{Token, TokenKind, tokenize};
 pub use parser::{parse, parse_statements, parse_with_text};
+
+#[cfg(test)]
+mod tests;

@@ -116,6 +116,13 @@ impl Parser<'_> {
                 select,
             });
         }
+        if let Some(column) = table
+            .columns
+            .iter()
+            .find(|column| column.type_text.is_empty())
+        {
+            return self.fail(format!("column {} has no type", column.name));
+        }
         Ok(Statement::CreateTable(Box::new(table)))
     }
 

@@ -238,7 +238,10 @@ impl<'a> Parser<'a> {
     pub(crate) fn list<T>(&mut self, mut entry: impl FnMut(&mut Self) -> Read<T>) -> Read<Vec<T>> {
         self.expect_symbol("(")?;
         let mut entries = Vec::new();
-        while !self.is_symbol(")") {
+        if self.accept_symbol(")") {
+            return Ok(entries);
+        }
+        loop {
             entries.push(entry(self)?);
             if !self.accept_symbol(",") {
                 break;
