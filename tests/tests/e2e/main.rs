@@ -1,0 +1,15 @@
+//! End-to-end tests: the real binaries, simulated clusters on real sockets, both logs.
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "tests end at the first surprise"
+)]
+
+mod api;
+mod bad_input;
+mod chaos;
+mod fan_out;
+mod kafka;
+mod quickstart;
+mod table_job;
+mod take_over;
