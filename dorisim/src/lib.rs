@@ -7,5 +7,7 @@ pub mod be;
 pub mod clock;
 pub mod faults;
 pub mod fe;
+pub mod http;
 pub mod model;
 pub mod sql;
+pub mod wire;

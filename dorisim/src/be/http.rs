@@ -1,1 +1,336 @@
-//! placeholder
+//! HTTP of a backend: `/api/_binlog/_download`, `/api/_tablet/_download`, `/api/show_config`, `/api/health`.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Query, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use bytes::Bytes;
+use futures::stream;
+
+use super::api::BackendApi;
+use super::backend::{Backend, lock};
+use super::fetch::md5_hex;
+use crate::faults::Verdict;
+use crate::http::listener::Peer;
+
+type Parameters = HashMap<String, String>;
+
+/// The routes of one backend.
+pub fn router(backend: Arc<Backend>) -> Router {
+    Router::new()
+        .route("/api/_binlog/_download", get(binlog_download))
+        .route("/api/_tablet/_download", get(tablet_download))
+        .route("/api/show_config", get(show_config))
+        .route("/api/health", get(health))
+        .with_state(backend)
+}
+
+/// An answer before faults were applied.
+#[derive(Debug)]
+enum Answer {
+    Text(StatusCode, String),
+    Bytes(Bytes),
+    File(PathBuf),
+}
+
+impl Answer {
+    fn error(text: impl Into<String>) -> Self {
+        Answer::Text(StatusCode::INTERNAL_SERVER_ERROR, text.into())
+    }
+
+    fn not_found(text: impl Into<String>) -> Self {
+        Answer::Text(StatusCode::NOT_FOUND, text.into())
+    }
+}
+
+async fn binlog_download(
+    State(backend): State<Arc<Backend>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    method: Method,
+    Query(parameters): Query<Parameters>,
+) -> Response {
+    let name = match parameters.get("method").map(String::as_str) {
+        Some("get_binlog_info") => "get_binlog_info",
+        Some("get_rowset_meta") => "get_rowset_meta",
+        Some("get_segment_file") => "get_segment_file",
+        Some("get_segment_index_file") => "get_segment_index_file",
+        Some(_) | None => "binlog_download",
+    };
+    let verdict = backend.faults().before(name, Some(backend.address().id)).await;
+    let answer = binlog_answer(&backend, &parameters);
+    finish(&backend, &peer, &method, &parameters, verdict, answer).await
+}
+
+fn binlog_answer(backend: &Backend, parameters: &Parameters) -> Answer {
+    if !backend.config.binlog_feature.load(Ordering::Relaxed) {
+        return Answer::error("binlog feature is not enabled.");
+    }
+    let method = match required(parameters, "method") {
+        Ok(method) => method,
+        Err(answer) => return answer,
+    };
+    let served = match method {
+        "get_binlog_info" => binlog_info(backend, parameters),
+        "get_rowset_meta" => rowset_meta(backend, parameters),
+        "get_segment_file" => segment_file(backend, parameters),
+        "get_segment_index_file" => segment_index_file(backend, parameters),
+        other => Err(Answer::Text(
+            StatusCode::NOT_IMPLEMENTED,
+            format!("invalid method: {other}"),
+        )),
+    };
+    served.unwrap_or_else(|refusal| refusal)
+}
+
+fn binlog_info(backend: &Backend, parameters: &Parameters) -> Result<Answer, Answer> {
+    let tablet_text = required(parameters, "tablet_id")?;
+    let version_text = required(parameters, "binlog_version")?;
+    let missing = || Answer::not_found(format!("get binlog info failed, binlog_version={version_text}"));
+    let tablet = tablet_of(backend, tablet_text)?;
+    let version: i64 = version_text.parse().map_err(|_| missing())?;
+    let tablet = lock(&tablet);
+    let entry = tablet.binlog(version).ok_or_else(missing)?;
+    let text = format!("{}:{}", entry.rowset_id, entry.num_segments);
+    Ok(Answer::Text(StatusCode::OK, text))
+}
+
+fn rowset_meta(backend: &Backend, parameters: &Parameters) -> Result<Answer, Answer> {
+    let tablet_text = required(parameters, "tablet_id")?;
+    let rowset = required(parameters, "rowset_id")?;
+    let version_text = required(parameters, "binlog_version")?;
+    let missing = || Answer::not_found(format!("get rowset meta failed, rowset_id={rowset}"));
+    let tablet = tablet_of(backend, tablet_text)?;
+    let version: i64 = version_text.parse().map_err(|_| missing())?;
+    let tablet = lock(&tablet);
+    let entry = tablet.binlog(version).filter(|entry| entry.rowset_id == rowset);
+    let meta = Arc::clone(&entry.ok_or_else(missing)?.meta);
+    Ok(Answer::Bytes(Bytes::from(meta.as_ref().clone())))
+}
+
+fn segment_file(backend: &Backend, parameters: &Parameters) -> Result<Answer, Answer> {
+    let tablet_text = required(parameters, "tablet_id")?;
+    let rowset = required(parameters, "rowset_id")?;
+    let segment = required(parameters, "segment_index")?;
+    binlog_file(backend, tablet_text, &format!("{rowset}_{segment}.dat"))
+}
+
+fn segment_index_file(backend: &Backend, parameters: &Parameters) -> Result<Answer, Answer> {
+    let tablet_text = required(parameters, "tablet_id")?;
+    let rowset = required(parameters, "rowset_id")?;
+    let segment = required(parameters, "segment_index")?;
+    let index = required(parameters, "segment_index_id")?;
+    let name = if index == "-1" {
+        format!("{rowset}_{segment}.idx")
+    } else {
+        format!("{rowset}_{segment}_{index}.idx")
+    };
+    binlog_file(backend, tablet_text, &name)
+}
+
+fn binlog_file(backend: &Backend, tablet_text: &str, name: &str) -> Result<Answer, Answer> {
+    let tablet = tablet_of(backend, tablet_text)?;
+    let dir = lock(&tablet).binlog_dir();
+    // Names are made of parameters; one with a separator could lead out of the directory.
+    if name.contains(['/', '\\']) {
+        return Err(Answer::not_found("file not exist."));
+    }
+    let path = dir.join(name);
+    if path.is_file() {
+        Ok(Answer::File(path))
+    } else {
+        Err(Answer::not_found("file not exist."))
+    }
+}
+
+fn required<'a>(parameters: &'a Parameters, name: &str) -> Result<&'a str, Answer> {
+    match parameters.get(name) {
+        Some(value) if !value.is_empty() => Ok(value),
+        Some(_) | None => Err(Answer::error(format!(
+            "parameter {name} not specified in url."
+        ))),
+    }
+}
+
+fn tablet_of(
+    backend: &Backend,
+    text: &str,
+) -> Result<Arc<std::sync::Mutex<super::tablet::Tablet>>, Answer> {
+    let missing = || Answer::error(format!("tablet is not exist, tablet_id={text}"));
+    let tablet_id: i64 = text.parse().map_err(|_| missing())?;
+    backend.tablet(tablet_id).map_err(|_| missing())
+}
+
+async fn tablet_download(
+    State(backend): State<Arc<Backend>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    method: Method,
+    Query(parameters): Query<Parameters>,
+) -> Response {
+    let faults = backend.faults();
+    let verdict = faults.before("tablet_download", Some(backend.address().id)).await;
+    let answer = tablet_answer(&backend, &parameters);
+    finish(&backend, &peer, &method, &parameters, verdict, answer).await
+}
+
+fn tablet_answer(backend: &Backend, parameters: &Parameters) -> Answer {
+    let token = parameters.get("token").map_or("", String::as_str);
+    if !backend.token_matches(token) {
+        return Answer::Text(StatusCode::UNAUTHORIZED, "invalid token".to_owned());
+    }
+    let Some(file) = parameters.get("file").filter(|file| !file.is_empty()) else {
+        return Answer::Text(
+            StatusCode::OK,
+            "parameter file not specified in url.".to_owned(),
+        );
+    };
+    let Ok(path) = Path::new(file).canonicalize() else {
+        return Answer::not_found("file not exist.");
+    };
+    if !path.starts_with(backend.store()) {
+        let text = format!("file path is not allowed: {file}");
+        return Answer::Text(StatusCode::UNAUTHORIZED, text);
+    }
+    if path.is_file() {
+        return Answer::File(path);
+    }
+    match list_dir(&path) {
+        Ok(text) => Answer::Text(StatusCode::OK, text),
+        Err(error) => Answer::error(error.to_string()),
+    }
+}
+
+fn list_dir(path: &Path) -> std::io::Result<String> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(path)? {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names.join("\n"))
+}
+
+async fn show_config(State(backend): State<Arc<Backend>>) -> Response {
+    let config = &backend.config;
+    let rows = [
+        ("enable_feature_binlog", "bool", config.binlog_feature.load(Ordering::Relaxed).to_string()),
+        ("ingest_binlog_work_pool_size", "int32_t", config.ingest_pool_size.load(Ordering::Relaxed).to_string()),
+        ("download_binlog_rate_limit_kbs", "int32_t", config.rate_limit_kbs.load(Ordering::Relaxed).to_string()),
+        ("enable_download_md5sum_check", "bool", config.check_md5.load(Ordering::Relaxed).to_string()),
+        ("be_port", "int32_t", backend.address().be_port.to_string()),
+        ("webserver_port", "int32_t", backend.address().http_port.to_string()),
+    ];
+    let rows: Vec<_> = rows
+        .into_iter()
+        .map(|(name, kind, value)| [name.to_owned(), kind.to_owned(), value, "true".to_owned()])
+        .collect();
+    axum::Json(rows).into_response()
+}
+
+async fn health(State(backend): State<Arc<Backend>>, ConnectInfo(peer): ConnectInfo<Peer>) -> Response {
+    if !backend.alive() {
+        peer.cut();
+    }
+    axum::Json(serde_json::json!({"status": "OK", "msg": "To Be Added"})).into_response()
+}
+
+async fn finish(
+    backend: &Backend,
+    peer: &Peer,
+    method: &Method,
+    parameters: &Parameters,
+    verdict: Verdict,
+    answer: Answer,
+) -> Response {
+    let mut mangle = Mangle::No;
+    match verdict {
+        Verdict::Proceed => {}
+        Verdict::Fail { code, message } => {
+            let status = code
+                .and_then(|code| u16::try_from(code).ok())
+                .and_then(|code| StatusCode::from_u16(code).ok())
+                .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            return (status, message).into_response();
+        }
+        Verdict::ResetBefore | Verdict::ResetAfter => {
+            peer.cut();
+            return StatusCode::OK.into_response();
+        }
+        Verdict::Truncate { bytes } => mangle = Mangle::Truncate(bytes),
+        Verdict::Corrupt => mangle = Mangle::Corrupt,
+        Verdict::Garbage => return (StatusCode::OK, "\u{0}\u{7}garbage:x:y").into_response(),
+    }
+    let bytes = match answer {
+        Answer::Text(status, text) if status != StatusCode::OK => {
+            return (status, text).into_response();
+        }
+        Answer::Text(_, text) => Bytes::from(text),
+        Answer::Bytes(bytes) => bytes,
+        Answer::File(path) => match tokio::fs::read(&path).await {
+            Ok(bytes) => {
+                throttle(backend, bytes.len()).await;
+                Bytes::from(bytes)
+            }
+            // Collected between the lookup and the read.
+            Err(_) => return (StatusCode::NOT_FOUND, "file not exist.").into_response(),
+        },
+    };
+    let md5 = parameters
+        .get("acquire_md5")
+        .is_some_and(|value| !value.is_empty())
+        .then(|| md5_hex(&bytes));
+    body_response(bytes, md5, method, mangle)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mangle {
+    No,
+    Truncate(u64),
+    Corrupt,
+}
+
+/// Content-Length and md5 are those of the true bytes, so that a client can notice what was done to the body.
+fn body_response(bytes: Bytes, md5: Option<String>, method: &Method, mangle: Mangle) -> Response {
+    let length = bytes.len();
+    let body = match mangle {
+        Mangle::No => Body::from(bytes),
+        Mangle::Corrupt => {
+            let mut bad = bytes.to_vec();
+            if let Some(byte) = bad.get_mut(length / 2) {
+                *byte ^= 0x40;
+            }
+            Body::from(bad)
+        }
+        Mangle::Truncate(_) if method == Method::HEAD => Body::from(bytes),
+        Mangle::Truncate(kept) => {
+            let kept = usize::try_from(kept).unwrap_or(usize::MAX).min(length);
+            let parts = [Ok(bytes.slice(..kept)), Err(std::io::ErrorKind::ConnectionReset)];
+            Body::from_stream(stream::iter(
+                parts.map(|part| part.map_err(std::io::Error::from)),
+            ))
+        }
+    };
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    if let Some(md5) = md5.and_then(|md5| HeaderValue::from_str(&md5).ok()) {
+        headers.insert("Content-MD5", md5);
+    }
+    response
+}
+
+/// All downloads of a backend together are not faster than its limit allows one after the other.
+async fn throttle(backend: &Backend, bytes: usize) {
+    let limit = backend.config.rate_limit_kbs.load(Ordering::Relaxed);
+    if limit > 0 {
+        let micros = (bytes as u64).saturating_mul(1_000_000) / (limit * 1024);
+        tokio::time::sleep(Duration::from_micros(micros)).await;
+    }
+}
