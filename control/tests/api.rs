@@ -1,0 +1,260 @@
+//! The API against probes that answer what a test wants.
+#![allow(clippy::unwrap_used, reason = "tests end at the first surprise")]
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::body::{Body, to_bytes};
+use axum::http::Request;
+use ccr_control::probe::ClusterProbe;
+use ccr_control::{Api, JobRegistry, JobState, JobStatus, StatusBoard, Wanted};
+use ccr_doris::{BinlogLag, BinlogPosition, Error};
+use ccr_log::SharedLog;
+use ccr_log::embedded::Embedded;
+use ccr_ops::{Sealer, SystemClock};
+use ccr_schemas::{CommitSeq, TimestampMs};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+struct Probe;
+
+#[async_trait]
+impl ClusterProbe for Probe {
+    async fn cluster_id(&self) -> Result<Option<String>, Error> {
+        Ok(Some("77".to_owned()))
+    }
+    async fn has_database(&self, database: &str) -> Result<bool, Error> {
+        Ok(["sales", "quiet"].contains(&database))
+    }
+    async fn has_table(&self, _: &str, table: &str) -> Result<bool, Error> {
+        Ok(table == "orders")
+    }
+    async fn binlog_enabled(&self, database: &str, _: Option<&str>) -> Result<bool, Error> {
+        Ok(database == "sales")
+    }
+    async fn lag(&self, at: &BinlogPosition) -> Result<Option<BinlogLag>, Error> {
+        assert_eq!(at.after, CommitSeq(40));
+        Ok(Some(BinlogLag {
+            lag: 2,
+            first: Some(CommitSeq(1)),
+            last: Some(CommitSeq(50)),
+            next: Some(CommitSeq(45)),
+            first_at: None,
+            last_at: Some(TimestampMs(1_767_225_600_000)),
+            next_at: Some(TimestampMs(1_767_225_600_000)),
+        }))
+    }
+}
+
+struct Fixture {
+    api: Api,
+    log: SharedLog,
+}
+
+impl Fixture {
+    async fn new() -> Self {
+        let log = Embedded::in_memory().unwrap();
+        let api = Api {
+            registry: JobRegistry::open(log.clone(), "ccr").await.unwrap(),
+            status: StatusBoard::open(log.clone(), "ccr").await.unwrap(),
+            sealer: Sealer::from_base64(Sealer::generate_key().expose()).unwrap(),
+            clock: SystemClock::shared(),
+            connect: Arc::new(|_| Ok(Arc::new(Probe))),
+        };
+        Self { api, log }
+    }
+
+    async fn post(&self, operator: &str, body: &str) -> (u16, String) {
+        let response = self
+            .api
+            .clone()
+            .router()
+            .oneshot(
+                Request::post(format!("/{operator}"))
+                    .body(Body::from(body.to_owned()))
+                    .unwrap(),
+            )
+            .await
+            .unwrap();
+        let status = response.status().as_u16();
+        let bytes = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        (status, String::from_utf8(bytes.to_vec()).unwrap())
+    }
+
+    async fn json(&self, operator: &str, body: Value) -> Value {
+        let (status, text) = self.post(operator, &body.to_string()).await;
+        assert_eq!(status, 200, "{text}");
+        serde_json::from_str(&text).unwrap()
+    }
+}
+
+fn body() -> Value {
+    let end = json!({"host": "10.0.0.1", "port": "9030", "thrift_port": "9020", "user": "root",
+                     "password": "pa55word", "database": "sales", "table": ""});
+    json!({"name": "j1", "src": end, "dest": end})
+}
+
+#[tokio::test]
+async fn a_job_is_created_once_and_its_password_is_sealed() {
+    let fixture = Fixture::new().await;
+    assert_eq!(
+        fixture.json("create_ccr", body()).await,
+        json!({"success": true})
+    );
+    let again = fixture.json("create_ccr", body()).await;
+    assert_eq!(again["error_msg"], json!("job j1 already exist"));
+
+    let job = fixture.api.registry.get("j1").unwrap();
+    assert_eq!(job.source.cluster_name, "c77");
+    let opened = job.source.cluster.open(&fixture.api.sealer).unwrap();
+    assert_eq!(opened.password.expose(), "pa55word");
+    for (_, record) in fixture
+        .log
+        .read_compacted(&ccr_schemas::TopicName::jobs("ccr"))
+        .await
+        .unwrap()
+    {
+        let text = String::from_utf8(record.value.unwrap().to_vec()).unwrap();
+        assert!(!text.contains("pa55word"), "{text}");
+    }
+    assert!(!format!("{job:?}").contains("pa55word"));
+}
+
+#[tokio::test]
+async fn definitions_that_can_not_work_name_what_to_change() {
+    let fixture = Fixture::new().await;
+    let with = |path: &str, value: Value| {
+        let mut body = body();
+        *body.pointer_mut(path).unwrap() = value;
+        body
+    };
+    for (wrong, expected) in [
+        (with("/src/database", json!("none")), "src.database"),
+        (
+            with("/src/database", json!("quiet")),
+            "ALTER DATABASE `quiet`",
+        ),
+        (with("/src/database", json!("")), "src.database is empty"),
+        (with("/src/port", json!("x")), "not a port"),
+        (with("/src/port", json!(0)), "not a port"),
+        (with("/src/port", json!({"a": 1})), "not a port"),
+        (with("/name", json!("a b")), "job name"),
+        (with("/name", json!("")), "job name"),
+        (with("/src/table", json!("orders")), "both"),
+        (json!({"name": "j"}), "missing field `src`"),
+        (json!([]), "request body"),
+    ] {
+        let answer = fixture.json("create_ccr", wrong).await;
+        let text = answer["error_msg"].as_str().unwrap();
+        assert!(
+            text.contains(expected),
+            "{expected:?} is missing in {text:?}"
+        );
+    }
+    let mut table_exists = with("/src/table", json!("orders"));
+    table_exists["dest"]["table"] = json!("orders");
+    let answer = fixture.json("create_ccr", table_exists.clone()).await;
+    assert!(
+        answer["error_msg"]
+            .as_str()
+            .unwrap()
+            .contains("allow_table_exists")
+    );
+    table_exists["allow_table_exists"] = json!(true);
+    let answer = fixture.json("create_ccr", table_exists).await;
+    assert_eq!(answer, json!({"success": true}));
+    assert!(
+        fixture
+            .api
+            .registry
+            .get("j1")
+            .unwrap()
+            .tables
+            .takes("orders")
+    );
+}
+
+#[tokio::test]
+async fn hostile_bodies_are_answered_and_not_echoed() {
+    let fixture = Fixture::new().await;
+    for hostile in [
+        "",
+        "{",
+        "\u{0}",
+        "{\"password\": \"pa55word\"",
+        &"[".repeat(100_000),
+    ] {
+        let (status, text) = fixture.post("create_ccr", hostile).await;
+        assert_eq!(status, 400, "{text}");
+        assert!(text.contains("not JSON"), "{text}");
+        assert!(!text.contains("pa55word"), "{text}");
+    }
+    let (status, _) = fixture.post("create_ccr", &"x".repeat(2 << 20)).await;
+    assert_eq!(status, 413);
+}
+
+#[tokio::test]
+async fn status_and_lag_come_from_the_log() {
+    let fixture = Fixture::new().await;
+    fixture.json("create_ccr", body()).await;
+    let before = fixture.json("job_status", json!({"name": "j1"})).await;
+    assert_eq!(before["status"]["state"], json!("running"));
+    assert_eq!(before["status"]["progress_state"], json!("DBFullSync"));
+
+    let job = fixture.api.registry.get("j1").unwrap();
+    let status = JobStatus {
+        job: "j1".to_owned(),
+        incarnation: job.incarnation.0.clone(),
+        state: JobState::Halted,
+        applied: CommitSeq(40),
+        committed_offset: 7,
+        end_offset: 9,
+        events_applied: 3,
+        skipped: [("filtered".to_owned(), 2)].into(),
+        lag_ms: 12,
+        lanes: Vec::new(),
+        last_error: Some("no disk".to_owned()),
+        stuck_since_ms: Some(1),
+        action: "halted".to_owned(),
+        progress: None,
+        at_ms: 5,
+        owner: "here:1".to_owned(),
+    };
+    fixture.api.status.report_job(status.clone()).await.unwrap();
+    let after = fixture.json("job_status", json!({"name": "j1"})).await;
+    assert_eq!(after["status"]["state"], json!("halted"));
+    assert_eq!(after["status"]["commit_seq"], json!(40));
+    assert_eq!(after["status"]["last_error"], json!("no disk"));
+    let lag = fixture.json("get_lag", json!({"name": "j1"})).await;
+    assert_eq!(lag["lag"], json!(2));
+    assert_eq!(lag["next_binlog_timestamp"], json!("2026-01-01 00:00:00"));
+    assert_eq!(lag["first_binlog_timestamp"], json!("1970-01-01 00:00:00"));
+    assert_eq!(lag["events_waiting_in_log"], json!(2));
+
+    // The status of an earlier life of the name is not this job's.
+    fixture.json("delete", json!({"name": "j1"})).await;
+    let old = JobStatus {
+        incarnation: "another".to_owned(),
+        ..status
+    };
+    fixture.api.status.report_job(old).await.unwrap();
+    fixture.json("create_ccr", body()).await;
+    let fresh = fixture.json("job_status", json!({"name": "j1"})).await;
+    assert_eq!(fresh["status"]["state"], json!("running"));
+    assert_eq!(fresh["status"]["commit_seq"], json!(-1));
+}
+
+#[tokio::test]
+async fn changes_made_by_another_process_are_seen() {
+    let fixture = Fixture::new().await;
+    fixture.json("create_ccr", body()).await;
+    let elsewhere = JobRegistry::open(fixture.log.clone(), "ccr").await.unwrap();
+    assert_eq!(elsewhere.list().len(), 1);
+    fixture.json("pause", json!({"name": "j1"})).await;
+    let changed = elsewhere.set_wanted("j1", Wanted::Paused).await.unwrap();
+    assert_eq!(changed.version, 3);
+    elsewhere.delete("j1").await.unwrap();
+    // The first registry catches up before it writes.
+    let answer = fixture.json("resume", json!({"name": "j1"})).await;
+    assert_eq!(answer["error_msg"], json!("job j1 not exist"));
+}
