@@ -3,8 +3,12 @@
 //! `Located -> Following { settle } -> Publish -> translate (record -> event) -> layout (ids -> places of the data)`
 
 pub mod action;
+pub mod catalog;
+pub mod layout;
 pub mod settle;
+pub mod sqltext;
 pub mod state;
+pub mod translate;
 
 pub use action::Action;
 pub use settle::{Settle, SettleRule, Settled};

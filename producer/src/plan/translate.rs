@@ -1,0 +1,592 @@
+//! Record -> event, with the decision how a target repeats it. One arm per type.
+//!
+//! What decides: a statement is enough where its effect on a destination equals the effect at the source, including ids
+//! inside data files; otherwise only a snapshot of the table brings the change.
+
+use ccr_doris::RawBinlog;
+use ccr_doris::binlog::{
+    AddPartition, AlterJob, Binlog, CreateTable, DistributionInfo, IndexChangeJob, ModifyBucketNum,
+    ModifyColumns, ModifyIndexes, ModifyTableProperty, Record, RecoverInfo, TableInfo,
+    TruncateTable, Upsert,
+};
+use ccr_schemas::event::{
+    AlterJobChanged, BucketCountModified, ColumnsChanged, CommentModified, Distribution,
+    IndexJobChanged, IndexesChanged, PartitionAdded, PartitionDropped, PartitionRef,
+    PartitionsModified, PartitionsReplaced, PropertiesChanged, Property, Recovered, Renamed,
+    RollupDropped, ShadowIndex, StreamHead, TableCreated, TableDropped, TableFact, TableRef,
+    TableReplaced, TableTruncated, Unsupported, ViewRedefined,
+};
+use ccr_schemas::{Event, IndexId, PartitionId, Replay, TableId};
+
+use super::catalog::{Catalog, OLAP, VIEW};
+use super::layout::Layouts;
+use super::sqltext;
+
+/// Table properties that a destination decides for itself, or that are switched off on replicas.
+const OWN_PROPERTIES: [&str; 9] = [
+    "binlog.enable",
+    "light_schema_change",
+    "dynamic_partition.enable",
+    "dynamic_partition.storage_policy",
+    "colocate_with",
+    "storage_policy",
+    "replication_num",
+    "replication_allocation",
+    "is_being_synced",
+];
+
+/// An event and how it is repeated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Translated {
+    /// What happened.
+    pub event: Event,
+    /// How a target repeats it.
+    pub replay: Replay,
+}
+
+/// What the world looks like at the record.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// Names.
+    pub catalog: &'a Catalog,
+    /// Places.
+    pub layouts: &'a Layouts,
+}
+
+/// Translates a record.
+pub fn translate(binlog: &Binlog, view: &View<'_>) -> Translated {
+    let names = view.catalog;
+    match &binlog.record {
+        Record::Upsert(r) => upsert(r, view),
+        Record::AddPartition(r) => add_partition(r, view),
+        Record::CreateTable(r) => create_table(r),
+        Record::DropPartition(r) => {
+            let event = Event::PartitionDropped(PartitionDropped {
+                table: names.now(r.table_id, ""),
+                partition_id: r.partition_id.unwrap_or(PartitionId(-1)),
+                name: r.partition_name.clone(),
+                is_temp: r.is_temp_partition,
+                force: r.force_drop,
+            });
+            let replay = temp_or_sql(r.is_temp_partition);
+            Translated { event, replay }
+        }
+        Record::DropTable(r) => sql(Event::TableDropped(TableDropped {
+            table: names.said(r.table_id, &r.table_name),
+            is_view: r.is_view,
+        })),
+        Record::AlterJob(r) => alter_job(r, names),
+        Record::ModifyColumns(r) => modify_columns(r, names),
+        Record::Dummy => skip(
+            Event::StreamHead(StreamHead {
+                forgotten: binlog.commit_seq,
+            }),
+            "the head of the stream changes nothing",
+        ),
+        Record::AlterDatabaseProperty(r) => skip(
+            Event::DatabasePropertiesChanged(PropertiesChanged {
+                table: TableRef {
+                    id: TableId(-1),
+                    name: String::new(),
+                },
+                properties: r.properties.iter().map(property).collect(),
+            }),
+            "properties of the database stay the destination's own",
+        ),
+        Record::ModifyTableProperty(r) => modify_property(r, names),
+        Record::Barrier(r) => skip(
+            Event::Barrier(TableFact {
+                table: names.now(r.table_id, &r.table_name),
+            }),
+            "a backup passed here, nothing changed",
+        ),
+        Record::ModifyPartitions(r) => {
+            let id = r.infos.first().map_or(TableId(-1), |info| info.table_id);
+            let partitions = r
+                .infos
+                .iter()
+                .map(|info| partition_ref(view, info.table_id, info.partition_id, ""))
+                .collect();
+            skip(
+                Event::PartitionsModified(PartitionsModified {
+                    table: names.now(id, ""),
+                    partitions,
+                }),
+                "storage medium and cool-down stay the destination's own",
+            )
+        }
+        Record::ReplacePartitions(r) => snapshot(
+            Event::PartitionsReplaced(PartitionsReplaced {
+                table: names.said(r.table_id, &r.table_name),
+                partitions: r.partitions.clone(),
+                temp_partitions: r.temp_partitions.clone(),
+                strict_range: r.strict_range,
+                use_temp_name: r.use_temp_partition_name,
+            }),
+            "the data was loaded into temporary partitions, which are not replicated",
+        ),
+        Record::TruncateTable(r) => sql(truncated(r, names)),
+        Record::RenameTable(r) => rename(r, names, Renaming::Table),
+        Record::RenameColumn(r) => sql(Event::ColumnRenamed(Renamed {
+            table: names.now(r.table_id, ""),
+            old: r.old.clone(),
+            new: r.new.clone(),
+        })),
+        Record::ModifyComment(r) => sql(Event::CommentModified(CommentModified {
+            table: names.now(r.table_id, ""),
+            table_comment: r.table_comment.clone(),
+            columns: r.columns.iter().map(property).collect(),
+        })),
+        Record::ModifyViewDef(r) => sql(Event::ViewRedefined(ViewRedefined {
+            view: names.now(r.view_id, ""),
+            definition: r.definition.clone(),
+            comment: r.comment.clone(),
+        })),
+        Record::ReplaceTable(r) => sql(Event::TableReplaced(TableReplaced {
+            original: names.said(r.original_id, &r.original_name),
+            replacement: names.said(r.replacement_id, &r.replacement_name),
+            swap: r.swap,
+        })),
+        Record::ModifyIndexes(r) => modify_indexes(r, names),
+        Record::IndexChangeJob(r) => index_job(r, names),
+        Record::RenameRollup(r) => rename(r, names, Renaming::Rollup),
+        Record::RenamePartition(r) => rename(r, names, Renaming::Partition),
+        Record::DropRollup(r) => sql(Event::RollupDropped(RollupDropped {
+            table: names.now(r.table_id, &r.table_name),
+            index_id: r.index_id,
+            name: r.index_name.clone(),
+        })),
+        Record::RecoverInfo(r) => recovered(r),
+        Record::ModifyBucketNum(r) => sql(bucket_num(r, names)),
+        Record::ModifyDistributionType(r) => sql(Event::DistributionTypeModified(TableFact {
+            table: names.now(r.table_id, ""),
+        })),
+        Record::Unknown { binlog_type } => not_supported(
+            *binlog_type,
+            &binlog.table_ids,
+            names,
+            format!(
+                "binlog type {binlog_type} is not known to this release; update producer and applier, or skip position {} \
+                 in the job",
+                binlog.commit_seq
+            ),
+        ),
+    }
+}
+
+/// The event of a record that could not be read.
+pub fn unreadable(raw: &RawBinlog, why: &str, catalog: &Catalog) -> Translated {
+    not_supported(
+        raw.binlog_type,
+        &raw.table_ids,
+        catalog,
+        format!(
+            "the record at position {} can not be read: {why}; report it, or skip the position in the job",
+            raw.commit_seq
+        ),
+    )
+}
+
+/// Tables whose layout is not to be trusted after the event.
+pub fn invalidates(event: &Event) -> Vec<TableId> {
+    match event {
+        Event::PartitionDropped(_)
+        | Event::TableDropped(_)
+        | Event::AlterJobChanged(_)
+        | Event::PartitionsReplaced(_)
+        | Event::TableTruncated(_)
+        | Event::TableRenamed(_)
+        | Event::TableReplaced(_)
+        | Event::RollupRenamed(_)
+        | Event::PartitionRenamed(_)
+        | Event::RollupDropped(_)
+        | Event::Recovered(_)
+        | Event::Unsupported(_) => event.tables().iter().map(|table| table.id).collect(),
+        // A new partition is an unknown id, which is looked up by itself; the others leave places as they are.
+        Event::PartitionAdded(_)
+        | Event::RowsetsCommitted(_)
+        | Event::TableCreated(_)
+        | Event::ColumnsChanged(_)
+        | Event::StreamHead(_)
+        | Event::DatabasePropertiesChanged(_)
+        | Event::TablePropertiesChanged(_)
+        | Event::Barrier(_)
+        | Event::PartitionsModified(_)
+        | Event::ColumnRenamed(_)
+        | Event::CommentModified(_)
+        | Event::ViewRedefined(_)
+        | Event::IndexesChanged(_)
+        | Event::IndexJobChanged(_)
+        | Event::BucketCountModified(_)
+        | Event::DistributionTypeModified(_)
+        | Event::Gap(_)
+        | Event::SnapshotTaken(_)
+        | Event::Heartbeat(_) => Vec::new(),
+    }
+}
+
+fn upsert(r: &Upsert, view: &View<'_>) -> Translated {
+    let event = view.layouts.place(r, view.catalog);
+    let replay = if event.tables.is_empty() {
+        reason_to_skip("only asynchronous materialized views were written")
+    } else if event
+        .tables
+        .iter()
+        .flat_map(|table| &table.partitions)
+        .all(|partition| partition.is_temp)
+    {
+        reason_to_skip("only temporary partitions were written")
+    } else {
+        Replay::Transaction
+    };
+    Translated {
+        event: Event::RowsetsCommitted(event),
+        replay,
+    }
+}
+
+fn add_partition(r: &AddPartition, view: &View<'_>) -> Translated {
+    let known = view.layouts.partition(r.table_id, r.partition.id);
+    let event = Event::PartitionAdded(PartitionAdded {
+        table: view.catalog.now(r.table_id, ""),
+        partition_id: r.partition.id,
+        name: r.partition.name.clone(),
+        range: known.map_or_else(String::new, |partition| partition.range.clone()),
+        is_temp: r.is_temp(),
+        sql: r.sql.clone(),
+        distribution: distribution(r.partition.distribution.as_ref()),
+    });
+    let replay = temp_or_sql(r.is_temp());
+    Translated { event, replay }
+}
+
+fn create_table(r: &CreateTable) -> Translated {
+    let event = Event::TableCreated(TableCreated {
+        table: TableRef {
+            id: r.table_id,
+            name: match r.table_name.as_str() {
+                "" => sqltext::created_name(&r.sql).unwrap_or_default(),
+                name => name.to_owned(),
+            },
+        },
+        table_type: r.kind().to_owned(),
+        sql: r.sql.clone(),
+        properties: r.properties.iter().map(property).collect(),
+    });
+    // The kind is a text of the source; what is neither table nor view is not replicated.
+    let replay = if r.kind() == VIEW {
+        Replay::Sql
+    } else if r.kind() != OLAP {
+        reason_to_skip(&format!("objects of type {} are not replicated", r.kind()))
+    } else if sqltext::defines_inverted_index(&r.sql) {
+        reason_for_snapshot(
+            "the table has an inverted index, whose id is part of the data files and must be the source's",
+        )
+    } else {
+        Replay::Sql
+    };
+    Translated { event, replay }
+}
+
+fn alter_job(r: &AlterJob, names: &Catalog) -> Translated {
+    let event = Event::AlterJobChanged(AlterJobChanged {
+        table: names.now(r.table_id, &r.table_name),
+        job_type: r.kind.clone(),
+        job_id: r.job_id,
+        state: r.job_state.clone(),
+        sql: r.raw_sql.clone(),
+        shadow_indexes: r
+            .shadow_indexes
+            .iter()
+            .map(|(shadow, origin)| ShadowIndex {
+                shadow: *shadow,
+                origin: *origin,
+            })
+            .collect(),
+        rollup: (r.rollup_index_id > 0).then_some(ShadowIndex {
+            shadow: IndexId(r.rollup_index_id),
+            origin: IndexId(r.base_index_id),
+        }),
+        rollup_name: r.rollup_index_name.clone(),
+    });
+    let replay = match (r.kind.as_str(), r.job_state.as_str()) {
+        ("SCHEMA_CHANGE", "FINISHED") => {
+            reason_for_snapshot("a schema change rewrote the table's data")
+        }
+        ("ROLLUP", "FINISHED") => reason_for_snapshot("a rollup was built over the table's data"),
+        (_, "PENDING" | "WAITING_TXN" | "RUNNING") => reason_to_skip("the job is not finished"),
+        (_, "CANCELLED") => reason_to_skip("the job was cancelled"),
+        ("DECOMMISSION_BACKEND", "FINISHED") => {
+            reason_to_skip("tablets moved, data did not change")
+        }
+        (kind, state) => Replay::Halt {
+            reason: format!(
+                "a job of type {kind} in state {state} is not known to this release; re-sync the table, or skip the position \
+                 in the job"
+            ),
+        },
+    };
+    Translated { event, replay }
+}
+
+fn modify_columns(r: &ModifyColumns, names: &Catalog) -> Translated {
+    let table = names.now(r.table_id, "");
+    let columns = r
+        .base_columns(&table.name)
+        .iter()
+        .filter(|column| column.visible)
+        .map(|column| column.name.clone())
+        .collect();
+    sql(Event::ColumnsChanged(ColumnsChanged {
+        table,
+        sql: r.raw_sql.clone(),
+        columns,
+    }))
+}
+
+fn modify_property(r: &ModifyTableProperty, names: &Catalog) -> Translated {
+    let properties: Vec<Property> = r
+        .properties
+        .iter()
+        .filter(|(key, _)| !OWN_PROPERTIES.contains(&key.as_str()))
+        .map(property)
+        .collect();
+    let nothing_left = properties.is_empty();
+    let event = Event::TablePropertiesChanged(PropertiesChanged {
+        table: names.now(r.table_id, &r.table_name),
+        properties,
+    });
+    let replay = if nothing_left {
+        reason_to_skip("only properties changed that stay the destination's own")
+    } else {
+        Replay::Sql
+    };
+    Translated { event, replay }
+}
+
+fn truncated(r: &TruncateTable, names: &Catalog) -> Event {
+    Event::TableTruncated(TableTruncated {
+        table: names.said(r.table_id, &r.table_name),
+        entire: r.is_entire_table,
+        partitions: r
+            .old_partitions
+            .iter()
+            .map(|(id, name)| PartitionRef {
+                id: *id,
+                name: name.clone(),
+            })
+            .collect(),
+        force: r.is_force(),
+    })
+}
+
+#[derive(Clone, Copy)]
+enum Renaming {
+    Table,
+    Rollup,
+    Partition,
+}
+
+fn rename(r: &TableInfo, names: &Catalog, what: Renaming) -> Translated {
+    let (old, new) = match what {
+        Renaming::Table => (&r.old_table, &r.new_table),
+        Renaming::Rollup => (&r.old_rollup, &r.new_rollup),
+        Renaming::Partition => (&r.old_partition, &r.new_partition),
+    };
+    let table = match what {
+        Renaming::Table => names.said(r.table_id, old),
+        Renaming::Rollup | Renaming::Partition => names.now(r.table_id, ""),
+    };
+    let old = match what {
+        Renaming::Table => table.name.clone(),
+        Renaming::Rollup | Renaming::Partition => old.clone(),
+    };
+    let replay = if old.is_empty() {
+        reason_for_snapshot("the source did not say the old name")
+    } else {
+        Replay::Sql
+    };
+    let renamed = Renamed {
+        table,
+        old,
+        new: new.clone(),
+    };
+    let event = match what {
+        Renaming::Table => Event::TableRenamed(renamed),
+        Renaming::Rollup => Event::RollupRenamed(renamed),
+        Renaming::Partition => Event::PartitionRenamed(renamed),
+    };
+    Translated { event, replay }
+}
+
+fn modify_indexes(r: &ModifyIndexes, names: &Catalog) -> Translated {
+    let event = Event::IndexesChanged(IndexesChanged {
+        table: names.now(r.table_id, ""),
+        dropped: r.is_drop,
+        names: r.altered.iter().map(|index| index.name.clone()).collect(),
+        sql: r.raw_sql.clone(),
+    });
+    let replay = if r.is_drop {
+        Replay::Sql
+    } else {
+        reason_for_snapshot(
+            "an added index needs the source's index id, which a statement can not give",
+        )
+    };
+    Translated { event, replay }
+}
+
+fn index_job(r: &IndexChangeJob, names: &Catalog) -> Translated {
+    let event = Event::IndexJobChanged(IndexJobChanged {
+        table: names.now(r.table_id, &r.table_name),
+        partition: PartitionRef {
+            id: r.partition_id,
+            name: r.partition_name.clone(),
+        },
+        state: r.job_state.clone(),
+        is_drop: r.is_drop,
+        names: r.indexes.iter().map(|index| index.name.clone()).collect(),
+    });
+    let replay = match (r.job_state.as_str(), r.is_drop) {
+        ("FINISHED", false) => Replay::Sql,
+        ("FINISHED", true) => reason_to_skip("files of a dropped index were removed"),
+        ("WAITING_TXN" | "RUNNING", _) => reason_to_skip("the job is not finished"),
+        ("CANCELLED", _) => reason_to_skip("the job was cancelled"),
+        (state, _) => Replay::Halt {
+            reason: format!(
+                "an index job in state {state} is not known to this release; re-sync the table, or skip the position in the \
+                 job"
+            ),
+        },
+    };
+    Translated { event, replay }
+}
+
+fn recovered(r: &RecoverInfo) -> Translated {
+    snapshot(
+        Event::Recovered(Recovered {
+            table: TableRef {
+                id: r.table_id,
+                name: r.table_now().to_owned(),
+            },
+            partition: r.partition_now().map(|(id, name)| PartitionRef {
+                id,
+                name: name.to_owned(),
+            }),
+        }),
+        "recovered data has no transactions that could be repeated",
+    )
+}
+
+fn bucket_num(r: &ModifyBucketNum, names: &Catalog) -> Event {
+    let hash = r.is_hash();
+    Event::BucketCountModified(BucketCountModified {
+        table: names.now(r.table_id, ""),
+        distribution: Distribution {
+            hash,
+            columns: if hash { r.column_names() } else { Vec::new() },
+            buckets: r.bucket_num,
+            auto: r.auto_bucket,
+        },
+    })
+}
+
+fn distribution(info: Option<&DistributionInfo>) -> Distribution {
+    // Without one the clause has to do as it is; zero buckets say so.
+    info.map_or(
+        Distribution {
+            hash: false,
+            columns: Vec::new(),
+            buckets: 0,
+            auto: false,
+        },
+        |info| Distribution {
+            hash: info.is_hash(),
+            columns: info
+                .distribution_columns
+                .iter()
+                .map(|column| column.name.clone())
+                .collect(),
+            buckets: info.bucket_num,
+            auto: info.auto_bucket,
+        },
+    )
+}
+
+fn partition_ref(view: &View<'_>, table: TableId, id: PartitionId, said: &str) -> PartitionRef {
+    PartitionRef {
+        id,
+        name: view
+            .layouts
+            .partition(table, id)
+            .map_or_else(|| said.to_owned(), |partition| partition.name.clone()),
+    }
+}
+
+fn property((key, value): (&String, &String)) -> Property {
+    Property {
+        key: key.clone(),
+        value: value.clone(),
+    }
+}
+
+fn sql(event: Event) -> Translated {
+    Translated {
+        event,
+        replay: Replay::Sql,
+    }
+}
+
+fn skip(event: Event, reason: &str) -> Translated {
+    Translated {
+        event,
+        replay: reason_to_skip(reason),
+    }
+}
+
+fn snapshot(event: Event, reason: &str) -> Translated {
+    Translated {
+        event,
+        replay: reason_for_snapshot(reason),
+    }
+}
+
+fn temp_or_sql(is_temp: bool) -> Replay {
+    if is_temp {
+        reason_to_skip("temporary partitions are not replicated")
+    } else {
+        Replay::Sql
+    }
+}
+
+fn not_supported(
+    binlog_type: i32,
+    tables: &[TableId],
+    names: &Catalog,
+    reason: String,
+) -> Translated {
+    Translated {
+        event: Event::Unsupported(Unsupported {
+            tables: tables.iter().map(|id| names.now(*id, "")).collect(),
+            binlog_type,
+            reason: reason.clone(),
+        }),
+        replay: Replay::Halt { reason },
+    }
+}
+
+fn reason_to_skip(reason: &str) -> Replay {
+    Replay::Skip {
+        reason: reason.to_owned(),
+    }
+}
+
+fn reason_for_snapshot(reason: &str) -> Replay {
+    Replay::Snapshot {
+        reason: reason.to_owned(),
+    }
+}
+
+#[cfg(test)]
+#[path = "translate_test.rs"]
+mod tests;
