@@ -164,15 +164,17 @@ impl Backend {
     fn new_snapshot_dir(&self) -> PathBuf {
         let seq = self.next_snapshot.fetch_add(1, Ordering::Relaxed);
         let time = crate::clock::compact_datetime(self.clock.now_ms());
-        self.store.join("snapshot").join(format!("{time}.{seq}.86400"))
+        self.store
+            .join("snapshot")
+            .join(format!("{time}.{seq}.86400"))
     }
 
     /// Asks the faults about an agent task.
     async fn task(&self, name: &str) -> Result<AnswerGuard, BeError> {
         match self.faults.before(name, Some(self.address.id)).await {
-            Verdict::Proceed | Verdict::Truncate { .. } | Verdict::Corrupt => Ok(AnswerGuard {
-                lost_by: None,
-            }),
+            Verdict::Proceed | Verdict::Truncate { .. } | Verdict::Corrupt => {
+                Ok(AnswerGuard { lost_by: None })
+            }
             Verdict::Fail { message, .. } => Err(BeError::Injected(message)),
             Verdict::ResetBefore | Verdict::Garbage => Err(self.down()),
             Verdict::ResetAfter => Ok(AnswerGuard {
@@ -188,7 +190,11 @@ impl Backend {
     }
 
     fn require_alive(&self) -> Result<(), BeError> {
-        if self.alive() { Ok(()) } else { Err(self.down()) }
+        if self.alive() {
+            Ok(())
+        } else {
+            Err(self.down())
+        }
     }
 
     fn publish_one(

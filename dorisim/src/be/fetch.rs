@@ -168,7 +168,12 @@ impl Fetcher {
 }
 
 fn remote_file(answer: &Response) -> Result<RemoteFile, String> {
-    let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
+    let header = |name: &str| {
+        answer
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
     let length = header("content-length")
         .and_then(|text| text.parse().ok())
         .ok_or_else(|| "HEAD without Content-Length".to_owned())?;
@@ -193,7 +198,9 @@ fn check_body(body: &[u8], wanted: &RemoteFile) -> Result<(), String> {
     if &local == remote {
         Ok(())
     } else {
-        Err(format!("downloaded file md5 is not equal, local={local}, remote={remote}"))
+        Err(format!(
+            "downloaded file md5 is not equal, local={local}, remote={remote}"
+        ))
     }
 }
 

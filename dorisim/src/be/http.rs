@@ -64,7 +64,10 @@ async fn binlog_download(
         Some("get_segment_index_file") => "get_segment_index_file",
         Some(_) | None => "binlog_download",
     };
-    let verdict = backend.faults().before(name, Some(backend.address().id)).await;
+    let verdict = backend
+        .faults()
+        .before(name, Some(backend.address().id))
+        .await;
     let answer = binlog_answer(&backend, &parameters);
     finish(&backend, &peer, &method, &parameters, verdict, answer).await
 }
@@ -93,7 +96,11 @@ fn binlog_answer(backend: &Backend, parameters: &Parameters) -> Answer {
 fn binlog_info(backend: &Backend, parameters: &Parameters) -> Result<Answer, Answer> {
     let tablet_text = required(parameters, "tablet_id")?;
     let version_text = required(parameters, "binlog_version")?;
-    let missing = || Answer::not_found(format!("get binlog info failed, binlog_version={version_text}"));
+    let missing = || {
+        Answer::not_found(format!(
+            "get binlog info failed, binlog_version={version_text}"
+        ))
+    };
     let tablet = tablet_of(backend, tablet_text)?;
     let version: i64 = version_text.parse().map_err(|_| missing())?;
     let tablet = lock(&tablet);
@@ -110,7 +117,9 @@ fn rowset_meta(backend: &Backend, parameters: &Parameters) -> Result<Answer, Ans
     let tablet = tablet_of(backend, tablet_text)?;
     let version: i64 = version_text.parse().map_err(|_| missing())?;
     let tablet = lock(&tablet);
-    let entry = tablet.binlog(version).filter(|entry| entry.rowset_id == rowset);
+    let entry = tablet
+        .binlog(version)
+        .filter(|entry| entry.rowset_id == rowset);
     let meta = Arc::clone(&entry.ok_or_else(missing)?.meta);
     Ok(Answer::Bytes(Bytes::from(meta.as_ref().clone())))
 }
@@ -175,7 +184,9 @@ async fn tablet_download(
     Query(parameters): Query<Parameters>,
 ) -> Response {
     let faults = backend.faults();
-    let verdict = faults.before("tablet_download", Some(backend.address().id)).await;
+    let verdict = faults
+        .before("tablet_download", Some(backend.address().id))
+        .await;
     let answer = tablet_answer(&backend, &parameters);
     finish(&backend, &peer, &method, &parameters, verdict, answer).await
 }
@@ -219,12 +230,32 @@ fn list_dir(path: &Path) -> std::io::Result<String> {
 async fn show_config(State(backend): State<Arc<Backend>>) -> Response {
     let config = &backend.config;
     let rows = [
-        ("enable_feature_binlog", "bool", config.binlog_feature.load(Ordering::Relaxed).to_string()),
-        ("ingest_binlog_work_pool_size", "int32_t", config.ingest_pool_size.load(Ordering::Relaxed).to_string()),
-        ("download_binlog_rate_limit_kbs", "int32_t", config.rate_limit_kbs.load(Ordering::Relaxed).to_string()),
-        ("enable_download_md5sum_check", "bool", config.check_md5.load(Ordering::Relaxed).to_string()),
+        (
+            "enable_feature_binlog",
+            "bool",
+            config.binlog_feature.load(Ordering::Relaxed).to_string(),
+        ),
+        (
+            "ingest_binlog_work_pool_size",
+            "int32_t",
+            config.ingest_pool_size.load(Ordering::Relaxed).to_string(),
+        ),
+        (
+            "download_binlog_rate_limit_kbs",
+            "int32_t",
+            config.rate_limit_kbs.load(Ordering::Relaxed).to_string(),
+        ),
+        (
+            "enable_download_md5sum_check",
+            "bool",
+            config.check_md5.load(Ordering::Relaxed).to_string(),
+        ),
         ("be_port", "int32_t", backend.address().be_port.to_string()),
-        ("webserver_port", "int32_t", backend.address().http_port.to_string()),
+        (
+            "webserver_port",
+            "int32_t",
+            backend.address().http_port.to_string(),
+        ),
     ];
     let rows: Vec<_> = rows
         .into_iter()
@@ -233,7 +264,10 @@ async fn show_config(State(backend): State<Arc<Backend>>) -> Response {
     axum::Json(rows).into_response()
 }
 
-async fn health(State(backend): State<Arc<Backend>>, ConnectInfo(peer): ConnectInfo<Peer>) -> Response {
+async fn health(
+    State(backend): State<Arc<Backend>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+) -> Response {
     if !backend.alive() {
         peer.cut();
     }
@@ -310,7 +344,10 @@ fn body_response(bytes: Bytes, md5: Option<String>, method: &Method, mangle: Man
         Mangle::Truncate(_) if method == Method::HEAD => Body::from(bytes),
         Mangle::Truncate(kept) => {
             let kept = usize::try_from(kept).unwrap_or(usize::MAX).min(length);
-            let parts = [Ok(bytes.slice(..kept)), Err(std::io::ErrorKind::ConnectionReset)];
+            let parts = [
+                Ok(bytes.slice(..kept)),
+                Err(std::io::ErrorKind::ConnectionReset),
+            ];
             Body::from_stream(stream::iter(
                 parts.map(|part| part.map_err(std::io::Error::from)),
             ))

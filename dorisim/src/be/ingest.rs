@@ -71,7 +71,10 @@ fn refusal_of(error: &BeError, host: &str) -> Refusal {
 
 impl Backend {
     /// The RPC. In background mode it answers before the work is done.
-    pub async fn ingest_binlog(self: &Arc<Self>, request: TIngestBinlogRequest) -> TIngestBinlogResult {
+    pub async fn ingest_binlog(
+        self: &Arc<Self>,
+        request: TIngestBinlogRequest,
+    ) -> TIngestBinlogResult {
         let pool_size = self.config.ingest_pool_size.load(Ordering::Relaxed);
         let (ingest, attempt) = match self.begin_ingest(request) {
             Ok(begun) => begun,
@@ -100,7 +103,10 @@ impl Backend {
     }
 
     /// The RPC that a client polls in background mode.
-    pub fn query_ingest_binlog(&self, request: &TQueryIngestBinlogRequest) -> TQueryIngestBinlogResult {
+    pub fn query_ingest_binlog(
+        &self,
+        request: &TQueryIngestBinlogRequest,
+    ) -> TQueryIngestBinlogResult {
         let missing = [
             ("txn_id", request.txn_id.is_none()),
             ("partition_id", request.partition_id.is_none()),
@@ -150,7 +156,9 @@ impl Backend {
     async fn run_ingest(&self, ingest: &Ingest, attempt: Attempt) -> Result<(), Refusal> {
         let done = match self.fetch_rowset(ingest).await {
             Ok(rowset) => {
-                let held = self.txns().commit(ingest.txn_id, ingest.local_tablet_id, rowset);
+                let held = self
+                    .txns()
+                    .commit(ingest.txn_id, ingest.local_tablet_id, rowset);
                 match held {
                     CommitOutcome::Held => Ok(()),
                     CommitOutcome::AlreadyExists(rowset) => {
@@ -169,7 +177,9 @@ impl Backend {
             Err(refusal) => Err(refusal),
         };
         if done.is_err() {
-            let lost = self.txns().abort(ingest.txn_id, ingest.local_tablet_id, attempt);
+            let lost = self
+                .txns()
+                .abort(ingest.txn_id, ingest.local_tablet_id, attempt);
             if let Some(lost) = lost {
                 lost.remove_files();
             }
@@ -219,7 +229,8 @@ impl Backend {
             .await
             .map_err(refuse)?;
         let remote_meta = RowsetMeta::from_bytes(&bytes).map_err(refuse)?;
-        let (meta, dir) = self.local_meta(ingest, remote_meta, &remote_rowset, segments, &refuse)?;
+        let (meta, dir) =
+            self.local_meta(ingest, remote_meta, &remote_rowset, segments, &refuse)?;
         let query = |segment: u32| {
             let mut query = vec![
                 ("method", "get_segment_file".to_owned()),
@@ -234,7 +245,12 @@ impl Backend {
         };
         let mut files: Vec<RemoteFile> = Vec::new();
         for segment in 0..segments {
-            files.push(self.fetcher.head(&url, &query(segment)).await.map_err(refuse)?);
+            files.push(
+                self.fetcher
+                    .head(&url, &query(segment))
+                    .await
+                    .map_err(refuse)?,
+            );
         }
         self.check_capacity(&files)?;
         if !files.is_empty() {
@@ -242,7 +258,10 @@ impl Backend {
         }
         for (segment, file) in (0..segments).zip(&files) {
             let target = dir.join(meta.segment_name(segment));
-            let fetched = self.fetcher.file_of(&url, &query(segment), &target, file).await;
+            let fetched = self
+                .fetcher
+                .file_of(&url, &query(segment), &target, file)
+                .await;
             if let Err(error) = fetched {
                 discard(&dir, &meta.rowset_id, segment);
                 return Err(refuse(error));
@@ -274,7 +293,9 @@ impl Backend {
     }
 
     fn check_capacity(&self, files: &[RemoteFile]) -> Result<(), Refusal> {
-        let wanted = files.iter().fold(0_u64, |sum, file| sum.saturating_add(file.length));
+        let wanted = files
+            .iter()
+            .fold(0_u64, |sum, file| sum.saturating_add(file.length));
         let free = self.config.disk_free_bytes.load(Ordering::Relaxed);
         if wanted <= free {
             return Ok(());

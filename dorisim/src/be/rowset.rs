@@ -258,7 +258,11 @@ pub fn decode_segment(bytes: &[u8], rows: &mut Vec<Row>) -> Result<(), String> {
         }
         rows.push(row);
     }
-    if rest.is_empty() { Ok(()) } else { Err("bytes behind the last row".to_owned()) }
+    if rest.is_empty() {
+        Ok(())
+    } else {
+        Err("bytes behind the last row".to_owned())
+    }
 }
 
 fn take_length(rest: &mut &[u8]) -> Result<u32, String> {
@@ -339,7 +343,10 @@ mod tests {
             let mut bad = good.clone();
             bad[at] ^= 1;
             assert!(decode_segment(&bad, &mut Vec::new()).is_err(), "byte {at}");
-            assert!(decode_segment(&good[..at], &mut Vec::new()).is_err(), "cut {at}");
+            assert!(
+                decode_segment(&good[..at], &mut Vec::new()).is_err(),
+                "cut {at}"
+            );
         }
     }
 }

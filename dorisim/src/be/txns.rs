@@ -45,17 +45,16 @@ impl LocalTxns {
         self.next_attempt += 1;
         let attempt = self.next_attempt;
         let entry = LocalTxn::Prepared { attempt };
-        let old = self.by_txn.entry(txn_id).or_default().insert(tablet_id, entry);
+        let old = self
+            .by_txn
+            .entry(txn_id)
+            .or_default()
+            .insert(tablet_id, entry);
         (Attempt(attempt), old.and_then(committed_rowset))
     }
 
     /// Ends an ingest with success.
-    pub fn commit(
-        &mut self,
-        txn_id: i64,
-        tablet_id: i64,
-        rowset: Arc<Rowset>,
-    ) -> CommitOutcome {
+    pub fn commit(&mut self, txn_id: i64, tablet_id: i64, rowset: Arc<Rowset>) -> CommitOutcome {
         let Some(tablets) = self.by_txn.get_mut(&txn_id) else {
             return CommitOutcome::Gone(rowset);
         };
@@ -81,7 +80,12 @@ impl LocalTxns {
     }
 
     /// Holds a rowset that was written locally; an earlier one of the same transaction and tablet is returned.
-    pub fn hold(&mut self, txn_id: i64, tablet_id: i64, rowset: Arc<Rowset>) -> Option<Arc<Rowset>> {
+    pub fn hold(
+        &mut self,
+        txn_id: i64,
+        tablet_id: i64,
+        rowset: Arc<Rowset>,
+    ) -> Option<Arc<Rowset>> {
         self.by_txn
             .entry(txn_id)
             .or_default()
@@ -121,7 +125,11 @@ impl LocalTxns {
 
     /// What `query_ingest_binlog` tells.
     pub fn state(&self, txn_id: i64, tablet_id: i64) -> LocalTxnState {
-        match self.by_txn.get(&txn_id).and_then(|tablets| tablets.get(&tablet_id)) {
+        match self
+            .by_txn
+            .get(&txn_id)
+            .and_then(|tablets| tablets.get(&tablet_id))
+        {
             None => LocalTxnState::NotFound,
             Some(LocalTxn::Prepared { .. }) => LocalTxnState::Prepared,
             Some(LocalTxn::Committed { .. }) => LocalTxnState::Committed,

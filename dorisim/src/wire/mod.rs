@@ -1,7 +1,10 @@
 //! Thrift of the simulated cluster: [`protocol`] (bounded reading), [`server`] (connections and dispatch), [`backend`] and [`frontend`]
-//! (methods onto calls).
+//! (methods onto calls, with [`auth`], [`roles`] and [`convert`]).
 
+pub mod auth;
 pub mod backend;
+pub mod convert;
 pub mod frontend;
 pub mod protocol;
+pub mod roles;
 pub mod server;
