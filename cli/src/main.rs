@@ -1,2 +1,39 @@
-//! placeholder
-fn main() {}
+//! `ccr`: cross-cluster replication for Apache Doris.
+
+use std::process::ExitCode;
+
+use ccr_cli::args::{Args, Command};
+use ccr_cli::commands;
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: the async runtime can not start: {error}");
+            return ExitCode::from(commands::EXIT_INTERNAL);
+        }
+    };
+    let result = runtime.block_on(async {
+        match args.command {
+            Command::Quickstart(ref quickstart) => commands::quickstart(&args, quickstart).await,
+            Command::Standalone(ref standalone) => commands::standalone(&args, standalone).await,
+            Command::Job(ref job) => commands::job(job).await,
+            Command::Bench(ref bench) => commands::bench(&args, bench).await,
+            Command::Keygen => commands::keygen(),
+        }
+    });
+    // Threads of client libraries may still wait for a server that is gone: the process does not wait for them.
+    runtime.shutdown_background();
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(commands::EXIT_FAILED)
+        }
+    }
+}

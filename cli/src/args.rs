@@ -1,0 +1,196 @@
+//! Command line. Doc comments are the help text.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Cross-cluster replication for Apache Doris.
+///
+/// One process replicates a database of one Doris cluster to others: `ccr standalone`. To see the whole product work on
+/// simulated clusters, with nothing to install: `ccr quickstart`.
+#[derive(Debug, Parser)]
+#[command(name = "ccr", version, max_term_width = 110)]
+pub struct Args {
+    /// What is logged to stderr, for instance `info`, `debug`, `warn,ccr_applier=debug`.
+    #[arg(long, global = true, env = "CCR_LOG", default_value = "warn")]
+    pub log: String,
+    /// How it is logged.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the whole product on three simulated clusters: full sync, live replication, DDL, comparison of every row.
+    Quickstart(QuickstartArgs),
+    /// Run producer, applier and HTTP API in one process; ready for `POST /create_ccr`.
+    Standalone(StandaloneArgs),
+    /// Create, watch, pause, resume and delete jobs of a running process.
+    Job(JobArgs),
+    /// Measure this build: events per second, transactions per second, lag, memory.
+    Bench(BenchArgs),
+    /// Print a fresh log key (base64), with which producers and appliers seal secrets in the log.
+    Keygen,
+}
+
+/// Where the event log is.
+#[derive(Clone, Debug, clap::Args)]
+pub struct LogArgs {
+    /// Use Apache Kafka at HOST:PORT[,HOST:PORT...] instead of the embedded log.
+    #[arg(long, env = "CCR_KAFKA", value_name = "HOST:PORT")]
+    pub kafka: Option<String>,
+    /// More librdkafka settings, for instance `security.protocol=ssl`; can be repeated. Needs --kafka.
+    #[arg(long = "kafka-option", value_name = "KEY=VALUE", requires = "kafka")]
+    pub kafka_options: Vec<String>,
+    /// First part of every topic name and consumer group.
+    #[arg(long, env = "CCR_TOPIC_PREFIX", default_value = "ccr")]
+    pub topic_prefix: String,
+    /// Confluent-compatible schema registry; without it events carry their schema's fingerprint.
+    #[arg(long, env = "CCR_SCHEMA_REGISTRY", value_name = "URL")]
+    pub schema_registry: Option<String>,
+}
+
+/// `ccr quickstart`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct QuickstartArgs {
+    /// Size of the TPC-H data; 1.0 is one gigabyte.
+    #[arg(long, default_value_t = 0.01)]
+    pub scale: f64,
+    /// The log.
+    #[command(flatten)]
+    pub log: LogArgs,
+    /// Leave everything running at the end, and print ports and a curl line.
+    #[arg(long)]
+    pub keep: bool,
+    /// Change one row of the first destination behind the product's back before comparing, to see that it is noticed.
+    #[arg(long)]
+    pub corrupt: bool,
+    /// Give up when the targets have not caught up after this many seconds.
+    #[arg(long, default_value_t = 300)]
+    pub patience: u64,
+}
+
+/// `ccr standalone`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct StandaloneArgs {
+    /// Address of the HTTP API. It has no authentication: keep it on a trusted network.
+    #[arg(long, env = "CCR_LISTEN", default_value = "127.0.0.1:9190")]
+    pub listen: SocketAddr,
+    /// Folder of the embedded log and of the log key; created when missing.
+    #[arg(long, env = "CCR_DATA_DIR", default_value = "ccr-data")]
+    pub data_dir: PathBuf,
+    /// The log.
+    #[command(flatten)]
+    pub log: LogArgs,
+    /// File with the log key (see `ccr keygen`); default: `log.key` in the data folder, made at the first start. All
+    /// processes on one Kafka must be given the same key.
+    #[arg(long, env = "CCR_LOG_KEY_FILE", value_name = "FILE")]
+    pub log_key_file: Option<PathBuf>,
+    /// Parts to run; the embedded log needs all of them in one process.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Role::Api, Role::Producer, Role::Applier])]
+    pub roles: Vec<Role>,
+}
+
+/// Parts of a standalone process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// HTTP API.
+    Api,
+    /// Source to log.
+    Producer,
+    /// Log to destinations.
+    Applier,
+}
+
+/// `ccr job`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct JobArgs {
+    /// Address of the HTTP API.
+    #[arg(long, env = "CCR_API", default_value = "http://127.0.0.1:9190")]
+    pub api: String,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: JobVerb,
+}
+
+/// `ccr job` verbs.
+#[derive(Clone, Debug, Subcommand)]
+pub enum JobVerb {
+    /// Create a job from a JSON file (`-` for stdin) with the body of `POST /create_ccr`.
+    Create {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Names of all jobs.
+    List,
+    /// Where a job stands, as JSON.
+    Status {
+        /// The job.
+        name: String,
+    },
+    /// How far a job is behind, as JSON.
+    Lag {
+        /// The job.
+        name: String,
+    },
+    /// Stop a job after its current actions; its position is kept.
+    Pause {
+        /// The job.
+        name: String,
+    },
+    /// Let a paused job go on.
+    Resume {
+        /// The job.
+        name: String,
+    },
+    /// Forget a job. Tables at the destination stay.
+    Delete {
+        /// The job.
+        name: String,
+    },
+}
+
+/// `ccr bench`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct BenchArgs {
+    /// Only these; default all.
+    #[arg(value_enum)]
+    pub only: Vec<BenchName>,
+    /// Write the results to this file as JSON, besides the table on stdout.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Seconds per measurement.
+    #[arg(long, default_value_t = 5)]
+    pub seconds: u64,
+}
+
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BenchName {
+    /// Events encoded and decoded per second.
+    Codec,
+    /// Events per second of the producer with a source that answers at once.
+    Producer,
+    /// Events per second of the applier with a destination that answers at once.
+    Applier,
+    /// Transactions per second on one table with 5 ms RPC and 20 ms ingest, next to one at a time.
+    Pipeline,
+    /// End-to-end lag at 100 transactions per second.
+    Lag,
+    /// Resident memory of one database replicated to three targets.
+    Memory,
+}

@@ -1,0 +1,100 @@
+//! One function per verb.
+
+mod job;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use ccr_ops::Sealer;
+use tokio_util::sync::CancellationToken;
+
+pub use job::job;
+
+use crate::args::{Args, BenchArgs, LogFormat, QuickstartArgs, Role, StandaloneArgs};
+use crate::stack::{LogChoice, Stack, StackConfig};
+use crate::{bench as benchmarks, key_file, quickstart as show};
+
+/// The command could not be carried out.
+pub const EXIT_FAILED: u8 = 1;
+/// Tables differ.
+pub const EXIT_DIFFERENT: u8 = 3;
+/// A defect of this program or its surroundings.
+pub const EXIT_INTERNAL: u8 = 70;
+
+/// `ccr quickstart`: exit code 0 only if every table is equal.
+pub async fn quickstart(args: &Args, quickstart: &QuickstartArgs) -> Result<ExitCode> {
+    telemetry(args)?;
+    let token = shutdown();
+    let verdict = show::run(quickstart, token).await?;
+    Ok(if verdict.all_equal() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(EXIT_DIFFERENT)
+    })
+}
+
+/// `ccr standalone`: until a signal.
+pub async fn standalone(args: &Args, standalone: &StandaloneArgs) -> Result<ExitCode> {
+    telemetry(args)?;
+    let token = shutdown();
+    let roles = &standalone.roles;
+    if standalone.log.kafka.is_none() && roles.len() < 3 {
+        bail!(
+            "the embedded log lives in one process: run all roles (drop --roles), or use --kafka HOST:PORT"
+        );
+    }
+    std::fs::create_dir_all(&standalone.data_dir)
+        .with_context(|| format!("making the data folder {}", standalone.data_dir.display()))?;
+    let sealer = match &standalone.log_key_file {
+        Some(path) => key_file::load(path, false)?,
+        None => key_file::load(&standalone.data_dir.join("log.key"), true)?,
+    };
+    let stack = Stack::start(
+        StackConfig {
+            log: LogChoice::of(&standalone.log, &standalone.data_dir)?,
+            prefix: standalone.log.topic_prefix.clone(),
+            schema_registry: standalone.log.schema_registry.clone(),
+            sealer,
+            producer: roles.contains(&Role::Producer),
+            applier: roles.contains(&Role::Applier),
+            listen: roles.contains(&Role::Api).then_some(standalone.listen),
+        },
+        &token,
+    )
+    .await?;
+    println!("log: {}", stack.log.describe());
+    if let Some(address) = stack.api_address {
+        println!("HTTP API: http://{address}");
+    }
+    token.cancelled().await;
+    stack.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `ccr bench`.
+pub async fn bench(args: &Args, bench: &BenchArgs) -> Result<ExitCode> {
+    telemetry(args)?;
+    let results = benchmarks::run(bench).await?;
+    print!("{}", benchmarks::render(&results));
+    if let Some(path) = &bench.json {
+        std::fs::write(path, serde_json::to_vec_pretty(&results)?)
+            .with_context(|| format!("writing {}", path.display()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `ccr keygen`.
+pub fn keygen() -> Result<ExitCode> {
+    println!("{}", Sealer::generate_key().expose());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn telemetry(args: &Args) -> Result<()> {
+    ccr_ops::telemetry::init(&args.log, args.log_format == LogFormat::Json)
+        .context("starting logs and metrics")?;
+    Ok(())
+}
+
+fn shutdown() -> CancellationToken {
+    ccr_ops::shutdown::on_signals()
+}

@@ -1,0 +1,14 @@
+//! The operator's binary as a library, so that tests start what users start.
+//!
+//! `args -> commands::<verb> -> stack (log, producer, applier, API in one process) -> exit code`
+//!
+//! Read in this order: [`args`] (what can be asked for), [`stack`] (the parts put together), [`quickstart`] (the whole
+//! product shown on simulated clusters), [`compare`] (are two tables equal), [`bench`] (numbers).
+
+pub mod args;
+pub mod bench;
+pub mod commands;
+pub mod compare;
+pub mod key_file;
+pub mod quickstart;
+pub mod stack;
