@@ -24,6 +24,7 @@ const READ_AHEAD: Bounds = Bounds {
     bytes: 8 * 1024 * 1024,
 };
 
+type Read = JoinHandle<Result<Vec<Record>, Error>>;
 type Ownership = OwnedMutexGuard<()>;
 
 /// Where a member stands. Nothing of it survives the process, apart from the generation and position in the file.
@@ -51,7 +52,7 @@ struct Delivery {
     buffer: VecDeque<Record>,
     buffered_bytes: usize,
     /// A read under way, and the topic's end when it began.
-    read: Option<(JoinHandle<Result<Vec<Record>, Error>>, i64)>,
+    read: Option<(Read, i64)>,
     bell: watch::Receiver<i64>,
     /// The end was told and nothing was delivered since.
     caught_up: bool,
