@@ -1,8 +1,18 @@
-//! How a cluster is reached.
+//! How a cluster is reached, and the client of it.
+//!
+//! `DorisCluster -> master (which FE) -> rpc (Thrift) | mysql (statements) -> Doris`
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
-use ccr_ops::Secret;
+use ccr_ops::{Clock, Secret, SystemClock};
+
+use crate::hosts::{self, Endpoint};
+use crate::master::MasterMemory;
+use crate::mysql::Sessions;
+use crate::rpc::Pool;
 
 /// Address and account of a cluster.
 #[derive(Clone, Debug)]
@@ -28,6 +38,172 @@ pub struct FrontendAddress {
     pub thrift_port: u16,
 }
 
-/// A client of one cluster: [`crate::Frontend`], [`crate::Backend`] and [`crate::SqlSession`] in one, cheap to clone.
-#[derive(Clone, Debug)]
-pub struct DorisCluster {}
+impl FrontendAddress {
+    /// Where it takes Thrift calls.
+    pub(crate) fn thrift(&self) -> Endpoint {
+        Endpoint::new(&self.host, self.thrift_port)
+    }
+
+    /// Where it takes statements.
+    pub(crate) fn query(&self) -> Endpoint {
+        Endpoint::new(&self.host, self.query_port)
+    }
+}
+
+/// Bounds in time. Each is for one attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Opening a connection.
+    pub connect: Duration,
+    /// A FE call or a query.
+    pub call: Duration,
+    /// commitTxn, which waits for locks and for visibility.
+    pub commit: Duration,
+    /// getSnapshot and restoreSnapshot, which carry the snapshot's whole catalog.
+    pub snapshot: Duration,
+    /// ingest_binlog, which lasts as long as the download when the BE works synchronously.
+    pub ingest: Duration,
+    /// A statement without a result; CREATE and TRUNCATE wait for tablets.
+    pub statement: Duration,
+}
+
+impl Timeouts {
+    /// Default of [`Timeouts::connect`].
+    pub const DEFAULT_CONNECT: Duration = Duration::from_secs(10);
+    /// Default of [`Timeouts::call`].
+    pub const DEFAULT_CALL: Duration = Duration::from_secs(30);
+    /// Default of [`Timeouts::commit`].
+    pub const DEFAULT_COMMIT: Duration = Duration::from_secs(33);
+    /// Default of [`Timeouts::snapshot`].
+    pub const DEFAULT_SNAPSHOT: Duration = Duration::from_secs(300);
+    /// Default of [`Timeouts::ingest`].
+    pub const DEFAULT_INGEST: Duration = Duration::from_secs(600);
+    /// Default of [`Timeouts::statement`].
+    pub const DEFAULT_STATEMENT: Duration = Duration::from_secs(120);
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Self::DEFAULT_CONNECT,
+            call: Self::DEFAULT_CALL,
+            commit: Self::DEFAULT_COMMIT,
+            snapshot: Self::DEFAULT_SNAPSHOT,
+            ingest: Self::DEFAULT_INGEST,
+            statement: Self::DEFAULT_STATEMENT,
+        }
+    }
+}
+
+/// Bounds of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// In time.
+    pub timeouts: Timeouts,
+    /// Thrift connections, and therefore calls at a time, per server; at least 1. Further calls wait.
+    pub max_connections: usize,
+    /// MySQL sessions per FE; at least 1. Further statements wait.
+    pub max_sessions: usize,
+    /// Longest answer in bytes. A page of binlogs and a snapshot have no bound of their own.
+    pub max_message: usize,
+}
+
+impl Settings {
+    /// Default of [`Settings::max_connections`].
+    pub const DEFAULT_MAX_CONNECTIONS: usize = 64;
+    /// Default of [`Settings::max_sessions`].
+    pub const DEFAULT_MAX_SESSIONS: usize = 8;
+    /// Default of [`Settings::max_message`]: the longest text that Thrift can carry.
+    pub const DEFAULT_MAX_MESSAGE: usize = 2 * 1024 * 1024 * 1024;
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            timeouts: Timeouts::default(),
+            max_connections: Self::DEFAULT_MAX_CONNECTIONS,
+            max_sessions: Self::DEFAULT_MAX_SESSIONS,
+            max_message: Self::DEFAULT_MAX_MESSAGE,
+        }
+    }
+}
+
+/// A client of one cluster: [`crate::Frontend`], [`crate::Backend`] and [`crate::SqlSession`] in one, cheap to clone. Clones
+/// share connections and what is known about the master.
+#[derive(Clone)]
+pub struct DorisCluster {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    address: ClusterAddress,
+    settings: Settings,
+    pool: Pool,
+    sessions: Sessions,
+    master: MasterMemory,
+}
+
+impl DorisCluster {
+    /// A client with default bounds. Does not connect: the first call does.
+    pub fn new(address: ClusterAddress) -> Self {
+        Self::with_settings(address, Settings::default())
+    }
+
+    /// A client with bounds.
+    pub fn with_settings(address: ClusterAddress, settings: Settings) -> Self {
+        Self::with_clock(address, settings, SystemClock::shared())
+    }
+
+    /// A client with bounds and a clock, by which calls are measured.
+    pub fn with_clock(address: ClusterAddress, settings: Settings, clock: Arc<dyn Clock>) -> Self {
+        let settings = Settings {
+            max_connections: settings.max_connections.max(1),
+            max_sessions: settings.max_sessions.max(1),
+            ..settings
+        };
+        Self {
+            inner: Arc::new(Inner {
+                pool: Pool::new(settings, Arc::clone(&clock)),
+                sessions: Sessions::new(&address, settings, clock),
+                master: MasterMemory::default(),
+                address,
+                settings,
+            }),
+        }
+    }
+
+    /// How the cluster is reached.
+    pub fn address(&self) -> &ClusterAddress {
+        &self.inner.address
+    }
+
+    /// Bounds in time.
+    pub fn timeouts(&self) -> &Timeouts {
+        &self.inner.settings.timeouts
+    }
+
+    /// The endpoint at which a server is reached that the cluster names so.
+    pub fn reach(&self, told: &Endpoint) -> Endpoint {
+        hosts::map(&self.inner.address.host_mapping, told)
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.inner.pool
+    }
+
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.inner.sessions
+    }
+
+    pub(crate) fn master(&self) -> &MasterMemory {
+        &self.inner.master
+    }
+}
+
+impl fmt::Debug for DorisCluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DorisCluster")
+            .field("address", &self.inner.address)
+            .finish_non_exhaustive()
+    }
+}

@@ -6,12 +6,19 @@
 //! (MySQL sessions), [`binlog`] (records), [`status`] (the one place where server texts are matched).
 
 pub mod backend;
+mod backend_calls;
 pub mod binlog;
 pub mod catalog;
 pub mod cluster;
 pub mod ddl;
 pub mod error;
 pub mod frontend;
+mod frontend_calls;
+pub mod hosts;
+mod master;
+pub mod metrics;
+mod mysql;
+mod rpc;
 pub mod sql;
 pub mod status;
 
@@ -19,7 +26,7 @@ pub use backend::{Backend, BackendEndpoint, IngestOutcome, IngestRequest, Ingest
 pub use catalog::{
     BackendMeta, DatabaseMeta, IndexMeta, PartitionMeta, ReplicaMeta, TableMeta, TabletMeta,
 };
-pub use cluster::{ClusterAddress, DorisCluster};
+pub use cluster::{ClusterAddress, DorisCluster, Settings, Timeouts};
 pub use error::Error;
 pub use frontend::{
     BeginOutcome, BeginTxn, BinlogLag, BinlogPage, BinlogPosition, CommitOutcome, CommitTxn,

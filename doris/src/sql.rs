@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 
+use crate::cluster::DorisCluster;
 use crate::error::Error;
+use crate::mysql::Kind;
 
 /// One row; every value as text, `None` for NULL. Doris shows differ between versions in order and number of columns, so
 /// columns are always addressed by name.
@@ -18,4 +20,16 @@ pub trait SqlSession: Send + Sync + 'static {
 
     /// Runs a query and returns its rows.
     async fn query(&self, database: Option<&str>, sql: &str) -> Result<Vec<Row>, Error>;
+}
+
+#[async_trait]
+impl SqlSession for DorisCluster {
+    async fn execute(&self, database: Option<&str>, sql: &str) -> Result<(), Error> {
+        self.statement(database, sql, Kind::Execute).await?;
+        Ok(())
+    }
+
+    async fn query(&self, database: Option<&str>, sql: &str) -> Result<Vec<Row>, Error> {
+        self.statement(database, sql, Kind::Query).await
+    }
 }

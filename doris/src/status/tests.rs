@@ -1,0 +1,370 @@
+//! One row per text or code that matters.
+
+use super::*;
+
+const PREFIX: &str = "errCode = 2, detailMessage = ";
+
+#[test]
+fn fe_refusals() {
+    for (code, text, meaning) in [
+        (
+            2,
+            "Access denied for user 'root@null' (using password: YES)",
+            Refusal::AccessDenied,
+        ),
+        (
+            2,
+            "Access denied; you need (at least one of) the (LOAD) privilege(s) for this operation",
+            Refusal::AccessDenied,
+        ),
+        (38, "", Refusal::AccessDenied),
+        (
+            2,
+            "unknown database, database=shop",
+            Refusal::UnknownDatabase,
+        ),
+        (2, "can't find db named: shop", Refusal::UnknownDatabase),
+        (
+            2,
+            "can't find table id: 5 in db: shop",
+            Refusal::UnknownTable,
+        ),
+        (2, "table not found, tableId=7", Refusal::UnknownTable),
+        (2, "table not found, tableName=t", Refusal::UnknownTable),
+        (2, "unknown table, table=t", Refusal::UnknownTable),
+        (
+            2,
+            "get tableList write lock timeout, tableList=(1)",
+            Refusal::LockTimeout,
+        ),
+        (74, "", Refusal::LockTimeout),
+        (
+            2,
+            "Table t is in restore process. Can not load into it",
+            Refusal::TableBusy,
+        ),
+        (
+            2,
+            "Table [t], Partition [p] is in restore process. Can not load into it",
+            Refusal::TableBusy,
+        ),
+        (
+            2,
+            "current running txns on db 1 is 10000, larger than limit 10000",
+            Refusal::TooManyRequests,
+        ),
+        (
+            2,
+            "current committed txns on table 1 is 500",
+            Refusal::TooManyRequests,
+        ),
+        (16, "", Refusal::TooManyRequests),
+        (
+            2,
+            "Can only run one backup or restore job of a database at same time , current running: label = L jobId = J, to run label = L2",
+            Refusal::BackupBusy,
+        ),
+        (
+            2,
+            "Another backup or restore job is being submitted. Please wait and try again",
+            Refusal::BackupBusy,
+        ),
+        (6, "(be1)[INTERNAL_ERROR]no enough space", Refusal::NoSpace),
+        (4, "enable feature binlog is false", Refusal::FeatureOff),
+        (60, "", Refusal::FeatureOff),
+        (6, "", Refusal::Other),
+        (2, "something new", Refusal::Other),
+        (9999, "something new", Refusal::Other),
+    ] {
+        assert_eq!(
+            refusal(TStatusCode(code), &format!("{PREFIX}{text}")),
+            meaning,
+            "{code} {text}"
+        );
+    }
+}
+
+#[test]
+fn sql_refusals() {
+    for (code, text, meaning) in [
+        (1045, "Access denied for user 'x'", Refusal::AccessDenied),
+        (
+            1227,
+            "Access denied; you need the (ADMIN) privilege(s)",
+            Refusal::AccessDenied,
+        ),
+        (1049, "Unknown database 'd'", Refusal::UnknownDatabase),
+        (1051, "Unknown table 'x'", Refusal::UnknownTable),
+        (1146, "Table 'd.x' doesn't exist", Refusal::UnknownTable),
+        (1050, "Table 'x' already exists", Refusal::AlreadyExists),
+        (
+            1054,
+            "Unknown column 'c' in 'table list'",
+            Refusal::UnknownColumn,
+        ),
+        (
+            5064,
+            "Unknown partition p in tablet",
+            Refusal::UnknownPartition,
+        ),
+        (
+            5064,
+            "Another backup or restore job is being submitted. Please wait and try again",
+            Refusal::BackupBusy,
+        ),
+        (
+            1105,
+            "errCode = 2, detailMessage = Table[t]'s state is not NORMAL. Do not allow doing ALTER ops",
+            Refusal::TableBusy,
+        ),
+        (
+            1105,
+            "errCode = 2, detailMessage = Table [t] does not exist in db",
+            Refusal::UnknownTable,
+        ),
+        (
+            1105,
+            "errCode = 2, detailMessage = Partition [p] does not exist",
+            Refusal::UnknownPartition,
+        ),
+        (
+            1105,
+            "errCode = 2, detailMessage = Column[c] does not exist in table",
+            Refusal::UnknownColumn,
+        ),
+        (
+            1105,
+            "errCode = 2, detailMessage = Duplicate partition name p",
+            Refusal::AlreadyExists,
+        ),
+        (1064, "Syntax error", Refusal::Other),
+    ] {
+        assert_eq!(sql_refusal(code, text), meaning, "{code} {text}");
+    }
+}
+
+#[test]
+fn labels() {
+    let text = |status: &str| {
+        format!(
+            "{PREFIX}Label [ccr_j_i_1_99] has already been used, relate to txn [4711], status [{status}]."
+        )
+    };
+    for (status, job_status, state) in [
+        ("PREPARE", None, LabelState::Running),
+        ("PREPARE", Some("RUNNING"), LabelState::Running),
+        (
+            "PRECOMMITTED",
+            Some("PRECOMMITTED"),
+            LabelState::Precommitted,
+        ),
+        ("PRECOMMITTED", None, LabelState::Precommitted),
+        ("COMMITTED", None, LabelState::Finished),
+        ("VISIBLE", Some(""), LabelState::Finished),
+        ("VISIBLE", Some("FINISHED"), LabelState::Finished),
+    ] {
+        assert_eq!(
+            label_holder(&text(status), job_status),
+            (Some(TxnId(4711)), state),
+            "{status}"
+        );
+    }
+    assert_eq!(
+        label_holder("", Some("FINISHED")),
+        (None, LabelState::Finished)
+    );
+    assert_eq!(
+        label_holder("relate to txn [x], status [", None),
+        (None, LabelState::Running)
+    );
+}
+
+#[test]
+fn commits() {
+    let outcome = |code, text: &str| commit_outcome(TStatusCode(code), &format!("{PREFIX}{text}"));
+    assert_eq!(outcome(0, ""), Some(CommitOutcome::Committed));
+    assert_eq!(outcome(14, ""), Some(CommitOutcome::VisibleLater));
+    assert_eq!(
+        outcome(
+            2,
+            "transaction commit successfully, BUT data will be visible later"
+        ),
+        Some(CommitOutcome::VisibleLater)
+    );
+    assert_eq!(
+        outcome(2, "transaction [77] not found"),
+        Some(CommitOutcome::NotFound)
+    );
+    assert_eq!(
+        outcome(
+            2,
+            "transaction [77] is already aborted. abort reason: timeout by txn manager"
+        ),
+        Some(CommitOutcome::Aborted {
+            reason: "timeout by txn manager".to_owned()
+        })
+    );
+    let quorum = "Failed to commit txn 8, cause tablet 10116 succ replica num 1 < load required replica num 2. table 1, partition: [ id=2 ]";
+    assert!(matches!(
+        outcome(2, quorum),
+        Some(CommitOutcome::QuorumMissed {
+            tablet: Some(TabletId(10116)),
+            ..
+        })
+    ));
+    assert_eq!(outcome(2, "table not found, tableId=7"), None);
+    assert_eq!(
+        outcome(2, "could not find replica for tablet [1], backend [2]"),
+        None
+    );
+}
+
+#[test]
+fn rollbacks() {
+    for (code, text, expected) in [
+        (0, "", Some(RollbackOutcome::Aborted)),
+        (
+            2,
+            "transaction [7] is already COMMITTED, could not abort.",
+            Some(RollbackOutcome::AlreadyCommitted),
+        ),
+        (
+            2,
+            "transaction [7] is already VISIBLE, could not abort.",
+            Some(RollbackOutcome::AlreadyCommitted),
+        ),
+        (
+            2,
+            "transaction [7] is already aborted, abort reason: x",
+            Some(RollbackOutcome::Aborted),
+        ),
+        (2, "transaction not found", Some(RollbackOutcome::NotFound)),
+        (
+            2,
+            "transaction [7] not found",
+            Some(RollbackOutcome::NotFound),
+        ),
+        (2, "table not found, tableId=1", None),
+        (2, "transaction [x] not found", None),
+    ] {
+        assert_eq!(
+            rollback_outcome(TStatusCode(code), &format!("{PREFIX}{text}")),
+            expected,
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn show_transaction() {
+    assert!(is_unknown_in_show_transaction(
+        "transaction with id 4 does not exist"
+    ));
+    assert!(is_unknown_in_show_transaction(
+        "transaction with label a does not exist"
+    ));
+    assert!(!is_unknown_in_show_transaction("Unknown database 'x'"));
+    assert_eq!(txn_state("VISIBLE"), TxnState::Visible);
+    assert_eq!(txn_state("NEW STATE"), TxnState::Unknown);
+}
+
+#[test]
+fn ingests() {
+    for (code, text, is_async, expected) in [
+        (0, "", false, IngestOutcome::Done),
+        (0, "", true, IngestOutcome::Queued),
+        (
+            72,
+            "tablet 5 not found",
+            false,
+            IngestOutcome::TabletMissing,
+        ),
+        (
+            71,
+            "x",
+            false,
+            IngestOutcome::SourceUnreachable {
+                text: "x".to_owned(),
+            },
+        ),
+        (
+            6,
+            "(h)[E]get binlog info failed, binlog_version=7",
+            false,
+            IngestOutcome::SourceUnreachable {
+                text: "(h)[E]get binlog info failed, binlog_version=7".to_owned(),
+            },
+        ),
+        (
+            6,
+            "no enough space",
+            false,
+            IngestOutcome::Failed {
+                text: "no enough space".to_owned(),
+            },
+        ),
+    ] {
+        assert_eq!(ingest_outcome(TStatusCode(code), text, is_async), expected);
+    }
+    assert_eq!(
+        ingest_state(Some(TIngestBinlogStatus(3)), ""),
+        IngestState::Done
+    );
+    assert_eq!(
+        ingest_state(Some(TIngestBinlogStatus(5)), ""),
+        IngestState::Doing
+    );
+    assert_eq!(
+        ingest_state(Some(TIngestBinlogStatus(2)), ""),
+        IngestState::NotFound
+    );
+    for status in [Some(0), Some(1), Some(4), Some(99), None] {
+        let state = ingest_state(status.map(TIngestBinlogStatus), "why");
+        assert_eq!(
+            state,
+            IngestState::Failed {
+                text: "why".to_owned()
+            },
+            "{status:?}"
+        );
+    }
+}
+
+#[test]
+fn restore_conflicts() {
+    let status =
+        |kind: &str| format!("[COMMON_ERROR, msg: {kind} already exist but with different schema]");
+    assert_eq!(
+        schema_conflict(&status("Table orders")),
+        Some(SchemaConflict::Table("orders".to_owned()))
+    );
+    assert_eq!(
+        schema_conflict(&status("View v of Tables")),
+        Some(SchemaConflict::View("v of Tables".to_owned()))
+    );
+    assert_eq!(
+        schema_conflict(&status("Table a View b")),
+        Some(SchemaConflict::Table("a View b".to_owned()))
+    );
+    assert_eq!(schema_conflict("[OK]"), None);
+    assert!(is_restore_option_unknown(
+        "Unknown restore job properties: [x]"
+    ));
+}
+
+#[test]
+fn long_texts_are_cut_between_characters() {
+    let status = TStatus {
+        status_code: TStatusCode::INTERNAL_ERROR,
+        error_msgs: Some(vec![String::new(), "ä".repeat(5_000), "b".to_owned()]),
+    };
+    let text = text_of(&status);
+    assert!(text.len() <= MAX_TEXT + 4 && text.ends_with(" ..."));
+    assert_eq!(
+        text_of(&TStatus {
+            status_code: TStatusCode::OK,
+            error_msgs: None
+        }),
+        ""
+    );
+}
