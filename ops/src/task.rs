@@ -261,20 +261,16 @@ mod tests {
         );
     }
 
+    async fn bug() -> Result<(), BoxError> {
+        panic!("invariant: there is something");
+    }
+
     #[tokio::test]
     async fn a_panic_is_caught_named_and_stops_the_others() {
         let token = CancellationToken::new();
         let mut tasks = Supervisor::new(token.clone());
         tasks.spawn("service", OnError::StopAll, obedient(token.clone()));
-        tasks.spawn("bug", OnError::StopAll, async {
-            let nothing: Vec<u8> = Vec::new();
-            nothing
-                .first()
-                .map(|_| ())
-                .ok_or("unused")
-                .expect("invariant: there is something");
-            Ok::<(), BoxError>(())
-        });
+        tasks.spawn("bug", OnError::StopAll, bug());
         let exits = tasks.join_all(Duration::from_secs(5)).await;
         assert!(token.is_cancelled());
         let bug = exits.iter().find(|exit| exit.name == "bug").expect("bug");

@@ -1,2 +1,50 @@
-//! placeholder
-fn main() {}
+//! Repository tasks. `cargo xtask --help`.
+
+mod check;
+mod gen_files;
+mod imports;
+mod kafka;
+mod lines;
+mod run;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Tasks of this repository.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", max_term_width = 110)]
+struct Args {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// All tests that need no server, then those on a real Apache Kafka (Java 17 and Maven Central are needed for it).
+    Test(test::TestArgs),
+    /// Formatting, lints, docs, generated files, import rules, file lengths.
+    Check,
+    /// Make the generated files again: Thrift code (needs the Thrift compiler 0.17) and golden bytes.
+    Gen(gen_files::GenArgs),
+    /// Apache Kafka for tests and for trying out.
+    #[command(subcommand)]
+    Kafka(kafka::KafkaTask),
+}
+
+fn main() -> ExitCode {
+    let result = match Args::parse().task {
+        Task::Test(args) => test::test(&args),
+        Task::Check => check::check(),
+        Task::Gen(args) => gen_files::generate(&args),
+        Task::Kafka(task) => kafka::kafka(&task),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
