@@ -214,6 +214,8 @@ fn dropped<T: From<i64> + Ord>(map: Option<BTreeMap<i64, i64>>) -> BTreeMap<T, C
 
 #[cfg(test)]
 mod tests {
+    use ccr_doris_wire::unset;
+
     use super::*;
 
     #[test]
@@ -226,12 +228,12 @@ mod tests {
                 partitions: Some(vec![TGetMetaPartitionMeta {
                     id: Some(3),
                     visible_version: Some(7),
-                    ..TGetMetaPartitionMeta::default()
+                    ..unset()
                 }]),
-                ..TGetMetaTableMeta::default()
+                ..unset()
             }]),
             dropped_table_map: Some([(9, 99)].into()),
-            ..TGetMetaDBMeta::default()
+            ..unset()
         })
         .unwrap();
         assert_eq!(meta.tables[0].partitions[0].visible_version, 7);
@@ -239,18 +241,15 @@ mod tests {
         assert_eq!(meta.dropped_tables[&TableId(9)], CommitSeq(99));
         assert!(meta.dropped_partitions.is_empty());
         assert_eq!(
-            DatabaseMeta::read(TGetMetaDBMeta::default()).unwrap(),
+            DatabaseMeta::read(unset()).unwrap(),
             DatabaseMeta::default()
         );
     }
 
     #[test]
     fn missing_ids_are_named() {
-        let tables = Some(vec![TGetMetaTableMeta::default()]);
-        let meta = TGetMetaDBMeta {
-            tables,
-            ..TGetMetaDBMeta::default()
-        };
+        let tables = Some(vec![unset()]);
+        let meta = TGetMetaDBMeta { tables, ..unset() };
         assert_eq!(DatabaseMeta::read(meta).unwrap_err(), "a table without id");
         let backend = |id, port| {
             BackendMeta::read(TBackend {

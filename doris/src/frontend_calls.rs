@@ -8,6 +8,7 @@ use ccr_doris_wire::{
     TGetMetaResult, TGetMetaTable, TGetSnapshotRequest, TGetSnapshotResult, TLockBinlogRequest,
     TLockBinlogResult, TRestoreSnapshotRequest, TRestoreSnapshotResult, TRollbackTxnRequest,
     TRollbackTxnResult, TSnapshotType, TStatusCode, TSubTxnInfo, TTableRef, TTabletCommitInfo,
+    unset,
 };
 use ccr_ops::Secret;
 use ccr_schemas::{CommitSeq, DbId, TableId, TimestampMs, TxnId};
@@ -55,7 +56,7 @@ impl DorisCluster {
             table_id: at.table.map(|table| table.0),
             user_ip: Some(ip.to_owned()),
             prev_commit_seq: Some(at.after.0),
-            ..TGetBinlogRequest::default()
+            ..unset()
         }
     }
 
@@ -172,7 +173,7 @@ impl Frontend for DorisCluster {
                     table_id: at.table.map(|table| table.0),
                     job_unique_id: Some(holder.to_owned()),
                     lock_commit_seq: Some(at.after.0),
-                    ..TLockBinlogRequest::default()
+                    ..unset()
                 }
             })
             .await;
@@ -201,7 +202,7 @@ impl Frontend for DorisCluster {
                 snapshot_name: Some(label.to_owned()),
                 snapshot_type: Some(TSnapshotType::LOCAL),
                 enable_compress: Some(true),
-                ..TGetSnapshotRequest::default()
+                ..unset()
             })
             .await?;
         match answer.code {
@@ -250,7 +251,7 @@ impl Frontend for DorisCluster {
                 atomic_restore: Some(request.atomic),
                 compressed: Some(request.compressed),
                 force_replace: Some(request.force_replace),
-                ..TRestoreSnapshotRequest::default()
+                ..unset()
             })
             .await?;
         match answer.code {
@@ -272,7 +273,7 @@ impl Frontend for DorisCluster {
                     timeout: Some(whole_seconds(request.timeout)),
                     sub_txn_num: (request.sub_txns > 0)
                         .then(|| i64::try_from(request.sub_txns).unwrap_or(i64::MAX)),
-                    ..TBeginTxnRequest::default()
+                    ..unset()
                 }
             })
             .await?;
@@ -332,7 +333,7 @@ impl Frontend for DorisCluster {
                     infos.collect()
                 }),
                 only_commit: request.only_commit.then_some(true),
-                ..TCommitTxnRequest::default()
+                ..unset()
             })
             .await?;
         status::commit_outcome(answer.code, &answer.text).ok_or_else(|| answer.refused())
@@ -353,7 +354,7 @@ impl Frontend for DorisCluster {
                     user_ip: Some(ip.to_owned()),
                     txn_id: Some(txn.0),
                     reason: Some(reason.to_owned()),
-                    ..TRollbackTxnRequest::default()
+                    ..unset()
                 }
             })
             .await?;
@@ -395,13 +396,13 @@ impl Frontend for DorisCluster {
                     tables: tables.map(|ids| {
                         let wanted = ids.iter().map(|id| TGetMetaTable {
                             id: Some(id.0),
-                            ..TGetMetaTable::default()
+                            ..unset()
                         });
                         wanted.collect()
                     }),
-                    ..TGetMetaDB::default()
+                    ..unset()
                 }),
-                ..TGetMetaRequest::default()
+                ..unset()
             })
             .await?;
         if answer.code != TStatusCode::OK {
@@ -423,7 +424,7 @@ impl Frontend for DorisCluster {
                     user: self.user(),
                     passwd: self.password(),
                     user_ip: Some(ip.to_owned()),
-                    ..TGetBackendMetaRequest::default()
+                    ..unset()
                 },
             )
             .await?;
@@ -442,7 +443,7 @@ impl Frontend for DorisCluster {
                 &|_| TGetMasterTokenRequest {
                     user: self.user(),
                     password: self.password(),
-                    ..TGetMasterTokenRequest::default()
+                    ..unset()
                 },
             )
             .await?;

@@ -83,7 +83,9 @@ fn exception<T>(input: &mut SliceInput<'_>) -> thrift::Result<Answer<T>> {
 
 #[cfg(test)]
 mod tests {
-    use ccr_doris_wire::{TBeginTxnRequest, TGetBinlogRequest, TGetBinlogResult, TStatusCode};
+    use ccr_doris_wire::{
+        TBeginTxnRequest, TGetBinlogRequest, TGetBinlogResult, TStatusCode, unset,
+    };
 
     use super::*;
 
@@ -101,7 +103,7 @@ mod tests {
             table_ids: Some(vec![258]),
             label: Some("L".to_owned()),
             timeout: Some(600),
-            ..TBeginTxnRequest::default()
+            ..unset()
         };
         let mut golden = vec![0x80, 0x01, 0x00, 0x01, 0, 0, 0, 8];
         golden.extend(b"beginTxn");
@@ -123,7 +125,7 @@ mod tests {
             db: Some("shop".to_owned()),
             prev_commit_seq: Some(-1),
             num_acquired: Some(255),
-            ..TGetBinlogRequest::default()
+            ..unset()
         };
         let mut golden = vec![0x80, 0x01, 0x00, 0x01, 0, 0, 0, 9];
         golden.extend(b"getBinlog");
