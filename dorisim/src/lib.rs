@@ -9,5 +9,6 @@ pub mod faults;
 pub mod fe;
 pub mod http;
 pub mod model;
+pub mod query;
 pub mod sql;
 pub mod wire;

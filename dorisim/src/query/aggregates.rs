@@ -1,0 +1,131 @@
+//! Aggregates: exact sums, bit operations, concatenation.
+
+use rusqlite::functions::{Aggregate, Context, FunctionFlags};
+use rusqlite::types::{Value, ValueRef};
+use rusqlite::{Connection, Result};
+
+use super::functions::text_of;
+use super::numbers::{Sum, Total};
+
+pub(super) fn register(connection: &Connection) -> Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    connection.create_aggregate_function("sum", 1, flags, ExactSum)?;
+    for (name, operation) in [("bit_xor", Bits::Xor), ("group_bit_xor", Bits::Xor)] {
+        connection.create_aggregate_function(name, 1, flags, operation)?;
+    }
+    for (name, operation) in [("bit_or", Bits::Or), ("group_bit_or", Bits::Or)] {
+        connection.create_aggregate_function(name, 1, flags, operation)?;
+    }
+    for (name, operation) in [("bit_and", Bits::And), ("group_bit_and", Bits::And)] {
+        connection.create_aggregate_function(name, 1, flags, operation)?;
+    }
+    connection.create_aggregate_function("group_concat", 1, flags, Concatenation)?;
+    connection.create_aggregate_function("group_concat", 2, flags, Concatenation)
+}
+
+struct ExactSum;
+
+impl Aggregate<Option<Sum>, Value> for ExactSum {
+    fn init(&self, _: &mut Context<'_>) -> Result<Option<Sum>> {
+        Ok(None)
+    }
+
+    fn step(&self, ctx: &mut Context<'_>, so_far: &mut Option<Sum>) -> Result<()> {
+        let value = ctx.get_raw(0);
+        if value == ValueRef::Null {
+            return Ok(());
+        }
+        let sum = so_far.get_or_insert_with(Sum::default);
+        match value {
+            ValueRef::Null => {}
+            ValueRef::Integer(value) => sum.add_integer(value),
+            ValueRef::Real(value) => sum.add_real(value),
+            ValueRef::Text(text) | ValueRef::Blob(text) => {
+                sum.add_text(&String::from_utf8_lossy(text))
+            }
+        }
+        Ok(())
+    }
+
+    fn finalize(&self, _: &mut Context<'_>, sum: Option<Option<Sum>>) -> Result<Value> {
+        Ok(match sum.flatten().map(|sum| sum.total()) {
+            None => Value::Null,
+            Some(Total::Integer(value)) => Value::Integer(value),
+            Some(Total::Real(value)) => Value::Real(value),
+            Some(Total::Exact(text)) => Value::Text(text),
+        })
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Bits {
+    Xor,
+    Or,
+    And,
+}
+
+impl Aggregate<Option<i64>, i64> for Bits {
+    fn init(&self, _: &mut Context<'_>) -> Result<Option<i64>> {
+        Ok(None)
+    }
+
+    fn step(&self, ctx: &mut Context<'_>, bits: &mut Option<i64>) -> Result<()> {
+        let value = match ctx.get_raw(0) {
+            ValueRef::Integer(value) => value,
+            other => match text_of(other).and_then(|text| text.parse().ok()) {
+                Some(value) => value,
+                None => return Ok(()),
+            },
+        };
+        *bits = Some(match (*bits, self) {
+            (None, Self::Xor | Self::Or | Self::And) => value,
+            (Some(bits), Self::Xor) => bits ^ value,
+            (Some(bits), Self::Or) => bits | value,
+            (Some(bits), Self::And) => bits & value,
+        });
+        Ok(())
+    }
+
+    fn finalize(&self, _: &mut Context<'_>, bits: Option<Option<i64>>) -> Result<i64> {
+        Ok(bits.flatten().unwrap_or(match self {
+            Self::Xor | Self::Or => 0,
+            Self::And => -1,
+        }))
+    }
+}
+
+/// Doris joins with `, ` unless told otherwise.
+struct Concatenation;
+
+impl Aggregate<Option<String>, Option<String>> for Concatenation {
+    fn init(&self, _: &mut Context<'_>) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    fn step(&self, ctx: &mut Context<'_>, joined: &mut Option<String>) -> Result<()> {
+        let Some(text) = text_of(ctx.get_raw(0)) else {
+            return Ok(());
+        };
+        match joined {
+            None => *joined = Some(text),
+            Some(joined) => {
+                let separator = if ctx.len() > 1 {
+                    text_of(ctx.get_raw(1))
+                } else {
+                    None
+                };
+                joined.push_str(separator.as_deref().unwrap_or(", "));
+                joined.push_str(&text);
+            }
+        }
+        Ok(())
+    }
+
+    fn finalize(
+        &self,
+        _: &mut Context<'_>,
+        joined: Option<Option<String>>,
+    ) -> Result<Option<String>> {
+        Ok(joined.flatten())
+    }
+}
