@@ -52,7 +52,10 @@ impl Broker {
 }
 
 /// The broker that the environment offers: [`ENV_BOOTSTRAP`] first, then one of our own when [`ENV_START`] is `1`, else
-/// `None`: tests on real Kafka were not asked for (`cargo xtask test` asks for them).
+/// `None`: tests on real Kafka were not asked for.
+///
+/// `cargo xtask test` asks for them in its second pass, and runs in it what has `kafka` in its path: the name of the test or
+/// of a module around it must say so.
 ///
 /// # Errors
 /// A broker was asked for and can not be had.

@@ -15,23 +15,28 @@ const START_BOUND: Duration = Duration::from_secs(60);
 /// How long an orderly stop may take before the process is killed.
 const STOP_BOUND: Duration = Duration::from_secs(20);
 
-/// Runs Java and watches standard input: `term` stops the broker in order, the end of input kills it. So the broker
-/// dies with the process that started it, even when that one is killed.
+/// Runs Java and watches standard input: `term` stops the broker in order, `kill` at once; the end of input, which comes
+/// even when the process that started it is killed, also removes its data.
 const KEEPER: &str = r#"
+dir=$1
+shift
 exec 3<&0
 java "$@" </dev/null &
 broker=$!
 (
-  if read -r word <&3 && [ "$word" = term ]; then
-    kill -TERM "$broker"
-    read -r word <&3
-  fi
+  keep=
+  while read -r word <&3; do
+    keep=1
+    case $word in
+      term) kill -TERM "$broker" ;;
+      kill) kill -KILL "$broker" ;;
+    esac
+  done
   kill -KILL "$broker"
+  [ -n "$keep" ] || rm -rf "$dir"
 ) 2>/dev/null &
-watcher=$!
 wait "$broker"
 code=$?
-kill "$watcher" 2>/dev/null
 exit "$code"
 "#;
 
@@ -103,10 +108,8 @@ impl KafkaServer {
 
     /// Stops in order (killed when that takes longer than 20 s). Data stay for [`KafkaServer::start_again`].
     pub fn stop(&mut self) {
+        self.tell("term");
         if let Some(keeper) = &mut self.keeper {
-            if let Some(input) = &mut keeper.stdin {
-                let _ = input.write_all(b"term\n");
-            }
             let _ = wait::until(STOP_BOUND, || keeper.try_wait().ok().flatten());
         }
         self.crash();
@@ -114,9 +117,20 @@ impl KafkaServer {
 
     /// Kills the process at once. Data stay for [`KafkaServer::start_again`].
     pub fn crash(&mut self) {
+        self.tell("kill");
         if let Some(mut keeper) = self.keeper.take() {
-            drop(keeper.stdin.take());
             let _ = keeper.wait();
+        }
+    }
+
+    fn tell(&mut self, word: &str) {
+        if let Some(input) = self
+            .keeper
+            .as_mut()
+            .and_then(|keeper| keeper.stdin.as_mut())
+        {
+            // A keeper that is gone needs to be told nothing.
+            let _ = writeln!(input, "{word}");
         }
     }
 
@@ -178,6 +192,7 @@ impl KafkaServer {
             .map_err(fail)?;
         let keeper = Command::new("sh")
             .args(["-c", KEEPER, "kafka-keeper"])
+            .arg(&self.dir)
             .args(jvm_options(&self.libs))
             .arg("kafka.Kafka")
             .arg(self.config())

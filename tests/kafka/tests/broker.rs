@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use ccr_test_kafka::{ENV_START, KafkaServer};
 
 #[test]
-fn a_broker_comes_up_survives_a_crash_and_ends_with_its_owner() {
+fn kafka_comes_up_survives_a_crash_and_ends_with_its_owner() {
     if std::env::var(ENV_START).as_deref() != Ok("1") {
         eprintln!("not run: set {ENV_START}=1 to start a real Kafka");
         return;
