@@ -5,6 +5,7 @@
 
 pub mod be;
 pub mod clock;
+pub mod cluster;
 pub mod faults;
 pub mod fe;
 pub mod http;
@@ -12,3 +13,5 @@ pub mod model;
 pub mod query;
 pub mod sql;
 pub mod wire;
+
+pub use cluster::{SimCluster, SimConfig, SimUser};

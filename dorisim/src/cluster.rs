@@ -1,0 +1,539 @@
+//! A whole cluster in this process: ports, backends, frontend, and the switches for tests.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+use tokio::runtime::{Handle, Runtime};
+use tokio_util::sync::CancellationToken;
+
+use crate::be::{Backend, BackendAddress, BackendApi, http as backend_http};
+use crate::clock::SimClock;
+use crate::faults::Faults;
+use crate::fe::{Frontend, FrontendConfig, SessionCtx};
+use crate::http::listener::serve;
+use crate::http::stream_load::{Loader, load_router};
+use crate::http::{self, FrontendHttp};
+use crate::sql::ast::Statement;
+use crate::wire::backend::BackendService;
+use crate::wire::frontend::FrontendService;
+use crate::wire::roles::{FrontendPorts, Roles};
+use crate::wire::server::ThriftServer;
+
+/// Where everything listens.
+const HOST: &str = "127.0.0.1";
+/// Id of the first backend; the others follow.
+const FIRST_BACKEND: i64 = 10_002;
+
+/// A further account.
+#[derive(Clone)]
+pub struct SimUser {
+    /// Name without host.
+    pub name: String,
+    /// Password in clear.
+    pub password: String,
+    /// Privileges such as `SELECT_PRIV`, granted on `*.*`.
+    pub privileges: Vec<String>,
+}
+
+impl std::fmt::Debug for SimUser {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SimUser")
+            .field("name", &self.name)
+            .field("privileges", &self.privileges)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a cluster is made of. `SimConfig::default()` is one frontend and three backends on free ports.
+#[derive(Clone)]
+pub struct SimConfig {
+    /// Name for logs; it also makes the default cluster id and token unlike those of other clusters.
+    pub name: String,
+    /// Frontends; the first is the master at start.
+    pub frontends: usize,
+    /// Backends.
+    pub backends: usize,
+    /// ClusterId of SHOW FRONTENDS; none: made from the name.
+    pub cluster_id: Option<i32>,
+    /// Token of the download endpoints; none: made from the name.
+    pub token: Option<String>,
+    /// Password of `root` and `admin`; empty by default.
+    pub password: String,
+    /// Further accounts.
+    pub users: Vec<SimUser>,
+    /// Root of all files; none: a directory that goes with the cluster.
+    pub data_dir: Option<PathBuf>,
+    /// MySQL port of the first frontend; 0 is any free one.
+    pub query_port: u16,
+    /// Thrift port of the first frontend; 0 is any free one.
+    pub thrift_port: u16,
+    /// HTTP port of the first frontend; 0 is any free one.
+    pub http_port: u16,
+    /// Every publish is delayed by this.
+    pub publish_delay: Duration,
+    /// Rows of a segment file on the backends.
+    pub rows_per_segment: usize,
+    /// `ingest_binlog_work_pool_size` of the backends: -1 works inside the RPC.
+    pub ingest_pool_size: i32,
+    /// Seed of faults with a probability.
+    pub seed: u64,
+    /// Frontend settings; cluster id and token are overwritten by the fields above.
+    pub frontend: FrontendConfig,
+}
+
+impl Default for SimConfig {
+    fn default() -> Self {
+        SimConfig {
+            name: "sim".to_owned(),
+            frontends: 1,
+            backends: 3,
+            cluster_id: None,
+            token: None,
+            password: String::new(),
+            users: Vec::new(),
+            data_dir: None,
+            query_port: 0,
+            thrift_port: 0,
+            http_port: 0,
+            publish_delay: Duration::ZERO,
+            rows_per_segment: 100_000,
+            ingest_pool_size: -1,
+            seed: 1,
+            frontend: FrontendConfig::default(),
+        }
+    }
+}
+
+impl std::fmt::Debug for SimConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SimConfig")
+            .field("name", &self.name)
+            .field("frontends", &self.frontends)
+            .field("backends", &self.backends)
+            .field("cluster_id", &self.cluster_id)
+            .field("data_dir", &self.data_dir)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A running cluster. Dropping it stops it.
+pub struct SimCluster {
+    name: String,
+    frontend: Arc<Frontend>,
+    backends: Vec<Arc<Backend>>,
+    faults: Arc<Faults>,
+    roles: Arc<Roles>,
+    stop: CancellationToken,
+    running: Mutex<Option<Running>>,
+    data_dir: PathBuf,
+    runtime: Handle,
+}
+
+/// What has to be ended in order.
+struct Running {
+    thrift: Vec<ThriftServer>,
+    runtime: Runtime,
+    _files: Option<TempDir>,
+}
+
+impl std::fmt::Debug for SimCluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SimCluster")
+            .field("name", &self.name)
+            .field("frontends", &self.roles.frontends())
+            .field("backends", &self.backend_addresses())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The listeners of one frontend.
+struct FrontendSockets {
+    query: TcpListener,
+    thrift: TcpListener,
+    http: TcpListener,
+}
+
+/// The listeners of one backend.
+struct BackendSockets {
+    thrift: TcpListener,
+    http: TcpListener,
+}
+
+impl SimCluster {
+    /// Starts a cluster; it serves when this returns. It runs on threads of its own, so any caller's runtime will do.
+    ///
+    /// # Errors
+    /// Ports in use, a data directory that can not be made.
+    pub async fn start(config: SimConfig) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name(format!("sim-{}", config.name))
+            .enable_all()
+            .build()
+            .context("starting the runtime of a simulated cluster")?;
+        let handle = runtime.handle().clone();
+        let starting = handle.spawn(build(config, handle.clone()));
+        let built = match starting.await.context("starting a simulated cluster") {
+            Ok(built) => built,
+            Err(panicked) => Err(panicked),
+        };
+        // A runtime must not be dropped on a thread of another one.
+        let Built {
+            mut cluster,
+            thrift,
+            files,
+        } = match built {
+            Ok(built) => built,
+            Err(error) => {
+                runtime.shutdown_background();
+                return Err(error);
+            }
+        };
+        cluster.running = Mutex::new(Some(Running {
+            thrift,
+            runtime,
+            _files: files,
+        }));
+        Ok(cluster)
+    }
+
+    /// Name for logs.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// MySQL port of the first frontend.
+    pub fn query_port(&self) -> u16 {
+        self.ports(0).query
+    }
+
+    /// Thrift port of the first frontend.
+    pub fn thrift_port(&self) -> u16 {
+        self.ports(0).thrift
+    }
+
+    /// HTTP port of the first frontend: stream load and `/sim/...`.
+    pub fn http_port(&self) -> u16 {
+        self.ports(0).http
+    }
+
+    /// Ports of all frontends.
+    pub fn frontends(&self) -> &[FrontendPorts] {
+        self.roles.frontends()
+    }
+
+    /// The backends, for their stores and settings.
+    pub fn backends(&self) -> &[Arc<Backend>] {
+        &self.backends
+    }
+
+    /// Addresses of the backends.
+    pub fn backend_addresses(&self) -> Vec<BackendAddress> {
+        self.backends
+            .iter()
+            .map(|backend| backend.address().clone())
+            .collect()
+    }
+
+    /// The faults of this cluster.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// Calls so far by name.
+    pub fn counters(&self) -> BTreeMap<String, u64> {
+        self.faults.counters()
+    }
+
+    /// The clock that tests can move.
+    pub fn clock(&self) -> &SimClock {
+        self.frontend.clock()
+    }
+
+    /// Which frontend is the master, and what followers say.
+    pub fn roles(&self) -> &Roles {
+        &self.roles
+    }
+
+    /// The state behind all frontends.
+    pub fn frontend(&self) -> &Arc<Frontend> {
+        &self.frontend
+    }
+
+    /// Root of all files.
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// Makes another frontend the master; what only the old one had in memory is gone.
+    pub fn switch_master(&self, index: usize) {
+        self.roles.set_master(index);
+        self.frontend.forget_memory();
+    }
+
+    /// Stops everything; repeating it is harmless.
+    pub async fn shutdown(&self) {
+        let Some(running) = self.take_running() else {
+            return;
+        };
+        self.stop.cancel();
+        let ended = tokio::task::spawn_blocking(move || running.end()).await;
+        if let Err(error) = ended {
+            tracing::warn!(cluster = self.name, %error, "shutdown panicked");
+        }
+    }
+
+    fn take_running(&self) -> Option<Running> {
+        let mut running = self
+            .running
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        running.take()
+    }
+
+    fn ports(&self, index: usize) -> &FrontendPorts {
+        self.roles
+            .frontends()
+            .get(index)
+            .expect("invariant: a cluster has at least one frontend")
+    }
+}
+
+impl Drop for SimCluster {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if let Some(running) = self.take_running() {
+            running.end();
+        }
+    }
+}
+
+impl Running {
+    fn end(mut self) {
+        for server in &mut self.thrift {
+            server.stop();
+        }
+        // Not awaited: a caller may stand on another runtime's thread.
+        self.runtime.shutdown_background();
+    }
+}
+
+/// A cluster that serves, and what its end has to stop.
+struct Built {
+    cluster: SimCluster,
+    thrift: Vec<ThriftServer>,
+    files: Option<TempDir>,
+}
+
+async fn build(config: SimConfig, handle: Handle) -> Result<Built> {
+    let stop = CancellationToken::new();
+    let mut frontend_sockets = Vec::new();
+    for index in 0..config.frontends.max(1) {
+        frontend_sockets.push(bind_frontend(&config, index)?);
+    }
+    let (data_dir, files) = data_dir(&config)?;
+    let identity = crc32fast::hash(config.name.as_bytes());
+    let token = config
+        .token
+        .clone()
+        .unwrap_or_else(|| format!("dorisim-{identity:08x}-{}", config.name));
+    let clock = Arc::new(SimClock::default());
+    let faults = Arc::new(Faults::new(config.seed));
+    let mut backends = Vec::new();
+    let mut backend_sockets = Vec::new();
+    for index in 0..config.backends {
+        let (address, sockets) = bind_backend(index)?;
+        let store = data_dir.join(format!("be{}", address.id));
+        let (clock, faults) = (Arc::clone(&clock), Arc::clone(&faults));
+        let backend = Backend::new(address, store, token.clone(), clock, faults)?;
+        let settings = &backend.config;
+        let rows = config.rows_per_segment;
+        settings.rows_per_segment.store(rows, Ordering::Relaxed);
+        let pool = config.ingest_pool_size;
+        settings.ingest_pool_size.store(pool, Ordering::Relaxed);
+        backends.push(Arc::new(backend));
+        backend_sockets.push(sockets);
+    }
+    let frontend_config = FrontendConfig {
+        cluster_id: config
+            .cluster_id
+            .unwrap_or_else(|| i32::try_from(identity >> 1).unwrap_or(1)),
+        token,
+        ..config.frontend.clone()
+    };
+    let driven = backends
+        .iter()
+        .map(|backend| Arc::clone(backend) as Arc<dyn BackendApi>)
+        .collect();
+    let frontend = Frontend::new(frontend_config, clock, driven);
+    if !config.publish_delay.is_zero() {
+        frontend.set_publish_delay(config.publish_delay);
+    }
+    make_users(&frontend, &config).await?;
+    frontend.spawn_daemons(stop.clone());
+    let ports = frontend_sockets
+        .iter()
+        .map(FrontendSockets::ports)
+        .collect::<Result<Vec<_>>>()?;
+    let roles = Arc::new(Roles::new(HOST.to_owned(), ports));
+    let mut thrift = Vec::new();
+    for (backend, sockets) in backends.iter().zip(backend_sockets) {
+        let service = Arc::new(BackendService(Arc::clone(backend)));
+        let (faults, runtime) = (Arc::clone(&faults), handle.clone());
+        thrift.push(ThriftServer::start(
+            sockets.thrift,
+            service,
+            faults,
+            runtime,
+        )?);
+        let loader = Loader {
+            frontend: Arc::clone(&frontend),
+            backend: Arc::clone(backend),
+        };
+        let router = backend_http::router(Arc::clone(backend)).merge(load_router(loader));
+        handle.spawn(serve(to_tokio(sockets.http)?, router, stop.clone()));
+    }
+    for (index, sockets) in frontend_sockets.into_iter().enumerate() {
+        let service = FrontendService::new(Arc::clone(&frontend), Arc::clone(&roles), index);
+        let (faults_of_server, runtime) = (Arc::clone(&faults), handle.clone());
+        let service = Arc::new(service);
+        let server = ThriftServer::start(sockets.thrift, service, faults_of_server, runtime)?;
+        thrift.push(server);
+        let http = FrontendHttp::new(
+            Arc::clone(&frontend),
+            Arc::clone(&roles),
+            Arc::clone(&faults),
+        );
+        let router = http::router(Arc::new(http));
+        handle.spawn(serve(to_tokio(sockets.http)?, router, stop.clone()));
+        let _query = to_tokio(sockets.query)?;
+    }
+    let cluster = SimCluster {
+        name: config.name,
+        frontend,
+        backends,
+        faults,
+        roles,
+        stop,
+        running: Mutex::new(None),
+        data_dir,
+        runtime: handle,
+    };
+    Ok(Built {
+        cluster,
+        thrift,
+        files,
+    })
+}
+
+impl FrontendSockets {
+    fn ports(&self) -> Result<FrontendPorts> {
+        Ok(FrontendPorts {
+            query: port(&self.query)?,
+            thrift: port(&self.thrift)?,
+            http: port(&self.http)?,
+        })
+    }
+}
+
+fn bind_frontend(config: &SimConfig, index: usize) -> Result<FrontendSockets> {
+    // Given ports are those of the first frontend; the others take free ones.
+    let wanted = |port: u16| if index == 0 { port } else { 0 };
+    Ok(FrontendSockets {
+        query: bind(wanted(config.query_port), "MySQL")?,
+        thrift: bind(wanted(config.thrift_port), "Thrift")?,
+        http: bind(wanted(config.http_port), "HTTP")?,
+    })
+}
+
+fn bind_backend(index: usize) -> Result<(BackendAddress, BackendSockets)> {
+    let thrift = bind(0, "backend Thrift")?;
+    let http = bind(0, "backend HTTP")?;
+    let address = BackendAddress {
+        id: FIRST_BACKEND + i64::try_from(index).context("numbering backends")?,
+        host: HOST.to_owned(),
+        be_port: port(&thrift)?,
+        http_port: port(&http)?,
+        // Nothing listens there; unlike ports keep rows of SHOW BACKENDS apart.
+        heartbeat_port: 9050,
+        brpc_port: 8060,
+    };
+    Ok((address, BackendSockets { thrift, http }))
+}
+
+fn bind(port: u16, what: &str) -> Result<TcpListener> {
+    TcpListener::bind((HOST, port))
+        .with_context(|| format!("binding the {what} port {HOST}:{port}; choose another one"))
+}
+
+fn port(listener: &TcpListener) -> Result<u16> {
+    Ok(listener
+        .local_addr()
+        .context("reading a bound port")?
+        .port())
+}
+
+fn to_tokio(listener: TcpListener) -> Result<tokio::net::TcpListener> {
+    listener
+        .set_nonblocking(true)
+        .and_then(|()| tokio::net::TcpListener::from_std(listener))
+        .context("handing a listener to the runtime")
+}
+
+fn data_dir(config: &SimConfig) -> Result<(PathBuf, Option<TempDir>)> {
+    match &config.data_dir {
+        Some(dir) => {
+            std::fs::create_dir_all(dir)
+                .with_context(|| format!("making the data directory {}", dir.display()))?;
+            Ok((dir.clone(), None))
+        }
+        None => {
+            let dir = tempfile::Builder::new()
+                .prefix("dorisim-")
+                .tempdir()
+                .context("making a temporary data directory")?;
+            Ok((dir.path().to_owned(), Some(dir)))
+        }
+    }
+}
+
+async fn make_users(frontend: &Frontend, config: &SimConfig) -> Result<()> {
+    let session = SessionCtx {
+        user: "root".to_owned(),
+        current_db: None,
+    };
+    let mut statements = Vec::new();
+    if !config.password.is_empty() {
+        for user in ["root", "admin"] {
+            statements.push(Statement::SetPassword {
+                user: Some(user.to_owned()),
+                password: config.password.clone(),
+            });
+        }
+    }
+    for user in &config.users {
+        statements.push(Statement::CreateUser {
+            if_not_exists: true,
+            user: user.name.clone(),
+            password: user.password.clone(),
+        });
+        statements.push(Statement::Grant {
+            privileges: user.privileges.clone(),
+            on: "*.*".to_owned(),
+            user: user.name.clone(),
+        });
+    }
+    for statement in statements {
+        frontend
+            .execute(&session, statement)
+            .await
+            .context("making the accounts of a simulated cluster")?;
+    }
+    Ok(())
+}
