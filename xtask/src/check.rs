@@ -1,46 +1,69 @@
 //! `cargo xtask check`: everything about the code but its tests.
 
 use anyhow::{Result, bail};
+use clap::ValueEnum;
 
 use crate::gen_files::{GenArgs, generate};
 use crate::run::{cargo, files, metadata, root, run};
 use crate::{imports, lines};
 
-/// Runs every check, even after one failed, and names those that did.
-pub fn check() -> Result<()> {
+/// Options of `check`.
+#[derive(Debug, clap::Args)]
+pub struct CheckArgs {
+    /// Only these; all when none is named.
+    #[arg(value_enum)]
+    only: Vec<Part>,
+}
+
+/// One check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// rustfmt would change nothing.
+    Format,
+    /// Who may import whom.
+    Imports,
+    /// No source file is too long.
+    Lengths,
+    /// Generated files are what their sources give.
+    Generated,
+    /// Clippy without a warning.
+    Lints,
+    /// rustdoc without a warning.
+    Docs,
+}
+
+/// Runs the checks, even after one failed, and names those that did.
+pub fn check(args: &CheckArgs) -> Result<()> {
     let mut failures = Vec::new();
-    let mut note = |what: &str, result: Result<()>| {
-        if let Err(error) = result {
-            eprintln!("\n{what}: {error:#}");
-            failures.push(what.to_owned());
+    for part in Part::value_variants() {
+        if !args.only.is_empty() && !args.only.contains(part) {
+            continue;
         }
-    };
-    note("formatting", run(cargo().args(["fmt", "--all", "--check"])));
-    note("imports", check_imports());
-    note("lengths", check_lengths());
-    note("generated files", generate(&GenArgs { check: true }));
-    note(
-        "lints",
-        run(cargo().args([
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ])),
-    );
-    note(
-        "docs",
-        run(cargo()
-            .args(["doc", "--workspace", "--no-deps"])
-            .env("RUSTDOCFLAGS", "-D warnings")),
-    );
+        if let Err(error) = one(*part) {
+            eprintln!("\n{part:?}: {error:#}");
+            failures.push(format!("{part:?}"));
+        }
+    }
     if failures.is_empty() {
         eprintln!("\nall checks passed");
         return Ok(());
     }
-    bail!("failed: {}", failures.join(", "))
+    bail!("checks failed: {}", failures.join(", "))
+}
+
+fn one(part: Part) -> Result<()> {
+    match part {
+        Part::Format => run(cargo().args(["fmt", "--all", "--check"])),
+        Part::Imports => check_imports(),
+        Part::Lengths => check_lengths(),
+        Part::Generated => generate(&GenArgs { check: true }),
+        Part::Lints => run(cargo()
+            .args(["clippy", "--workspace", "--all-targets"])
+            .args(["--", "-D", "warnings"])),
+        Part::Docs => run(cargo()
+            .args(["doc", "--workspace", "--no-deps"])
+            .env("RUSTDOCFLAGS", "-D warnings")),
+    }
 }
 
 fn check_imports() -> Result<()> {

@@ -25,7 +25,7 @@ enum Task {
     /// All tests that need no server, then those on a real Apache Kafka (Java 17 and Maven Central are needed for it).
     Test(test::TestArgs),
     /// Formatting, lints, docs, generated files, import rules, file lengths.
-    Check,
+    Check(check::CheckArgs),
     /// Make the generated files again: Thrift code (needs the Thrift compiler 0.17) and golden bytes.
     Gen(gen_files::GenArgs),
     /// Apache Kafka for tests and for trying out.
@@ -36,7 +36,7 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Args::parse().task {
         Task::Test(args) => test::test(&args),
-        Task::Check => check::check(),
+        Task::Check(args) => check::check(&args),
         Task::Gen(args) => gen_files::generate(&args),
         Task::Kafka(task) => kafka::kafka(&task),
     };
