@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use ccr_schemas::codec::Framing;
-
 use crate::error::Error;
 use crate::plan::{Rules, SettleRule};
 
@@ -85,8 +83,9 @@ pub struct ProducerConfig {
     pub backup_poll: Duration,
     /// How long the first snapshot request waits for others to share the backup. Default [`DEFAULT_COALESCE`], up to 60 s.
     pub coalesce: Duration,
-    /// How events are wrapped. Default: single object, no registry needed.
-    pub framing: Framing,
+    /// Base address of a Schema Registry: events are framed in the Confluent wire format and the schema is registered for
+    /// each events topic. Default `None`: Avro single objects, which need nothing.
+    pub schema_registry: Option<String>,
     /// How long events, snapshots and requests are kept. Default [`DEFAULT_EVENTS_RETENTION`]; `None` keeps for ever.
     pub events_retention: Option<Duration>,
     /// Oldest tablet layout of a table that is used. Default [`DEFAULT_LAYOUT_MAX_AGE`], at least 1 s.
@@ -98,6 +97,12 @@ pub struct ProducerConfig {
     pub lock_interval: Option<Duration>,
     /// Pause before a halted stream looks at both sides again. Default [`DEFAULT_HALT_RETRY`], at least 100 ms.
     pub halt_retry: Duration,
+}
+
+impl Default for ProducerConfig {
+    fn default() -> Self {
+        Self::new("ccr-producer")
+    }
 }
 
 impl ProducerConfig {
@@ -119,7 +124,7 @@ impl ProducerConfig {
             backup_timeout: DEFAULT_BACKUP_TIMEOUT,
             backup_poll: DEFAULT_BACKUP_POLL,
             coalesce: DEFAULT_COALESCE,
-            framing: Framing::SingleObject,
+            schema_registry: None,
             events_retention: Some(DEFAULT_EVENTS_RETENTION),
             layout_max_age: DEFAULT_LAYOUT_MAX_AGE,
             backends_max_age: DEFAULT_BACKENDS_MAX_AGE,
@@ -165,6 +170,14 @@ impl ProducerConfig {
         within("layout_max_age", self.layout_max_age, ms(1000), ever)?;
         within("backends_max_age", self.backends_max_age, ms(1000), ever)?;
         within("halt_retry", self.halt_retry, ms(100), ever)?;
+        if let Some(url) = &self.schema_registry
+            && !(url.starts_with("http://") || url.starts_with("https://"))
+        {
+            return Err(problem(
+                "schema_registry",
+                format!("{url} is no http:// or https:// address"),
+            ));
+        }
         if let Some(interval) = self.lock_interval {
             within("lock_interval", interval, ms(1000), ever)?;
         }

@@ -63,6 +63,13 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// The Schema Registry.
+    #[error("the schema registry did not take the schema of events; check --schema-registry")]
+    SchemaRegistry {
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
     /// Jobs and statuses.
     #[error(transparent)]
     Control(#[from] ccr_control::Error),
@@ -77,6 +84,7 @@ impl Error {
             Self::Control(source) => source.kind(),
             Self::Codec(_) => ErrorKind::Corrupt,
             Self::Snapshot { .. } => ErrorKind::Transient,
+            Self::SchemaRegistry { .. } => ErrorKind::Unavailable,
             Self::Fenced { .. } => ErrorKind::Fenced,
             Self::UnknownDatabase(_)
             | Self::Halted(_)

@@ -1,11 +1,30 @@
 //! Source Doris to event log.
+//!
+//! `jobs -> service -> stream { getBinlog -> tail (settled) -> enrich (event with names and places) -> publish } -> events topic`
+//!
+//! Read in this order: [`plan`] (what a stream does next, and what becomes of a record), [`tail`] (performs it against the
+//! source), [`enrich`] (records to encoded events), [`publish`] (events into the log), [`stream`] (who owns it, how it begins
+//! again), [`snapshot`] (snapshots on request). [`service`] runs one stream per database that a job needs.
 
+pub mod bench;
 pub mod config;
+mod context;
+mod enrich;
 pub mod error;
+mod locate;
 pub mod metrics;
 pub mod plan;
+mod publish;
+mod report;
+mod schema_registry;
+pub mod service;
+pub mod snapshot;
 pub mod source;
+mod stream;
+mod tail;
 
 pub use config::ProducerConfig;
+pub use context::StreamKey;
 pub use error::Error;
-pub use source::{Connect, Source};
+pub use service::{Deps, ProducerService};
+pub use source::{Connect, Source, connect_doris};

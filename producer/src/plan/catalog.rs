@@ -88,6 +88,11 @@ impl Catalog {
             .is_some_and(|object| object.kind == MATERIALIZED_VIEW)
     }
 
+    /// Takes over a view of a snapshot, unless its id is known. True when it was not.
+    pub fn learn_view(&mut self, view: &TableRef) -> bool {
+        self.get(view.id).is_none() && self.put(view.id, &view.name, VIEW)
+    }
+
     /// True for an index that a job still builds.
     pub fn is_unfinished(&self, index: IndexId) -> bool {
         self.unfinished.contains(&index)
