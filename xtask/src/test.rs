@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything that needs no server, then everything on a real Kafka.
 
 use anyhow::{Context, Result, bail};
-use ccr_test_kafka::{ENV_BOOTSTRAP, ENV_START, KafkaServer};
+use ccr_test_kafka::{Broker, ENV_BOOTSTRAP, ENV_START, KafkaServer};
 use serde_json::Value;
 
 use crate::run::{cargo, is_ci, metadata, run};
@@ -17,57 +17,72 @@ pub struct TestArgs {
     no_kafka: bool,
 }
 
-/// Both passes.
+/// First the packages that know nothing of Kafka, then those that do, on a real one where it can be had.
 pub fn test(args: &TestArgs) -> Result<()> {
+    let on_kafka = packages_on_kafka(&metadata()?);
     // End-to-end tests start the programs of this workspace as processes of their own.
     run(cargo().args(["build", "--workspace", "--bins"]))?;
-    let without = run(cargo()
-        .args(["test", "--workspace", "--no-fail-fast"])
-        .env_remove(ENV_BOOTSTRAP)
-        .env_remove(ENV_START));
-    let with = if args.no_kafka {
-        notice("the tests on real Kafka were left out, as asked for");
-        Ok(())
-    } else {
-        on_kafka(args.require_kafka || is_ci())
-    };
-    match (without, with) {
-        (Ok(()), Ok(())) => Ok(()),
-        (Err(error), Ok(())) => Err(error.context("tests without a server")),
-        (Ok(()), Err(error)) => Err(error.context("tests on real Kafka")),
-        (Err(first), Err(second)) => {
-            bail!("tests without a server: {first:#}\nerror: tests on real Kafka: {second:#}")
+
+    let mut first = cargo();
+    first.args(["test", "--workspace", "--no-fail-fast"]);
+    for package in &on_kafka {
+        first.args(["--exclude", package]);
+    }
+    let mut failures = Vec::new();
+    note(&mut failures, run(&mut first));
+
+    // One broker is shared by all test programs; those that stop and crash one start their own.
+    let mut second = cargo();
+    second.args(["test", "--no-fail-fast"]);
+    for package in &on_kafka {
+        second.args(["--package", package]);
+    }
+    second.env_remove(ENV_BOOTSTRAP).env_remove(ENV_START);
+    let broker = offered(args);
+    match &broker {
+        Ok(Some(broker)) => {
+            eprintln!("\n== Apache Kafka at {}", broker.bootstrap());
+            second.env(ENV_BOOTSTRAP, broker.bootstrap());
+            second.env(ENV_START, "1");
         }
+        Ok(None) => {}
+        Err(_) => eprintln!("\n== no Kafka; the tests that do without run nevertheless"),
+    }
+    note(&mut failures, run(&mut second));
+    note(&mut failures, broker.map(drop));
+
+    if failures.is_empty() {
+        return Ok(());
+    }
+    bail!("{}", failures.join("\nerror: "))
+}
+
+fn note(failures: &mut Vec<String>, result: Result<()>) {
+    if let Err(error) = result {
+        failures.push(format!("{error:#}"));
     }
 }
 
-/// One broker is shared by all test programs; those that stop and crash one start their own.
-fn on_kafka(required: bool) -> Result<()> {
-    let packages = packages_on_kafka(&metadata()?);
-    let shared = match std::env::var(ENV_BOOTSTRAP) {
-        Ok(bootstrap) if !bootstrap.is_empty() => Some((bootstrap, None)),
-        Ok(_) | Err(_) => match start() {
-            Ok(server) => Some((server.bootstrap().to_owned(), Some(server))),
-            Err(error) if required => return Err(error.context("Kafka is mandatory here")),
-            Err(error) => {
-                notice(&format!("{error:#}"));
-                None
-            }
-        },
-    };
-    let Some((bootstrap, _server)) = shared else {
-        return Ok(());
-    };
-    eprintln!("\n== Apache Kafka at {bootstrap}");
-    let mut command = cargo();
-    command.args(["test", "--no-fail-fast"]);
-    for package in &packages {
-        command.args(["--package", package]);
+/// A broker, or `None` where it may be left out, with a loud notice.
+fn offered(args: &TestArgs) -> Result<Option<Broker>> {
+    if args.no_kafka {
+        notice("left out, as asked for");
+        return Ok(None);
     }
-    run(command
-        .args(["--", "kafka"])
-        .env(ENV_BOOTSTRAP, &bootstrap)
-        .env(ENV_START, "1"))
+    let broker = match std::env::var(ENV_BOOTSTRAP) {
+        Ok(bootstrap) if !bootstrap.is_empty() => Ok(Broker::Shared(bootstrap)),
+        Ok(_) | Err(_) => start().map(Broker::Own),
+    };
+    match broker {
+        Ok(broker) => Ok(Some(broker)),
+        Err(error) if args.require_kafka || is_ci() => {
+            Err(error.context("real Kafka is mandatory here"))
+        }
+        Err(error) => {
+            notice(&format!("{error:#}"));
+            Ok(None)
+        }
+    }
 }
 
 fn start() -> Result<KafkaServer> {
@@ -75,7 +90,7 @@ fn start() -> Result<KafkaServer> {
     KafkaServer::start().context("starting Apache Kafka")
 }
 
-/// Packages whose tests can ask for a broker. In them every such test has `kafka` in its path.
+/// Packages whose tests can ask for a broker.
 fn packages_on_kafka(metadata: &Value) -> Vec<String> {
     let mut names: Vec<String> = metadata["packages"]
         .as_array()

@@ -2,7 +2,7 @@
 //!
 //! `pom.xml -> install -> target/kafka/libs -> KafkaServer::start -> bootstrap()`
 //!
-//! Read in this order: [`install`] (where the jars come from), [`server`] (starting, stopping, crashing a broker),
+//! Read in this order: [`mod@install`] (where the jars come from), [`server`] (starting, stopping, crashing a broker),
 //! [`broker_for_test`] (which broker a test may use).
 
 pub mod install;
@@ -52,10 +52,7 @@ impl Broker {
 }
 
 /// The broker that the environment offers: [`ENV_BOOTSTRAP`] first, then one of our own when [`ENV_START`] is `1`, else
-/// `None`: tests on real Kafka were not asked for.
-///
-/// `cargo xtask test` asks for them in its second pass, and runs in it what has `kafka` in its path: the name of the test or
-/// of a module around it must say so.
+/// `None`: tests on real Kafka were not asked for (`cargo xtask test` asks for them).
 ///
 /// # Errors
 /// A broker was asked for and can not be had.
