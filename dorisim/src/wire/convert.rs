@@ -53,11 +53,18 @@ pub fn binlog_result(reply: &fe::BinlogReply) -> wire::TGetBinlogResult {
         fe::BinlogReply::NotFoundDb => (TStatusCode::BINLOG_NOT_FOUND_DB, None),
         fe::BinlogReply::NotFoundTable => (TStatusCode::BINLOG_NOT_FOUND_TABLE, None),
     };
-    wire::TGetBinlogResult {
-        status: Some(status(code, None)),
-        binlogs: records,
-        ..Default::default()
-    }
+    wire::TGetBinlogResult::new(status(code, None), None, records, None, None, None)
+}
+
+/// A result of beginTxn with every field unset. The generated default sets fields to zero, which a client can not
+/// tell from an answer.
+pub fn nothing_begun() -> wire::TBeginTxnResult {
+    wire::TBeginTxnResult::new(None, None, None, None, None, None)
+}
+
+/// A refusal of getBinlogLag.
+pub fn no_lag(status: TStatus, master: Option<wire::TNetworkAddress>) -> wire::TGetBinlogLagResult {
+    wire::TGetBinlogLagResult::new(status, None, master, None, None, None, None, None, None)
 }
 
 /// The result of getBinlogLag.

@@ -125,19 +125,20 @@ impl Calls {
             Ok(Ok(begun)) => wire::TBeginTxnResult {
                 status: Some(convert::ok()),
                 txn_id: Some(begun.txn_id),
+                job_status: None,
                 db_id: begun.db_id,
+                master_address: None,
                 sub_txn_ids: (!begun.sub_txn_ids.is_empty()).then_some(begun.sub_txn_ids),
-                ..Default::default()
             },
             Ok(Err(refused)) => wire::TBeginTxnResult {
                 status: Some(convert::refusal(&refused.error)),
                 job_status: refused.job_status.map(str::to_owned),
-                ..Default::default()
+                ..convert::nothing_begun()
             },
             Err(refused) => wire::TBeginTxnResult {
                 status: Some(refused.status),
                 master_address: refused.master,
-                ..Default::default()
+                ..convert::nothing_begun()
             },
         }
     }
@@ -325,11 +326,9 @@ impl Calls {
         });
         match answered {
             Ok(reply) => convert::binlog_result(&reply),
-            Err(refused) => wire::TGetBinlogResult {
-                status: Some(refused.status),
-                master_address: refused.master,
-                ..Default::default()
-            },
+            Err(refused) => {
+                wire::TGetBinlogResult::new(refused.status, None, None, None, None, refused.master)
+            }
         }
     }
 
@@ -343,11 +342,7 @@ impl Calls {
             });
         match answered {
             Ok(lag) => convert::lag_result(&lag),
-            Err(refused) => wire::TGetBinlogLagResult {
-                status: Some(refused.status),
-                master_address: refused.master,
-                ..Default::default()
-            },
+            Err(refused) => convert::no_lag(refused.status, refused.master),
         }
     }
 
@@ -461,11 +456,15 @@ impl Calls {
                     commit_seq: Some(snapshot.commit_seq),
                 }
             }
-            Err(refused) => wire::TGetSnapshotResult {
-                status: Some(refused.status),
-                master_address: refused.master,
-                ..Default::default()
-            },
+            Err(refused) => wire::TGetSnapshotResult::new(
+                refused.status,
+                None,
+                None,
+                refused.master,
+                None,
+                None,
+                None,
+            ),
         }
     }
 

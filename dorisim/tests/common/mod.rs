@@ -1,0 +1,128 @@
+//! Raw clients and small clusters for the tests of dorisim.
+
+#![allow(dead_code)] // each test file uses a part of it
+
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ccr_doris_wire::{BackendServiceSyncClient, FrontendServiceSyncClient};
+use dorisim::be::api::{BackendApi, Row, TableSchema, TabletSpec};
+use dorisim::model::{Column, DataType, KeysModel};
+use dorisim::{SimCluster, SimConfig};
+use thrift::protocol::{TBinaryInputProtocol, TBinaryOutputProtocol};
+use thrift::transport::{
+    ReadHalf, TBufferedReadTransport, TBufferedWriteTransport, TIoChannel, TTcpChannel, WriteHalf,
+};
+
+type Input = TBinaryInputProtocol<TBufferedReadTransport<ReadHalf<TTcpChannel>>>;
+type Output = TBinaryOutputProtocol<TBufferedWriteTransport<WriteHalf<TTcpChannel>>>;
+
+/// A raw Thrift client of a backend.
+pub type BackendClient = BackendServiceSyncClient<Input, Output>;
+/// A raw Thrift client of a frontend.
+pub type FrontendClient = FrontendServiceSyncClient<Input, Output>;
+
+fn protocols(port: u16) -> (Input, Output) {
+    let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(15)))
+        .unwrap();
+    let (read, write) = TTcpChannel::with_stream(stream).split().unwrap();
+    (
+        TBinaryInputProtocol::new(TBufferedReadTransport::new(read), true),
+        TBinaryOutputProtocol::new(TBufferedWriteTransport::new(write), true),
+    )
+}
+
+/// Connects to a `be_port`.
+pub fn backend_client(port: u16) -> BackendClient {
+    let (input, output) = protocols(port);
+    BackendClient::new(input, output)
+}
+
+/// Connects to a `rpc_port`.
+pub fn frontend_client(port: u16) -> FrontendClient {
+    let (input, output) = protocols(port);
+    FrontendClient::new(input, output)
+}
+
+/// A cluster of one backend whose segments hold two rows.
+pub async fn cluster(name: &str) -> SimCluster {
+    SimCluster::start(SimConfig {
+        name: name.to_owned(),
+        backends: 1,
+        rows_per_segment: 2,
+        ..SimConfig::default()
+    })
+    .await
+    .unwrap()
+}
+
+/// `id BIGINT, v STRING`, DUPLICATE KEY.
+pub fn schema() -> Arc<TableSchema> {
+    let mut id = Column::new("id", DataType::BigInt);
+    id.is_key = true;
+    id.unique_id = 0;
+    let mut v = Column::new("v", DataType::String);
+    v.unique_id = 1;
+    Arc::new(TableSchema {
+        columns: vec![id, v],
+        keys: KeysModel::Duplicate,
+        schema_hash: 77,
+        schema_version: 0,
+    })
+}
+
+/// Rows with these ids.
+pub fn rows(ids: &[i64]) -> Arc<Vec<Row>> {
+    let row = |id: &i64| {
+        vec![
+            Some(id.to_string()),
+            (id % 2 == 0).then(|| format!("v{id}")),
+        ]
+    };
+    Arc::new(ids.iter().map(row).collect())
+}
+
+/// A fresh tablet with binlog at version 1.
+pub fn spec(tablet_id: i64) -> TabletSpec {
+    TabletSpec {
+        tablet_id,
+        replica_id: tablet_id + 1_000,
+        table_id: 1,
+        partition_id: 5,
+        index_id: 9,
+        schema: schema(),
+        binlog_enabled: true,
+        initial_version: 1,
+        in_restore_mode: false,
+    }
+}
+
+/// Writes and publishes one version.
+pub async fn write(be: &dyn BackendApi, tablet: i64, txn: i64, version: i64, ids: &[i64]) {
+    be.write_rowset(txn, 5, tablet, schema(), rows(ids), None)
+        .unwrap();
+    let published = be
+        .publish_version(txn, &[(5, version)], &[tablet])
+        .await
+        .unwrap();
+    assert_eq!(published.len(), 1);
+    assert!(published[0].ok, "{published:?}");
+}
+
+/// Ids of all visible rows.
+pub fn ids(be: &dyn BackendApi, tablet: i64, version: i64) -> Vec<i64> {
+    be.rowsets(tablet, version)
+        .unwrap()
+        .iter()
+        .flat_map(|view| {
+            view.rows
+                .iter()
+                .map(|row| row[0].as_deref().unwrap().parse().unwrap())
+                .collect::<Vec<i64>>()
+        })
+        .collect()
+}
