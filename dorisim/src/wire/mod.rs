@@ -8,3 +8,5 @@ pub mod frontend;
 pub mod protocol;
 pub mod roles;
 pub mod server;
+
+pub use roles::{FrontendPorts, Roles};
