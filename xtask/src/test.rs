@@ -40,16 +40,21 @@ pub fn test(args: &TestArgs) -> Result<()> {
     second.env_remove(ENV_BOOTSTRAP).env_remove(ENV_START);
     let broker = offered(args);
     match &broker {
-        Ok(Some(broker)) => {
+        Ok(Offer::Broker(broker)) => {
             eprintln!("\n== Apache Kafka at {}", broker.bootstrap());
             second.env(ENV_BOOTSTRAP, broker.bootstrap());
             second.env(ENV_START, "1");
         }
-        Ok(None) => {}
+        Ok(Offer::LeftOut(reason)) => notice(reason),
         Err(_) => eprintln!("\n== no Kafka; the tests that do without run nevertheless"),
     }
     note(&mut failures, run(&mut second));
-    note(&mut failures, broker.map(drop));
+    match broker {
+        Ok(Offer::Broker(_)) => {}
+        // Once more, where it is seen.
+        Ok(Offer::LeftOut(reason)) => notice(&reason),
+        Err(error) => note(&mut failures, Err(error)),
+    }
 
     if failures.is_empty() {
         return Ok(());
@@ -63,25 +68,28 @@ fn note(failures: &mut Vec<String>, result: Result<()>) {
     }
 }
 
-/// A broker, or `None` where it may be left out, with a loud notice.
-fn offered(args: &TestArgs) -> Result<Option<Broker>> {
+/// What the second pass runs on.
+enum Offer {
+    /// A real Kafka.
+    Broker(Broker),
+    /// None, for this reason; it is not mandatory here.
+    LeftOut(String),
+}
+
+fn offered(args: &TestArgs) -> Result<Offer> {
     if args.no_kafka {
-        notice("left out, as asked for");
-        return Ok(None);
+        return Ok(Offer::LeftOut("left out, as asked for".to_owned()));
     }
     let broker = match std::env::var(ENV_BOOTSTRAP) {
         Ok(bootstrap) if !bootstrap.is_empty() => Ok(Broker::Shared(bootstrap)),
         Ok(_) | Err(_) => start().map(Broker::Own),
     };
     match broker {
-        Ok(broker) => Ok(Some(broker)),
+        Ok(broker) => Ok(Offer::Broker(broker)),
         Err(error) if args.require_kafka || is_ci() => {
             Err(error.context("real Kafka is mandatory here"))
         }
-        Err(error) => {
-            notice(&format!("{error:#}"));
-            Ok(None)
-        }
+        Err(error) => Ok(Offer::LeftOut(format!("{error:#}"))),
     }
 }
 
