@@ -15,6 +15,7 @@ pub mod error;
 pub mod frontend;
 mod frontend_calls;
 pub mod hosts;
+pub mod inspect;
 mod master;
 pub mod metrics;
 mod mysql;
@@ -33,4 +34,5 @@ pub use frontend::{
     Frontend, LabelState, RawBinlog, RestoreSnapshot, RollbackOutcome, Snapshot, SubTxnCommit,
     TabletCommit, TxnState,
 };
+pub use inspect::{ColumnInfo, JobProgress, JobState};
 pub use sql::{Row, SqlSession};

@@ -303,8 +303,8 @@ fn table_body(rest: &[Token<'_>], replicas: Option<u16>) -> String {
             .iter()
             .filter(|(key, _)| {
                 let key = key.content().unwrap_or_default();
-                !SOURCE_PROPERTIES.contains(&key)
-                    && !(replicas.is_some() && key == "min_load_replica_num")
+                let unfit = replicas.is_some() && key == "min_load_replica_num";
+                !(unfit || SOURCE_PROPERTIES.contains(&key))
             })
             .map(|(key, value)| {
                 let name = key.content().unwrap_or_default();

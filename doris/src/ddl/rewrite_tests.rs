@@ -44,7 +44,7 @@ fn number_of_replicas() {
         ),
         (
             " PROPERTIES (\"a\" = \"b\");",
-            " PROPERTIES (\n\"replication_num\" = \"1\",\n\"a\" = \"b\"\n);",
+            " PROPERTIES (\n\"replication_num\" = \"1\",\"a\" = \"b\");",
         ),
         (";\n", "\nPROPERTIES (\"replication_num\" = \"1\")"),
     ] {
