@@ -5,6 +5,10 @@
 mod harness;
 #[path = "contract/on_embedded.rs"]
 mod on_embedded;
+#[path = "contract/on_kafka.rs"]
+mod on_kafka;
+#[path = "contract/on_mock.rs"]
+mod on_mock;
 #[path = "contract/suite.rs"]
 mod suite;
 
@@ -46,4 +50,6 @@ macro_rules! contract {
 
 mod contract_of {
     contract!(on_embedded);
+    contract!(on_mock);
+    contract!(on_kafka);
 }

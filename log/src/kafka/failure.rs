@@ -41,13 +41,12 @@ pub(super) fn of_call(action: &str, source: KafkaError) -> Error {
     }
 }
 
-/// True when a commit was refused because somebody else owns the topic.
+/// True when a commit was refused because the group does not know this member any more.
 pub(super) fn is_fenced(source: &KafkaError) -> bool {
     matches!(
         source.rdkafka_error_code(),
         Some(
-            Code::IllegalGeneration
-                | Code::UnknownMemberId
+            Code::UnknownMemberId
                 | Code::FencedInstanceId
                 | Code::FencedMemberEpoch
                 | Code::StaleMemberEpoch

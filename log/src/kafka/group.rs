@@ -74,6 +74,19 @@ fn give(
     Ok(())
 }
 
+/// Starts a partition anew that librdkafka has stopped after an error. It stays ours in the group's eyes.
+pub(super) fn restart(
+    consumer: &BaseConsumer<Membership>,
+    list: &TopicPartitionList,
+) -> Result<(), KafkaError> {
+    if cooperative(consumer) {
+        consumer.incremental_unassign(list)?;
+        consumer.incremental_assign(list)
+    } else {
+        consumer.assign(list)
+    }
+}
+
 fn take_away(
     consumer: &BaseConsumer<Membership>,
     list: &TopicPartitionList,

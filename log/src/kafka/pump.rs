@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use super::config::KafkaConfig;
 use super::failure::{is_fenced, of_call, of_topic};
 use super::fetch::{ASK, at, check_position, committed_in, record, size};
-use super::group::{Membership, Note};
+use super::group::{Membership, Note, restart};
 use super::reader::{Command, Shared, Told};
 use super::watchdog::{Verdict, Watchdog};
 use crate::error::Error;
@@ -69,6 +69,8 @@ pub(super) struct Pump {
     ownership: u64,
     epoch: u64,
     watchdog: Watchdog,
+    /// librdkafka has stopped fetching after an offset out of range; a seek alone does not start it again.
+    stopped: bool,
     /// The last thing told was an error: the next one of the kind adds nothing.
     complained: bool,
 }
@@ -95,6 +97,7 @@ impl Pump {
             ownership: 0,
             epoch: 0,
             watchdog,
+            stopped: false,
             complained: false,
         })
     }
@@ -188,14 +191,19 @@ impl Pump {
         }
     }
 
-    fn start(&self, offset: i64) -> Result<(), KafkaError> {
+    fn start(&mut self, offset: i64) -> Result<(), KafkaError> {
+        if self.stopped {
+            restart(&self.consumer, &at(&self.topic, At::Offset(offset))?)?;
+            self.stopped = false;
+        }
         self.consumer
             .seek(&self.topic.0, 0, At::Offset(offset), SEEK)?;
         self.consumer.resume(&at(&self.topic, At::Invalid)?)
     }
 
-    /// The owner keeps its topic while others join (cooperative), so a rebalance under way means: once more. Only a broker that
-    /// does not know our generation, or a revocation, is the end.
+    /// The owner keeps its topic while others join (cooperative), so a rebalance under way, or one that overtook this commit,
+    /// means: once more, with the generation of then. A member that has lost the topic hears of it by a revocation, which
+    /// ends this ownership before the group's next generation begins; so a repeated commit can not hit a later owner.
     fn commit(&mut self, ownership: u64, position: &Committed) -> Result<(), Error> {
         let failed = |error| of_topic("commit a position", &self.topic, error);
         let list = at(&self.topic, At::Offset(position.offset.0)).map_err(failed)?;
@@ -217,10 +225,13 @@ impl Pump {
                 Err(KafkaError::ConsumerCommit(Code::OffsetMetadataTooLarge)) => {
                     return Err(Error::MetadataTooLarge(position.metadata.len()));
                 }
-                Err(KafkaError::ConsumerCommit(Code::RebalanceInProgress))
-                    if self.clock.monotonic() < until =>
-                {
+                Err(KafkaError::ConsumerCommit(
+                    Code::RebalanceInProgress | Code::IllegalGeneration,
+                )) if self.clock.monotonic() < until => {
                     self.poll(AGAIN);
+                }
+                Err(KafkaError::ConsumerCommit(Code::IllegalGeneration)) => {
+                    return Err(self.fenced());
                 }
                 Err(error) => return Err(of_topic("commit a position", &self.topic, error)),
             }
@@ -256,6 +267,7 @@ impl Pump {
             match note {
                 Note::Assigned => {
                     self.ownership += 1;
+                    self.stopped = false;
                     self.phase = Phase::Arriving {
                         retry_at: Duration::ZERO,
                     };
@@ -374,6 +386,7 @@ impl Pump {
 
     /// The broker does not have the position. Says which of its ends it lies beyond.
     fn out_of_range(&mut self) {
+        self.stopped = true;
         let Phase::Delivering { position, .. } = self.phase else {
             return;
         };
