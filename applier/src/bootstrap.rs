@@ -1,0 +1,523 @@
+//! A job's first start: ask for a snapshot, restore it, find where to read on. Each step is durable before the next, so
+//! that a crash anywhere goes on instead of starting again.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ccr_control::{JobState, ProducerRequest};
+use ccr_doris::RestoreSnapshot;
+use ccr_doris::error::Refusal;
+use ccr_log::{GroupReader, NewRecord, Offset, ReaderEvent, Record};
+use ccr_ops::ErrorKind;
+use ccr_schemas::codec::{Codec, RecordAt};
+use ccr_schemas::event::SnapshotTaken;
+use ccr_schemas::{CommitSeq, Envelope, Event, TopicName};
+
+use crate::error::{Error, full_text};
+use crate::inspect;
+use crate::plan::Checkpoint;
+use crate::plan::checkpoint::RestoreMark;
+use crate::plan::ddl::quoted;
+use crate::plan::state::Covered;
+use crate::session::{Ended, Flow, Session};
+use crate::snapshot::{self, Payload};
+
+/// Snapshots asked for before the job stands.
+const MOST_REQUESTS: u32 = 5;
+
+/// Where applying starts.
+#[derive(Debug)]
+pub struct Ready {
+    /// First offset to read.
+    pub offset: i64,
+    /// As committed.
+    pub checkpoint: Checkpoint,
+    /// What the snapshot contains.
+    pub covered: Covered,
+}
+
+/// What became of one snapshot.
+enum Attempt {
+    Restored(Ready),
+    /// Another one is needed.
+    Unusable(String),
+}
+
+/// Reads an envelope.
+pub fn decode(topic: &TopicName, record: &Record) -> Result<Envelope, Error> {
+    let at = RecordAt {
+        topic,
+        offset: record.offset.0,
+    };
+    Codec::default()
+        .decode(record.value.as_deref().unwrap_or_default(), &at)
+        .map_err(|source| Error::Decode {
+            topic: topic.clone(),
+            offset: record.offset.0,
+            source: Box::new(source),
+        })
+}
+
+/// What a snapshot contains, by table.
+pub fn covered(snapshot: &SnapshotTaken) -> Covered {
+    Covered {
+        tables: snapshot
+            .tables
+            .iter()
+            .map(|table| (table.table.id, table.commit_seq))
+            .collect(),
+        rest: Some(snapshot.commit_seq),
+    }
+}
+
+impl Session<'_> {
+    /// From nothing, or from where a process before this one was, to a restored destination.
+    pub(crate) async fn bootstrap(
+        &mut self,
+        reader: &mut dyn GroupReader,
+        committed: Option<(i64, RestoreMark)>,
+    ) -> Result<Flow<Ready>, Error> {
+        let topic = self.events_topic();
+        let (mut offset, mut mark) = match committed {
+            Some((offset, mark)) => (offset, mark),
+            None => {
+                let (_, end) = self.log.watermarks(&topic).await?;
+                let first = RestoreMark {
+                    n: 1,
+                    at: None,
+                    label: None,
+                };
+                (end.0, first)
+            }
+        };
+        let mut last_reason = String::new();
+        while mark.n <= MOST_REQUESTS {
+            let record = match mark.at {
+                Some(at) => self.log.read_range(&topic, Offset(at), 1).await?.into_iter().next(),
+                None => {
+                    match self.await_snapshot(reader, &topic, offset, &mark).await? {
+                        Flow::On(record) => record,
+                        Flow::End(end) => return Ok(Flow::End(end)),
+                    }
+                }
+            };
+            let taken = match record {
+                None => None,
+                Some(record) => match decode(&topic, &record)?.event {
+                    Event::SnapshotTaken(taken) => Some((record.offset.0, taken)),
+                    _ => None,
+                },
+            };
+            let attempt = match taken {
+                None => Attempt::Unusable("no snapshot was announced in time".to_owned()),
+                Some((at, taken)) => {
+                    mark.at = Some(at);
+                    match self.restore(reader, at, &mut mark, &taken).await? {
+                        Flow::On(attempt) => attempt,
+                        Flow::End(end) => return Ok(Flow::End(end)),
+                    }
+                }
+            };
+            match attempt {
+                Attempt::Restored(ready) => return Ok(Flow::On(ready)),
+                Attempt::Unusable(reason) => {
+                    tracing::warn!(job = %self.spec.name, request = mark.n, %reason, "snapshot not usable");
+                    let now = self.clock.now_ms();
+                    self.tell(|p| p.error(Some(reason.clone()), now));
+                    last_reason = reason;
+                    mark = RestoreMark {
+                        n: mark.n + 1,
+                        at: None,
+                        label: None,
+                    };
+                    offset = self.log.watermarks(&topic).await?.1.0;
+                    self.clock.sleep(Duration::from_millis(500)).await;
+                }
+            }
+        }
+        Ok(Flow::End(Ended::Halted(format!(
+            "{MOST_REQUESTS} snapshots could not be restored, the last one because: {last_reason}; repair the cause, then \
+             delete the job and create it again"
+        ))))
+    }
+
+    async fn mark(
+        &mut self,
+        reader: &mut dyn GroupReader,
+        offset: i64,
+        mark: &RestoreMark,
+    ) -> Result<Flow<()>, Error> {
+        let checkpoint = Checkpoint {
+            t: self.clock.now_ms(),
+            restore: Some(mark.clone()),
+            ..Checkpoint::at(CommitSeq::BEFORE_FIRST)
+        };
+        self.commit(reader, offset, &checkpoint).await
+    }
+
+    /// Asks, and reads from the offset noted before until the answer. `None` when none comes in time.
+    async fn await_snapshot(
+        &mut self,
+        reader: &mut dyn GroupReader,
+        topic: &TopicName,
+        offset: i64,
+        mark: &RestoreMark,
+    ) -> Result<Flow<Option<Record>>, Error> {
+        let spec = self.spec;
+        let request_id = format!("{}.{}.{}", spec.name, spec.incarnation, mark.n);
+        self.tell(|p| p.enter(JobState::AwaitingSnapshot, format!("waiting for snapshot {request_id}")));
+        if let Flow::End(end) = self.mark(reader, offset, mark).await? {
+            return Ok(Flow::End(end));
+        }
+        let request = ProducerRequest::Snapshot {
+            request_id: request_id.clone(),
+            tables: spec.tables.include.iter().cloned().collect(),
+            not_before: -1,
+        };
+        let value = serde_json::to_vec(&request)
+            .map_err(|error| Error::Config(format!("request can not be written: {error}")))?;
+        let source = &spec.source;
+        let control = TopicName::control(&self.config.prefix, &source.cluster_name, &source.database);
+        let posted = NewRecord {
+            key: request_id.clone(),
+            value: Some(value.into()),
+            headers: Vec::new(),
+        };
+        self.log.append(&control, vec![posted]).await?;
+        reader.seek(Offset(offset)).await?;
+        let until = self.clock.monotonic() + self.config.snapshot_timeout;
+        let (stop, clock) = (self.stop, self.clock);
+        while clock.monotonic() < until {
+            let event = tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(Flow::End(Ended::Stopped)),
+                event = reader.next() => event,
+                () = clock.sleep(Duration::from_secs(5)) => continue,
+            };
+            match event {
+                Ok(ReaderEvent::Record(record)) => {
+                    if let Event::SnapshotTaken(taken) = decode(topic, &record)?.event
+                        && taken.request_ids.contains(&request_id)
+                    {
+                        return Ok(Flow::On(Some(record)));
+                    }
+                }
+                Ok(ReaderEvent::CaughtUp { end }) => self.tell(|p| p.end(end.0)),
+                Ok(ReaderEvent::Assigned { .. } | ReaderEvent::Revoked) => {
+                    return Ok(Flow::End(Ended::Revoked));
+                }
+                Err(error) if error.kind() == ErrorKind::Unavailable => {
+                    let now = clock.now_ms();
+                    self.tell(|p| p.error(Some(full_text(&error)), now));
+                    clock.sleep(Duration::from_secs(1)).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(Flow::On(None))
+    }
+
+    async fn restore(
+        &mut self,
+        reader: &mut dyn GroupReader,
+        at: i64,
+        mark: &mut RestoreMark,
+        taken: &SnapshotTaken,
+    ) -> Result<Flow<Attempt>, Error> {
+        self.tell(|p| p.enter(JobState::Restoring, format!("restoring snapshot {}", taken.label)));
+        let database = self.spec.dest.database.clone();
+        let create = format!("CREATE DATABASE IF NOT EXISTS {}", quoted(&database));
+        self.dest.execute(None, &create).await?;
+        let (tables, everything) = self.wanted(taken);
+        if !tables.is_empty() {
+            let label = self.restore_label(mark.n);
+            let running = match &mark.label {
+                Some(_) => self.restore_state(&database, &label).await?.is_some(),
+                None => false,
+            };
+            if !running {
+                if mark.label.is_none()
+                    && let Some(end) = self.refuse_existing(&database, &tables).await?
+                {
+                    return Ok(Flow::End(end));
+                }
+                let again = mark.label.is_some();
+                let expired = taken.expires_at.0 > 0 && taken.expires_at.0 < self.clock.now_ms();
+                if expired {
+                    return Ok(unusable(format!("snapshot {} has expired", taken.label)));
+                }
+                let source = &self.spec.source;
+                let topic =
+                    TopicName::snapshots(&self.config.prefix, &source.cluster_name, &source.database);
+                let payload = match snapshot::fetch(self.log, &topic, taken).await {
+                    Ok(payload) => payload,
+                    Err(error) => return Ok(unusable(full_text(&error))),
+                };
+                mark.label = Some(label.clone());
+                if let Flow::End(end) = self.mark(reader, at, mark).await? {
+                    return Ok(Flow::End(end));
+                }
+                let refs = if everything { Vec::new() } else { tables };
+                let started =
+                    self.start_restore(reader, taken, payload, &label, refs, again).await?;
+                match started {
+                    Flow::On(None) => {}
+                    Flow::On(Some(reason)) => return Ok(unusable(reason)),
+                    Flow::End(end) => return Ok(Flow::End(end)),
+                }
+            }
+            match self.follow_restore(reader, &database, &label).await? {
+                Flow::On(None) => {}
+                Flow::On(Some(reason)) => return Ok(unusable(reason)),
+                Flow::End(end) => return Ok(Flow::End(end)),
+            }
+        }
+        let checkpoint = Checkpoint {
+            t: self.clock.now_ms(),
+            base: Some(at),
+            ..Checkpoint::at(CommitSeq::BEFORE_FIRST)
+        };
+        if let Flow::End(end) = self.commit(reader, taken.resume_offset, &checkpoint).await? {
+            return Ok(Flow::End(end));
+        }
+        Ok(Flow::On(Attempt::Restored(Ready {
+            offset: taken.resume_offset,
+            checkpoint,
+            covered: covered(taken),
+        })))
+    }
+
+    /// Objects to restore with their names here, and whether that is the whole snapshot under its own names.
+    fn wanted(&self, taken: &SnapshotTaken) -> (Vec<(String, Option<String>)>, bool) {
+        let spec = self.spec;
+        let all = taken
+            .tables
+            .iter()
+            .map(|table| &table.table.name)
+            .chain(taken.views.iter().map(|view| &view.name));
+        let mut everything = taken.whole_database;
+        let mut wanted = Vec::new();
+        for name in all {
+            if !spec.tables.takes(name) {
+                everything = false;
+                continue;
+            }
+            let alias = spec.dest.table_names.get(name).filter(|alias| *alias != name).cloned();
+            everything &= alias.is_none();
+            wanted.push((name.clone(), alias));
+        }
+        (wanted, everything)
+    }
+
+    fn restore_label(&self, n: u32) -> String {
+        let text = format!("ccr_{}_{}_{n}", self.spec.name, self.spec.incarnation);
+        label_text(&text, 64)
+    }
+
+    async fn refuse_existing(
+        &self,
+        database: &str,
+        tables: &[(String, Option<String>)],
+    ) -> Result<Option<Ended>, Error> {
+        if self.spec.options.allow_table_exists {
+            return Ok(None);
+        }
+        let there = inspect::objects(&**self.dest, database).await?;
+        let clash: Vec<&str> = tables
+            .iter()
+            .map(|(name, alias)| alias.as_deref().unwrap_or(name))
+            .filter(|name| there.contains(*name))
+            .collect();
+        Ok((!clash.is_empty()).then(|| {
+            Ended::Halted(format!(
+                "destination database {database} has {} already; drop or rename what is there, or allow the job to replace \
+                 it with allow_table_exists",
+                clash.join(", ")
+            ))
+        }))
+    }
+
+    /// Starts the restore job; waits while the destination is busy with another. A reason when it is refused.
+    async fn start_restore(
+        &mut self,
+        reader: &mut dyn GroupReader,
+        taken: &SnapshotTaken,
+        payload: Payload,
+        label: &str,
+        tables: Vec<(String, Option<String>)>,
+        again: bool,
+    ) -> Result<Flow<Option<String>>, Error> {
+        let token = self.sealer.open(&taken.sealed_token)?;
+        let mapping: &BTreeMap<String, String> = &self.spec.source.host_mapping;
+        let job_info = match snapshot::with_extra_info(&payload.job_info, taken, &token, mapping) {
+            Ok(job_info) => job_info,
+            Err(error) => return Ok(Flow::On(Some(full_text(&error)))),
+        };
+        let mut properties = BTreeMap::new();
+        match self.spec.options.replication_num {
+            None => properties.insert("reserve_replica".to_owned(), "true".to_owned()),
+            Some(number) => properties.insert("replication_num".to_owned(), number.to_string()),
+        };
+        let replace = again || self.spec.options.allow_table_exists;
+        let request = RestoreSnapshot {
+            database: self.spec.dest.database.clone(),
+            label: label.to_owned(),
+            tables,
+            job_info,
+            meta: payload.meta,
+            compressed: taken.compressed,
+            properties,
+            clean_tables: false,
+            clean_partitions: replace,
+            atomic: replace,
+            force_replace: replace,
+        };
+        let mut failures = 0_u32;
+        loop {
+            let error = match self.dest.restore_snapshot(&request).await {
+                Ok(()) => return Ok(Flow::On(None)),
+                Err(error) => error,
+            };
+            failures += 1;
+            let text = full_text(&error);
+            let now = self.clock.now_ms();
+            self.tell(|p| p.error(Some(text.clone()), now));
+            if error.kind() == ErrorKind::Unavailable
+                && self.restore_state(&request.database, label).await.ok().flatten().is_some()
+            {
+                return Ok(Flow::On(None));
+            }
+            match error.kind() {
+                ErrorKind::Unavailable | ErrorKind::Throttled => {}
+                ErrorKind::Transient | ErrorKind::Conflict if failures < 3 => {}
+                ErrorKind::Invalid => return Ok(Flow::End(Ended::Halted(text))),
+                ErrorKind::Transient
+                | ErrorKind::Conflict
+                | ErrorKind::Fenced
+                | ErrorKind::Corrupt => return Ok(Flow::On(Some(text))),
+            }
+            if let Flow::End(end) = self.wait(reader, Duration::from_secs(1)).await? {
+                return Ok(Flow::End(end));
+            }
+        }
+    }
+
+    /// Polls until the restore job ended. A reason when it failed.
+    async fn follow_restore(
+        &mut self,
+        reader: &mut dyn GroupReader,
+        database: &str,
+        label: &str,
+    ) -> Result<Flow<Option<String>>, Error> {
+        let mut missing = 0;
+        loop {
+            match self.restore_state(database, label).await {
+                Ok(Some(state)) => {
+                    missing = 0;
+                    match state.state.as_str() {
+                        "FINISHED" => return Ok(Flow::On(None)),
+                        "CANCELLED" => {
+                            let text = format!("restore job {label} was cancelled: {}", state.text);
+                            return Ok(Flow::On(Some(text)));
+                        }
+                        _ => self.tell(|p| {
+                            p.error(None, 0);
+                            p.advance(format!("restoring: {} {}", state.state, state.text), None);
+                        }),
+                    }
+                }
+                Ok(None) => {
+                    missing += 1;
+                    if missing > 20 {
+                        let text = format!("restore job {label} is not known to the destination");
+                        return Ok(Flow::On(Some(text)));
+                    }
+                }
+                Err(error) => {
+                    let now = self.clock.now_ms();
+                    self.tell(|p| p.error(Some(full_text(&error)), now));
+                }
+            }
+            if let Flow::End(end) = self.wait(reader, self.config.poll_interval).await? {
+                return Ok(Flow::End(end));
+            }
+        }
+    }
+
+    async fn restore_state(
+        &self,
+        database: &str,
+        label: &str,
+    ) -> Result<Option<RestoreState>, ccr_doris::Error> {
+        let sql = format!("SHOW RESTORE FROM {} WHERE Label = \"{label}\"", quoted(database));
+        let rows = match self.dest.query(Some(database), &sql).await {
+            Err(error) if error.refusal() == Some(Refusal::UnknownDatabase) => return Ok(None),
+            other => other?,
+        };
+        let last = rows
+            .iter()
+            .rfind(|row| inspect::value(row, "Label").is_none_or(|found| found == label));
+        Ok(last.map(|row| {
+            let text = |column| inspect::value(row, column).cloned().unwrap_or_default();
+            RestoreState {
+                state: text("State"),
+                text: format!("{} {}", text("Status"), text("Progress")).trim().to_owned(),
+            }
+        }))
+    }
+
+    /// Waits, hears a wish to stop, and checks that the topic is still ours.
+    async fn wait(
+        &mut self,
+        reader: &mut dyn GroupReader,
+        time: Duration,
+    ) -> Result<Flow<()>, Error> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return Ok(Flow::End(Ended::Stopped)),
+            () = self.clock.sleep(time) => {}
+        }
+        self.confirm_ownership(reader).await
+    }
+}
+
+struct RestoreState {
+    state: String,
+    text: String,
+}
+
+fn unusable(reason: String) -> Flow<Attempt> {
+    Flow::On(Attempt::Unusable(reason))
+}
+
+/// Text in the alphabet of Doris' labels, at most `most` characters; what does not fit is cut and told apart by a sum.
+pub fn label_text(text: &str, most: usize) -> String {
+    let clean: String = text
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '_' })
+        .collect();
+    if clean.len() <= most && clean == text {
+        return clean;
+    }
+    let sum = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
+        (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let kept: String = clean.chars().take(most.saturating_sub(17)).collect();
+    format!("{kept}_{sum:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::label_text;
+
+    #[test]
+    fn labels_stay_in_the_alphabet_and_never_collide_by_cutting() {
+        assert_eq!(label_text("ccr_job_a_1", 64), "ccr_job_a_1");
+        let (a, b) = (label_text("job ä", 64), label_text("job ö", 64));
+        assert_ne!(a, b);
+        assert!(a.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)));
+        let long = "x".repeat(300);
+        assert!(label_text(&long, 100).len() <= 100);
+        assert_ne!(label_text(&long, 100), label_text(&format!("{long}y"), 100));
+    }
+}

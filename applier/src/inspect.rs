@@ -1,0 +1,147 @@
+//! What the destination looks like: read-only statements behind the judgement of changes.
+
+use std::collections::BTreeSet;
+
+use ccr_doris::error::Refusal;
+use ccr_doris::{Error, Row};
+use ccr_schemas::TableId;
+
+use crate::destination::Destination;
+use crate::plan::ddl::Effect;
+use crate::plan::mapping::Layout;
+
+/// Tables and views of a database.
+pub async fn objects(dest: &dyn Destination, database: &str) -> Result<BTreeSet<String>, Error> {
+    let rows = dest.query(Some(database), "SHOW TABLES").await?;
+    Ok(rows.iter().filter_map(|row| first_with(row, "Tables_in")).collect())
+}
+
+/// A table by name, with its partitions and tablets. `None` when there is no such table.
+pub async fn layout(
+    dest: &dyn Destination,
+    database: &str,
+    name: &str,
+    id: Option<TableId>,
+) -> Result<Option<Layout>, Error> {
+    if let Some(id) = id
+        && let Some(meta) = dest.get_meta(database, Some(&[id])).await?
+        && let Some(table) = meta.tables.into_iter().find(|table| table.name == name)
+    {
+        return Ok(Some(Layout { table }));
+    }
+    let meta = dest.get_meta(database, None).await?;
+    let table = meta.and_then(|meta| meta.tables.into_iter().find(|table| table.name == name));
+    Ok(table.map(|table| Layout { table }))
+}
+
+/// True when the change is in effect; `None` when its shape does not tell.
+pub async fn in_effect(
+    dest: &dyn Destination,
+    database: &str,
+    effect: &Effect,
+    evidence: Option<i64>,
+) -> Result<Option<bool>, Error> {
+    Ok(Some(match effect {
+        Effect::Repeatable => return Ok(None),
+        Effect::ObjectThere(name) => objects(dest, database).await?.contains(name),
+        Effect::ObjectGone(name) => !objects(dest, database).await?.contains(name),
+        Effect::ObjectRenamed { old, new } => {
+            let there = objects(dest, database).await?;
+            there.contains(new) && !there.contains(old)
+        }
+        Effect::Swapped { name } => match evidence {
+            None => return Ok(None),
+            Some(before) => {
+                let now = layout(dest, database, name, None).await?;
+                now.is_some_and(|layout| layout.table.id.0 != before)
+            }
+        },
+        Effect::PartitionThere { table, partition } => {
+            partitions(dest, database, table).await?.contains(partition)
+        }
+        Effect::PartitionGone { table, partition } => {
+            !partitions(dest, database, table).await?.contains(partition)
+        }
+        Effect::PartitionRenamed { table, old, new } => {
+            let there = partitions(dest, database, table).await?;
+            there.contains(new) && !there.contains(old)
+        }
+        Effect::ColumnsAre {
+            table,
+            columns: wanted,
+        } => columns(dest, database, table).await?.as_slice() == wanted.as_slice(),
+        Effect::ColumnRenamed { table, old, new } => {
+            let there = columns(dest, database, table).await?;
+            there.contains(new) && !there.contains(old)
+        }
+        Effect::IndexesGone { table, names } => {
+            let sql = format!("SHOW INDEX FROM {}", crate::plan::ddl::quoted(table));
+            let rows = dest.query(Some(database), &sql).await?;
+            !rows.iter().any(|row| names.iter().any(|name| value(row, "Key_name") == Some(name)))
+        }
+        Effect::RollupGone { table, name } => !indexes(dest, database, table).await?.contains(name),
+        Effect::RollupRenamed { table, old, new } => {
+            let there = indexes(dest, database, table).await?;
+            there.contains(new) && !there.contains(old)
+        }
+    }))
+}
+
+/// Id of the table that bears the name.
+pub async fn table_id(
+    dest: &dyn Destination,
+    database: &str,
+    name: &str,
+) -> Result<Option<i64>, Error> {
+    Ok(layout(dest, database, name, None).await?.map(|layout| layout.table.id.0))
+}
+
+async fn partitions(
+    dest: &dyn Destination,
+    database: &str,
+    table: &str,
+) -> Result<BTreeSet<String>, Error> {
+    let layout = layout(dest, database, table, None).await?;
+    Ok(layout
+        .map(|layout| layout.table.partitions.into_iter().map(|p| p.name).collect())
+        .unwrap_or_default())
+}
+
+async fn indexes(
+    dest: &dyn Destination,
+    database: &str,
+    table: &str,
+) -> Result<BTreeSet<String>, Error> {
+    let layout = layout(dest, database, table, None).await?;
+    Ok(layout
+        .map(|layout| {
+            let partitions = layout.table.partitions.into_iter();
+            partitions.flat_map(|p| p.indexes).map(|index| index.name).collect()
+        })
+        .unwrap_or_default())
+}
+
+/// Visible columns in order; none when the table is not there.
+async fn columns(dest: &dyn Destination, database: &str, table: &str) -> Result<Vec<String>, Error> {
+    let sql = format!("DESC {}", crate::plan::ddl::quoted(table));
+    match dest.query(Some(database), &sql).await {
+        Ok(rows) => Ok(rows
+            .iter()
+            .filter_map(|row| value(row, "Field").cloned())
+            .filter(|name| !name.starts_with("__DORIS_"))
+            .collect()),
+        Err(error) if error.refusal() == Some(Refusal::UnknownTable) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// A column by name.
+pub fn value<'a>(row: &'a Row, column: &str) -> Option<&'a String> {
+    row.get(column).and_then(Option::as_ref)
+}
+
+/// The first column whose name starts so.
+fn first_with(row: &Row, prefix: &str) -> Option<String> {
+    let found = row.iter().find(|(column, _)| column.starts_with(prefix));
+    found.and_then(|(_, value)| value.clone())
+}

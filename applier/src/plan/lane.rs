@@ -1,0 +1,257 @@
+//! Order: which unit may start, whose turn it is, and what happens when a table stands.
+
+use std::collections::BTreeSet;
+
+use ccr_schemas::{CommitSeq, TableId};
+
+use crate::plan::Action;
+use crate::plan::checkpoint::Halted;
+use crate::plan::state::{Apply, ChangePhase, LoadPhase, Unit, Work};
+
+impl Apply {
+    /// Starts and finishes whatever can be.
+    pub(crate) fn pump(&mut self, start_more: bool, actions: &mut Vec<Action>) {
+        loop {
+            while let Some(seq) = self.touched.pop_first() {
+                self.take_turn(seq, start_more, actions);
+            }
+            if start_more {
+                self.start_waiting(actions);
+            }
+            if self.touched.is_empty() {
+                break;
+            }
+        }
+    }
+
+    /// The unit may have come to the front of all its lanes.
+    fn take_turn(&mut self, seq: CommitSeq, start_more: bool, actions: &mut Vec<Action>) {
+        let Some(unit) = self.units.get(&seq) else {
+            return;
+        };
+        if !self.is_head(unit) {
+            return;
+        }
+        match &unit.work {
+            Work::Load(_, LoadPhase::Ingested(..)) => self.commit(seq, actions),
+            Work::Load(_, LoadPhase::Failed(tables, reason)) => {
+                let tables = if tables.is_empty() {
+                    unit.tables.keys().copied().collect()
+                } else {
+                    tables.clone()
+                };
+                let reason = reason.clone();
+                self.halt_tables(seq, &tables, &reason, actions);
+            }
+            Work::Change(_, ChangePhase::Failed(reason)) => {
+                let tables = unit.tables.keys().copied().collect();
+                let reason = reason.clone();
+                self.halt_tables(seq, &tables, &reason, actions);
+            }
+            Work::Change(_, ChangePhase::Waiting(_)) if start_more => {
+                self.start_change(seq, actions)
+            }
+            Work::Change(
+                _,
+                ChangePhase::Waiting(_)
+                | ChangePhase::Settling(_)
+                | ChangePhase::Looking
+                | ChangePhase::Running(_),
+            )
+            | Work::Load(
+                _,
+                LoadPhase::Waiting
+                | LoadPhase::Mapping(_)
+                | LoadPhase::Beginning(_)
+                | LoadPhase::Asking(_)
+                | LoadPhase::Undoing(..)
+                | LoadPhase::Ingesting(..)
+                | LoadPhase::Committing(..),
+            ) => {}
+        }
+    }
+
+    /// Starts transactions in order: never before an unstarted one of the same lane, so that those in flight always
+    /// include the one whose turn comes first.
+    fn start_waiting(&mut self, actions: &mut Vec<Action>) {
+        let most = self.settings.options.transactions_in_flight.clamp(1, 256);
+        let barrier = self.barriers.first().copied();
+        let mut started = Vec::new();
+        for seq in &self.waiting {
+            if self.active + started.len() >= most || barrier.is_some_and(|first| first < *seq) {
+                break;
+            }
+            let Some(unit) = self.units.get(seq) else {
+                continue;
+            };
+            if !matches!(unit.work, Work::Load(..)) {
+                continue;
+            }
+            let first_everywhere = unit.tables.keys().all(|table| {
+                self.lanes.get(table).is_none_or(|lane| {
+                    lane.unstarted
+                        .iter()
+                        .find(|other| !started.contains(*other))
+                        == Some(seq)
+                })
+            });
+            if first_everywhere {
+                started.push(*seq);
+            }
+        }
+        for seq in started {
+            self.waiting.remove(&seq);
+            self.active += 1;
+            let tables: Vec<TableId> = self.units[&seq].tables.keys().copied().collect();
+            for table in tables {
+                if let Some(lane) = self.lanes.get_mut(&table) {
+                    lane.unstarted.retain(|other| *other != seq);
+                }
+            }
+            self.set_load_phase(seq, LoadPhase::Mapping(None));
+            self.map(seq, actions);
+        }
+    }
+
+    pub(crate) fn set_load_phase(&mut self, seq: CommitSeq, phase: LoadPhase) {
+        if let Some(unit) = self.units.get_mut(&seq)
+            && let Work::Load(_, slot) = &mut unit.work
+        {
+            *slot = phase;
+        }
+    }
+
+    /// Takes a unit that is done out of its lanes.
+    pub(crate) fn finish(&mut self, unit: Unit) {
+        let seq = unit.seq;
+        if matches!(unit.work, Work::Load(..)) && !self.waiting.contains(&seq) {
+            self.active = self.active.saturating_sub(1);
+        }
+        self.units.remove(&seq);
+        self.waiting.remove(&seq);
+        self.barriers.remove(&seq);
+        for table in unit.tables.keys() {
+            self.leave_lane(*table, seq);
+        }
+        self.window.finish(seq);
+        if let Some(first) = self.units.keys().next() {
+            self.touched.insert(*first);
+        }
+    }
+
+    fn leave_lane(&mut self, table: TableId, seq: CommitSeq) {
+        let Some(lane) = self.lanes.get_mut(&table) else {
+            return;
+        };
+        lane.queue.retain(|other| *other != seq);
+        lane.unstarted.retain(|other| *other != seq);
+        match lane.queue.front() {
+            Some(head) => {
+                self.touched.insert(*head);
+            }
+            None if lane.unseen.is_empty() => {
+                self.lanes.remove(&table);
+            }
+            None => {}
+        }
+    }
+
+    /// Tables stand before `seq`: everything of theirs from there on is left out. Durable before anything else happens, so
+    /// that after a crash nobody takes the rest of a shared transaction for the whole.
+    pub(crate) fn halt_tables(
+        &mut self,
+        seq: CommitSeq,
+        tables: &BTreeSet<TableId>,
+        reason: &str,
+        actions: &mut Vec<Action>,
+    ) {
+        let names = self.units.get(&seq).map(|unit| unit.tables.clone()).unwrap_or_default();
+        for table in tables {
+            let name = names.get(table).cloned().unwrap_or_default();
+            self.halted
+                .insert(*table, Halted(seq, name, reason.to_owned()));
+            actions.push(Action::HaltTable {
+                table: *table,
+                seq,
+                reason: reason.to_owned(),
+            });
+        }
+        let (_, checkpoint) = self.checkpoint();
+        if checkpoint.encode().is_none() {
+            self.halt = Some(format!(
+                "{} tables stand, more than fit into the committed metadata; recreate job {}",
+                self.halted.len(),
+                self.settings.job
+            ));
+            return;
+        }
+        self.record(actions);
+        for table in tables {
+            let queued: Vec<CommitSeq> = self
+                .lanes
+                .get(table)
+                .map(|lane| lane.queue.iter().copied().collect())
+                .unwrap_or_default();
+            for other in queued {
+                self.leave_table(other, *table, actions);
+            }
+            self.lanes.remove(table);
+            self.layouts.remove(table);
+        }
+    }
+
+    /// A queued unit loses a table that stands.
+    fn leave_table(&mut self, seq: CommitSeq, table: TableId, actions: &mut Vec<Action>) {
+        let Some(mut unit) = self.units.remove(&seq) else {
+            return;
+        };
+        unit.tables.remove(&table);
+        self.leave_lane(table, seq);
+        if unit.in_flight() {
+            unit.dirty = true;
+            self.units.insert(seq, unit);
+            return;
+        }
+        let with_txn = match &unit.work {
+            Work::Load(_, LoadPhase::Ingested(plan, begun, _)) => Some((plan.clone(), begun.txn)),
+            Work::Load(..) | Work::Change(..) => None,
+        };
+        if let Some((plan, txn)) = with_txn {
+            unit.dirty = true;
+            self.undo(unit, plan, txn, crate::plan::state::Then::PlanAgain, actions);
+            return;
+        }
+        if unit.tables.is_empty() {
+            actions.push(Action::Skip {
+                seq,
+                reason: "table stands".to_owned(),
+            });
+            self.finish(unit);
+            return;
+        }
+        match &mut unit.work {
+            Work::Change(_, phase) => {
+                *phase = ChangePhase::Failed(format!(
+                    "the change at {seq} also concerns table {table}, which stands"
+                ));
+            }
+            Work::Load(_, phase) => match phase {
+                LoadPhase::Failed(..) => *phase = LoadPhase::Mapping(None),
+                LoadPhase::Waiting
+                | LoadPhase::Mapping(_)
+                | LoadPhase::Beginning(_)
+                | LoadPhase::Asking(_)
+                | LoadPhase::Undoing(..)
+                | LoadPhase::Ingesting(..)
+                | LoadPhase::Ingested(..)
+                | LoadPhase::Committing(..) => {}
+            },
+        }
+        let remap = matches!(unit.work, Work::Load(_, LoadPhase::Mapping(_)));
+        self.touched.insert(seq);
+        self.units.insert(seq, unit);
+        if remap {
+            self.map(seq, actions);
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! What an event means for a job: the one place where kinds of events are told apart.
+
+use std::collections::BTreeMap;
+
+use ccr_control::Policy;
+use ccr_schemas::event::{RowsetsCommitted, TableRef};
+use ccr_schemas::{Envelope, Event, Replay, TableId};
+
+use crate::plan::ddl::{self, Ddl};
+use crate::plan::mapping::left_out;
+use crate::plan::state::Settings;
+
+/// What an event means.
+#[derive(Clone, Debug)]
+pub enum Route {
+    /// Nothing to do and nothing to tell: events that only steer.
+    Pass,
+    /// Nothing to do, for a reason.
+    Skip(String),
+    /// A transaction on these tables.
+    Load(BTreeMap<TableId, String>),
+    /// A change of shape on these tables.
+    Change {
+        /// What to run.
+        ddl: Box<Ddl>,
+        /// Its tables.
+        tables: BTreeMap<TableId, String>,
+        /// Everything before it ends first, and nothing behind it starts.
+        barrier: bool,
+    },
+    /// These tables can not go on.
+    Stand {
+        /// Tables.
+        tables: BTreeMap<TableId, String>,
+        /// Why, with the next step.
+        reason: String,
+    },
+    /// The job can not go on.
+    Halt(String),
+}
+
+/// Decides by kind, filter and policy. Positions play no part here.
+pub fn route(envelope: &Envelope, settings: &Settings) -> Route {
+    let seq = envelope.commit_seq;
+    if settings.options.skip.contains(&seq) {
+        return Route::Skip("skipped by the job's options".to_owned());
+    }
+    if let Event::RowsetsCommitted(event) = &envelope.event {
+        return load(event, settings);
+    }
+    let tables: BTreeMap<TableId, String> = envelope
+        .event
+        .tables()
+        .into_iter()
+        .filter(|table| takes(table, settings))
+        .map(|table| (table.id, table.name.clone()))
+        .collect();
+    let of_tables = !envelope.event.tables().is_empty();
+    if of_tables && tables.is_empty() {
+        return Route::Skip("filtered".to_owned());
+    }
+    match &envelope.replay {
+        Replay::Skip { reason } => return Route::Skip(reason.clone()),
+        Replay::Control => return Route::Pass,
+        Replay::Snapshot { reason } => return unsupported(tables, reason, settings, envelope),
+        Replay::Halt { reason } => return unsupported(tables, reason, settings, envelope),
+        Replay::Transaction | Replay::Sql => {}
+    }
+    if tables.values().any(String::is_empty) {
+        return unsupported(tables, "the table's name is not known", settings, envelope);
+    }
+    change(envelope, tables, settings)
+}
+
+fn takes(table: &TableRef, settings: &Settings) -> bool {
+    settings.filter.takes(&table.name)
+}
+
+fn load(event: &RowsetsCommitted, settings: &Settings) -> Route {
+    let mut why = None;
+    let mut tables = BTreeMap::new();
+    for rowsets in &event.tables {
+        let needed = rowsets.partitions.iter().any(|p| left_out(p).is_none());
+        if !needed {
+            why = why.or(rowsets.partitions.iter().find_map(left_out));
+        } else if takes(&rowsets.table, settings) {
+            tables.insert(rowsets.table.id, rowsets.table.name.clone());
+        } else {
+            why = why.or(Some("filtered"));
+        }
+    }
+    if tables.is_empty() {
+        return Route::Skip(why.unwrap_or("nothing written").to_owned());
+    }
+    Route::Load(tables)
+}
+
+fn unsupported(
+    tables: BTreeMap<TableId, String>,
+    reason: &str,
+    settings: &Settings,
+    envelope: &Envelope,
+) -> Route {
+    let kind = envelope.event.kind().as_str();
+    let seq = envelope.commit_seq;
+    match (settings.options.on_unsupported, tables.is_empty()) {
+        (Policy::Skip, _) => Route::Skip(format!("not supported: {kind}")),
+        (Policy::Halt | Policy::Resync, true) => Route::Halt(format!(
+            "event {seq} ({kind}) can not be repeated: {reason}; after repairing the destination by hand let the job skip \
+             it with `ccr job skip {} {seq}`",
+            settings.job
+        )),
+        (Policy::Halt | Policy::Resync, false) => {
+            let name = tables.values().next().cloned().unwrap_or_default();
+            Route::Stand {
+                tables,
+                reason: format!(
+                    "{kind} can not be repeated by a statement: {reason}; sync the table again with `ccr job resync-table \
+                     {} {name}`",
+                    settings.job
+                ),
+            }
+        }
+    }
+}
+
+fn change(envelope: &Envelope, tables: BTreeMap<TableId, String>, settings: &Settings) -> Route {
+    let skip = |reason: &str| Route::Skip(reason.to_owned());
+    let lane = |ddl: Ddl| Route::Change {
+        ddl: Box::new(ddl),
+        tables: tables.clone(),
+        barrier: false,
+    };
+    let barrier = |ddl: Ddl| Route::Change {
+        ddl: Box::new(ddl),
+        tables: tables.clone(),
+        barrier: true,
+    };
+    let not_by_sql = |reason: &str| unsupported(tables.clone(), reason, settings, envelope);
+    match &envelope.event {
+        Event::TableCreated(e) => match e.table_type.as_str() {
+            "OLAP" | "VIEW" => barrier(ddl::table_created(e, settings)),
+            other => Route::Skip(format!("tables of type {other} are not replicated")),
+        },
+        Event::TableDropped(e) => barrier(ddl::table_dropped(e, settings)),
+        Event::TableRenamed(e) => {
+            if settings.filter.takes(&e.new) {
+                barrier(ddl::table_renamed(e, settings))
+            } else {
+                not_by_sql(&format!("the new name {} is not among the job's tables", e.new))
+            }
+        }
+        Event::TableReplaced(e) => {
+            if tables.len() == 2 {
+                barrier(ddl::table_replaced(e, settings))
+            } else {
+                not_by_sql("only one of the two tables is among the job's tables")
+            }
+        }
+        Event::ViewRedefined(e) => barrier(ddl::view_redefined(e, settings)),
+        Event::PartitionAdded(e) if e.is_temp => skip("temporary partition"),
+        Event::PartitionAdded(e) => lane(ddl::partition_added(e, settings)),
+        Event::PartitionDropped(e) if e.is_temp => skip("temporary partition"),
+        Event::PartitionDropped(e) => lane(ddl::partition_dropped(e, settings)),
+        Event::PartitionRenamed(e) if e.old.is_empty() => not_by_sql("the old name is not known"),
+        Event::PartitionRenamed(e) => lane(ddl::partition_renamed(e, settings)),
+        Event::TableTruncated(e) => lane(ddl::table_truncated(e, settings)),
+        Event::ColumnsChanged(e) => lane(ddl::columns_changed(e, settings)),
+        Event::ColumnRenamed(e) => lane(ddl::column_renamed(e, settings)),
+        Event::CommentModified(e) => lane(ddl::comment_modified(e, settings)),
+        Event::TablePropertiesChanged(e) => match ddl::table_properties(e, settings) {
+            Some(ddl) => lane(ddl),
+            None => skip("properties that belong to each cluster alone"),
+        },
+        Event::IndexesChanged(e) if e.dropped => lane(ddl::indexes_dropped(e, settings)),
+        Event::IndexesChanged(_) => not_by_sql("a new index gets another id at the destination"),
+        Event::RollupDropped(e) => lane(ddl::rollup_dropped(e, settings)),
+        Event::RollupRenamed(e) if e.old.is_empty() => not_by_sql("the old name is not known"),
+        Event::RollupRenamed(e) => lane(ddl::rollup_renamed(e, settings)),
+        Event::BucketCountModified(e) => lane(ddl::bucket_count(e, settings)),
+        Event::DistributionTypeModified(e) => lane(ddl::distribution_random(&e.table.name, settings)),
+        Event::DatabasePropertiesChanged(_) => skip("properties of the database are not replicated"),
+        Event::Barrier(_) => skip("a backup passed here"),
+        Event::PartitionsModified(_) => skip("storage properties of partitions are not replicated"),
+        Event::StreamHead(_)
+        | Event::Heartbeat(_)
+        | Event::SnapshotTaken(_)
+        | Event::Gap(_)
+        | Event::RowsetsCommitted(_) => Route::Pass,
+        Event::AlterJobChanged(_) => not_by_sql("a schema change or rollup job"),
+        Event::PartitionsReplaced(_) => not_by_sql("partitions were replaced"),
+        Event::IndexJobChanged(_) => not_by_sql("an index was built"),
+        Event::Recovered(_) => not_by_sql("recovered from the recycle bin"),
+        Event::Unsupported(e) => not_by_sql(&e.reason),
+    }
+}

@@ -1,0 +1,402 @@
+//! What the planner knows. Only [`crate::plan::step`] changes it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use ccr_control::{JobOptions, TableFilter};
+use ccr_schemas::event::RowsetsCommitted;
+use ccr_schemas::{CommitSeq, EventKind, PartitionId, TableId, TimestampMs, TxnId};
+
+use crate::plan::action::{Begun, Held};
+use crate::plan::checkpoint::{Checkpoint, Floor, Halted};
+use crate::plan::ddl::Ddl;
+use crate::plan::mapping::{IngestPlan, Layout};
+use crate::plan::window::Window;
+
+/// Most events with work between the committed offset and the newest one read. Doris forgets labels above 2000 finished
+/// ones, so every label of the window is still known unless others write much to the same database.
+pub const WINDOW: usize = 500;
+
+/// State of a job that has its first snapshot behind it. Does not survive a restart: it is built again from the
+/// [`Checkpoint`] and the log.
+#[derive(Clone, Debug)]
+pub enum State {
+    /// Entered at start; applies what is read; left for `Draining` by a wish to stop or by something only a person can solve.
+    Applying(Box<Apply>),
+    /// Nothing more is started; left for `Stopped` when nothing is in flight.
+    Draining(Box<Apply>, StopReason),
+    /// Everything that was started has ended and is recorded. Never left.
+    Stopped(Box<Apply>, StopReason),
+}
+
+/// Why a job stops.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// By wish. What was read but not started is dropped and read again later.
+    Asked,
+    /// Something only a person can solve, with the next step. Everything read before it is applied first.
+    Halted(String),
+}
+
+/// What is fixed for a run of a job.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Destination database.
+    pub database: String,
+    /// Source database.
+    pub source_database: String,
+    /// Source table name -> destination table name.
+    pub table_names: BTreeMap<String, String>,
+    /// Tables followed.
+    pub filter: TableFilter,
+    /// Policies.
+    pub options: JobOptions,
+    /// Name of the job, for the commands that texts name.
+    pub job: String,
+}
+
+impl Settings {
+    /// Name of a source table at the destination.
+    pub fn dest_name<'a>(&'a self, source: &'a str) -> &'a str {
+        self.table_names.get(source).map_or(source, String::as_str)
+    }
+}
+
+/// Where a job starts or goes on.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// Next offset to read.
+    pub offset: i64,
+    /// What was written with it.
+    pub checkpoint: Checkpoint,
+    /// Positions contained in the snapshot the job started from, while they matter.
+    pub covered: Covered,
+    /// A process may have worked behind the offset before, up to this one (exclusive): the end of the topic when this one
+    /// took over. The offset itself when nobody did.
+    pub judge_end: i64,
+    /// The destination still knows the label of the checkpoint's witness.
+    pub labels_intact: bool,
+}
+
+/// What a snapshot contains.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Covered {
+    /// Events of the table up to here are in the snapshot.
+    pub tables: BTreeMap<TableId, CommitSeq>,
+    /// The same for everything else.
+    pub rest: Option<CommitSeq>,
+}
+
+impl Covered {
+    /// True when the event of the table is contained.
+    pub fn contains(&self, table: TableId, seq: CommitSeq) -> bool {
+        match (self.tables.get(&table).copied(), self.rest) {
+            (Some(upto), _) | (None, Some(upto)) => seq <= upto,
+            (None, None) => false,
+        }
+    }
+
+    /// Largest position contained.
+    pub fn upto(&self) -> Option<CommitSeq> {
+        self.tables.values().copied().chain(self.rest).max()
+    }
+}
+
+/// Everything about applying.
+#[derive(Clone, Debug)]
+pub struct Apply {
+    pub(crate) settings: Arc<Settings>,
+    /// Last chained position read; `None` before the first.
+    pub(crate) last: Option<CommitSeq>,
+    pub(crate) db_id: Option<i64>,
+    pub(crate) base: Option<i64>,
+    pub(crate) covered: Covered,
+    pub(crate) window: Window,
+    pub(crate) units: BTreeMap<CommitSeq, Unit>,
+    /// Units that are not started, in order.
+    pub(crate) waiting: BTreeSet<CommitSeq>,
+    pub(crate) lanes: BTreeMap<TableId, Lane>,
+    pub(crate) barriers: BTreeSet<CommitSeq>,
+    pub(crate) layouts: BTreeMap<TableId, LayoutSlot>,
+    pub(crate) floors: BTreeMap<TableId, Floor>,
+    pub(crate) database_floor: Option<Floor>,
+    pub(crate) halted: BTreeMap<TableId, Halted>,
+    pub(crate) witness: Option<CommitSeq>,
+    /// Last transaction known to be finished, with its place in the order in which that was learned.
+    pub(crate) last_finished: (u64, Option<CommitSeq>),
+    /// What was last finished when the commit of a unit, not yet passed by the offset, was sent.
+    pub(crate) issued: BTreeMap<CommitSeq, (u64, Option<CommitSeq>)>,
+    pub(crate) labels_intact: bool,
+    /// Events that may have been started before a crash, still to be read.
+    pub(crate) judge_left: usize,
+    /// Nothing at or behind this offset was started before.
+    pub(crate) judge_end: i64,
+    /// Tables behind a change that was not yet executed when the process before ended: nothing to judge any more.
+    pub(crate) judged: BTreeSet<TableId>,
+    pub(crate) judged_all: bool,
+    pub(crate) window_versions: BTreeMap<PartitionId, BTreeSet<i64>>,
+    /// Loads between begin and commit.
+    pub(crate) active: usize,
+    /// Units whose turn may have come.
+    pub(crate) touched: BTreeSet<CommitSeq>,
+    pub(crate) recorded: (i64, CommitSeq),
+    pub(crate) now_ms: i64,
+    /// Nothing more is read; set by what only a person can solve.
+    pub(crate) halt: Option<String>,
+    pub(crate) last_error: Option<String>,
+}
+
+/// The ordered events of one table that are not done.
+#[derive(Clone, Debug, Default)]
+pub struct Lane {
+    /// All, in order.
+    pub(crate) queue: VecDeque<CommitSeq>,
+    /// Those not started; a change stays here until it is done, so that nothing overtakes it.
+    pub(crate) unstarted: VecDeque<CommitSeq>,
+    /// Committed transactions that were not visible when they were answered.
+    pub(crate) unseen: Vec<TxnId>,
+}
+
+/// A destination table's layout, read for a source table.
+#[derive(Clone, Debug, Default)]
+pub struct LayoutSlot {
+    pub(crate) known: LayoutKnown,
+    /// Visible versions when first read in this run.
+    pub(crate) baseline: Option<BTreeMap<PartitionId, i64>>,
+}
+
+/// What is known of a layout.
+#[derive(Clone, Debug, Default)]
+pub enum LayoutKnown {
+    /// Nothing, or nothing that still holds.
+    #[default]
+    No,
+    /// Being read.
+    Reading,
+    /// As read.
+    Yes(Arc<Layout>),
+    /// The destination has no such table.
+    Missing,
+}
+
+/// An event with work, until it is done.
+#[derive(Clone, Debug)]
+pub struct Unit {
+    pub(crate) seq: CommitSeq,
+    pub(crate) kind: EventKind,
+    pub(crate) source_at: TimestampMs,
+    /// Lanes it stands in; tables that halt meanwhile leave.
+    pub(crate) tables: BTreeMap<TableId, String>,
+    pub(crate) barrier: bool,
+    /// May have been started by a process before this one.
+    pub(crate) judge: bool,
+    /// A table halted while a transaction of the unit was under way: undo it and plan again.
+    pub(crate) dirty: bool,
+    pub(crate) failures: u32,
+    pub(crate) misses: u32,
+    pub(crate) work: Work,
+}
+
+/// What a unit does.
+#[derive(Clone, Debug)]
+pub enum Work {
+    /// A transaction.
+    Load(Arc<RowsetsCommitted>, LoadPhase),
+    /// A change of shape.
+    Change(Arc<Ddl>, ChangePhase),
+}
+
+/// How far a transaction is.
+#[derive(Clone, Debug)]
+pub enum LoadPhase {
+    /// Not started.
+    Waiting,
+    /// Layouts are being read; with a transaction when only its missing parts are planned again.
+    Mapping(Option<(Begun, Arc<BTreeSet<Held>>)>),
+    /// beginTxn under way.
+    Beginning(Arc<IngestPlan>),
+    /// The label's state is being asked for.
+    Asking(Arc<IngestPlan>),
+    /// rollbackTxn under way.
+    Undoing(Arc<IngestPlan>, TxnId, Then),
+    /// Ingest under way.
+    Ingesting(Arc<IngestPlan>, Begun, Arc<BTreeSet<Held>>),
+    /// Waits for its turn.
+    Ingested(Arc<IngestPlan>, Begun, Arc<BTreeSet<Held>>),
+    /// commitTxn under way.
+    Committing(Arc<IngestPlan>, Begun, Arc<BTreeSet<Held>>),
+    /// Waits for its turn to halt these tables (all when empty).
+    Failed(BTreeSet<TableId>, String),
+}
+
+/// What follows a rollback.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// Begin under the same label.
+    BeginAgain,
+    /// Plan again: tables left.
+    PlanAgain,
+    /// Applied before.
+    AlreadyApplied,
+    /// Halt: nothing can tell whether it was applied.
+    Fail(String),
+}
+
+/// How far a change is.
+#[derive(Clone, Debug)]
+pub enum ChangePhase {
+    /// Not started. With the floor when a process before this one started it.
+    Waiting(Option<Floor>),
+    /// Earlier transactions become visible.
+    Settling(Option<Floor>),
+    /// Evidence is being read.
+    Looking,
+    /// Running.
+    Running(Option<i64>),
+    /// Waits for its turn to halt its tables.
+    Failed(String),
+}
+
+impl Unit {
+    /// A call of the unit is under way.
+    pub(crate) fn in_flight(&self) -> bool {
+        match &self.work {
+            Work::Load(_, phase) => match phase {
+                LoadPhase::Waiting
+                | LoadPhase::Mapping(_)
+                | LoadPhase::Ingested(..)
+                | LoadPhase::Failed(..) => false,
+                LoadPhase::Beginning(_)
+                | LoadPhase::Asking(_)
+                | LoadPhase::Undoing(..)
+                | LoadPhase::Ingesting(..)
+                | LoadPhase::Committing(..) => true,
+            },
+            Work::Change(_, phase) => match phase {
+                ChangePhase::Waiting(_) | ChangePhase::Failed(_) => false,
+                ChangePhase::Settling(_) | ChangePhase::Looking | ChangePhase::Running(_) => true,
+            },
+        }
+    }
+}
+
+impl Apply {
+    /// Builds the state from what was committed.
+    pub fn new(settings: Arc<Settings>, start: Start) -> Self {
+        let Start {
+            offset,
+            checkpoint,
+            covered,
+            judge_end,
+            labels_intact,
+        } = start;
+        let last = Some(checkpoint.seq).filter(|seq| *seq != CommitSeq::BEFORE_FIRST);
+        Self {
+            settings,
+            last,
+            db_id: checkpoint.db,
+            base: checkpoint.base,
+            covered,
+            window: Window::new(offset, checkpoint.seq),
+            units: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            lanes: BTreeMap::new(),
+            barriers: BTreeSet::new(),
+            layouts: BTreeMap::new(),
+            floors: checkpoint.floors,
+            database_floor: checkpoint.database,
+            halted: checkpoint.halted,
+            witness: checkpoint.witness,
+            last_finished: (0, checkpoint.witness),
+            issued: BTreeMap::new(),
+            labels_intact,
+            judge_left: 2 * WINDOW,
+            judge_end,
+            judged: BTreeSet::new(),
+            judged_all: false,
+            window_versions: BTreeMap::new(),
+            active: 0,
+            touched: BTreeSet::new(),
+            recorded: (offset, checkpoint.seq),
+            now_ms: checkpoint.t,
+            halt: None,
+            last_error: None,
+        }
+    }
+
+    /// More can be read.
+    pub fn wants_more(&self) -> bool {
+        self.halt.is_none() && self.window.len() < WINDOW
+    }
+
+    /// Position up to which everything is applied or stands in a halted table.
+    pub fn applied(&self) -> CommitSeq {
+        self.window.committable().1
+    }
+
+    /// Tables that stand.
+    pub fn halted(&self) -> &BTreeMap<TableId, Halted> {
+        &self.halted
+    }
+
+    /// Still inside the span where tables stand at different positions after a snapshot.
+    pub fn catching_up(&self) -> bool {
+        match (self.covered.upto(), self.last) {
+            (Some(upto), Some(last)) => last < upto,
+            (Some(_), None) => true,
+            (None, _) => false,
+        }
+    }
+
+    /// Events read and not done.
+    pub fn pending(&self) -> usize {
+        self.units.len()
+    }
+
+    /// Calls under way.
+    pub fn in_flight(&self) -> usize {
+        self.units.values().filter(|unit| unit.in_flight()).count()
+    }
+
+    /// Last failure of a call that is being repeated.
+    pub fn last_error(&self) -> Option<&str> {
+        self.last_error.as_deref()
+    }
+
+    /// Offset and metadata as they may be committed now.
+    pub(crate) fn checkpoint(&mut self) -> (i64, Checkpoint) {
+        let (offset, seq) = self.window.committable();
+        self.issued.retain(|done, _| *done > seq);
+        if offset >= self.judge_end {
+            let oldest = self.issued.values().min_by_key(|(order, _)| *order);
+            self.witness = oldest.unwrap_or(&self.last_finished).1;
+        }
+        self.floors.retain(|_, floor| floor.at > seq);
+        if self.database_floor.is_some_and(|floor| floor.at <= seq) {
+            self.database_floor = None;
+        }
+        if self.covered.upto().is_some_and(|upto| upto < seq) {
+            self.base = None;
+            self.covered = Covered::default();
+        }
+        let checkpoint = Checkpoint {
+            t: self.now_ms,
+            db: self.db_id,
+            base: self.base,
+            witness: self.witness,
+            database: self.database_floor,
+            floors: self.floors.clone(),
+            halted: self.halted.clone(),
+            ..Checkpoint::at(seq)
+        };
+        (offset, checkpoint)
+    }
+
+    pub(crate) fn is_head(&self, unit: &Unit) -> bool {
+        unit.tables.keys().all(|table| {
+            self.lanes
+                .get(table)
+                .is_none_or(|lane| lane.queue.front() == Some(&unit.seq))
+        }) && (!unit.barrier || self.units.keys().next() == Some(&unit.seq))
+    }
+}

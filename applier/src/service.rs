@@ -1,0 +1,196 @@
+//! All jobs of a process: one supervisor per job, which starts, restarts and stops its runner as the registry wants.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ccr_control::{JobRegistry, JobSpec, JobState, StatusBoard, Wanted};
+use ccr_log::SharedLog;
+use ccr_ops::{Clock, Sealer};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::ApplierConfig;
+use crate::destination::Connect;
+use crate::error::Error;
+use crate::progress::Progress;
+use crate::runtime::{JobRunner, RunnerDeps};
+
+type Jobs = Arc<BTreeMap<String, JobSpec>>;
+
+/// What the service needs from its process.
+#[derive(Clone)]
+pub struct Deps {
+    /// The log.
+    pub log: SharedLog,
+    /// Wanted jobs.
+    pub registry: Arc<JobRegistry>,
+    /// Where statuses go.
+    pub status: Arc<StatusBoard>,
+    /// Opens passwords and tokens.
+    pub sealer: Sealer,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Makes clients of destinations.
+    pub connect: Connect,
+}
+
+/// Runs every wanted job of the registry.
+pub struct ApplierService {
+    deps: Deps,
+    config: ApplierConfig,
+}
+
+impl ApplierService {
+    /// Of a process.
+    pub fn new(deps: Deps, config: ApplierConfig) -> Self {
+        Self { deps, config }
+    }
+
+    /// Runs until cancelled; then drains within the deadline.
+    ///
+    /// # Errors
+    /// None today: what goes wrong with a job stays with the job. The signature leaves room for a log that can not be used.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), Error> {
+        let mut jobs = self.deps.registry.watch();
+        let mut supervisors: JoinSet<String> = JoinSet::new();
+        let mut running: BTreeSet<String> = BTreeSet::new();
+        loop {
+            let wanted: Jobs = jobs.borrow_and_update().clone();
+            for name in wanted.keys() {
+                if self.config.runs(name) && !running.contains(name) && !stop.is_cancelled() {
+                    running.insert(name.clone());
+                    let supervisor = Supervisor {
+                        name: name.clone(),
+                        deps: self.deps.clone(),
+                        config: self.config.clone(),
+                        jobs: self.deps.registry.watch(),
+                        stop: stop.child_token(),
+                    };
+                    supervisors.spawn(supervisor.run());
+                }
+            }
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(ended) = supervisors.join_next() => match ended {
+                    Ok(name) => {
+                        running.remove(&name);
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "supervisor of a job ended by a programming error");
+                        return Err(Error::Config(format!("a job's supervisor failed: {error}")));
+                    }
+                },
+                changed = jobs.changed() => if changed.is_err() {
+                    break;
+                },
+            }
+        }
+        while supervisors.join_next().await.is_some() {}
+        Ok(())
+    }
+}
+
+struct Supervisor {
+    name: String,
+    deps: Deps,
+    config: ApplierConfig,
+    jobs: watch::Receiver<Jobs>,
+    stop: CancellationToken,
+}
+
+impl Supervisor {
+    /// Ends when the job is gone or the process stops; answers the job's name.
+    async fn run(mut self) -> String {
+        let mut failures = 0_u32;
+        loop {
+            let spec = self.jobs.borrow_and_update().get(&self.name).cloned();
+            let Some(spec) = spec else { return self.name };
+            if self.stop.is_cancelled() {
+                return self.name;
+            }
+            match spec.wanted {
+                Wanted::Paused => {
+                    self.report_paused(&spec).await;
+                    self.changed().await;
+                }
+                Wanted::Running => {
+                    let started = self.deps.clock.monotonic();
+                    let failed = self.run_once(&spec).await;
+                    if self.deps.clock.monotonic().saturating_sub(started) > Duration::from_secs(60) {
+                        failures = 0;
+                    }
+                    if failed {
+                        failures += 1;
+                        let delay = Duration::from_millis(250) * (1 << failures.min(6));
+                        tokio::select! {
+                            biased;
+                            () = self.stop.cancelled() => {}
+                            () = self.deps.clock.sleep(delay.min(Duration::from_secs(15))) => {}
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Runs the job until it ends or its definition changes. True when it failed.
+    async fn run_once(&mut self, spec: &JobSpec) -> bool {
+        let token = self.stop.child_token();
+        let runner = JobRunner::new(
+            RunnerDeps {
+                log: self.deps.log.clone(),
+                status: self.deps.status.clone(),
+                sealer: self.deps.sealer.clone(),
+                clock: self.deps.clock.clone(),
+                connect: self.deps.connect.clone(),
+            },
+            self.config.clone(),
+            spec.clone(),
+        );
+        let mut running = Box::pin(runner.run(token.clone()));
+        let result = loop {
+            tokio::select! {
+                biased;
+                result = &mut running => break result,
+                changed = self.jobs.changed(), if !token.is_cancelled() => {
+                    let same = self.jobs.borrow_and_update().get(&self.name) == Some(spec);
+                    if changed.is_err() || !same {
+                        token.cancel();
+                    }
+                }
+            }
+        };
+        match result {
+            Ok(()) => false,
+            Err(error) => {
+                tracing::error!(job = %self.name, error = %error.full_text(), "run of the job failed, trying again");
+                true
+            }
+        }
+    }
+
+    async fn report_paused(&self, spec: &JobSpec) {
+        let now = self.deps.clock.now_ms();
+        let known = self.deps.status.job(&spec.name);
+        let mut status = known.unwrap_or_else(|| {
+            Progress::new(spec, &self.config.owner, now).status().clone()
+        });
+        status.state = JobState::Paused;
+        status.action = "paused".to_owned();
+        status.at_ms = now;
+        if let Err(error) = self.deps.status.report_job(status).await {
+            tracing::warn!(job = %spec.name, error = %crate::error::full_text(&error), "status not reported");
+        }
+    }
+
+    async fn changed(&mut self) {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => {}
+            _ = self.jobs.changed() => {}
+        }
+    }
+}
