@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::thread;
 use std::time::Duration;
 
 use ccr_ops::Clock;
@@ -497,7 +498,14 @@ impl Pump {
             Ok(consumer) => {
                 self.revoked();
                 self.watchdog.alive(self.clock.monotonic());
-                drop(std::mem::replace(&mut self.consumer, consumer));
+                let old = std::mem::replace(&mut self.consumer, consumer);
+                // Leaving waits for the coordinator; this thread is needed by the new member.
+                let closer = thread::Builder::new()
+                    .name("ccr-log-closer".to_owned())
+                    .spawn(move || drop(old));
+                if let Err(error) = closer {
+                    tracing::warn!(%error, "the old consumer was closed on the reader's thread");
+                }
             }
             Err(error) => self.complain(error),
         }

@@ -42,6 +42,11 @@ pub fn spec(name: &TopicName, kind: TopicKind) -> TopicSpec {
     }
 }
 
+/// A group of the topic's own: members of one group disturb each other, whatever they read.
+pub fn group(topic: &TopicName) -> String {
+    format!("g.{topic}")
+}
+
 /// A record with a header.
 pub fn record(key: &str, value: &str) -> NewRecord {
     NewRecord {

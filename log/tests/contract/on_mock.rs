@@ -7,12 +7,12 @@ use std::thread;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ccr_log::{Error, Kafka, KafkaConfig, NewRecord, Offset, SharedLog, TopicKind};
+use ccr_log::{Error, Kafka, KafkaConfig, NewRecord, Offset, ReaderEvent, SharedLog, TopicKind};
 use ccr_schemas::TopicName;
 use rdkafka::mocking::MockCluster;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-use crate::harness::{Harness, append, assigned, drain, hour, position, within};
+use crate::harness::{Harness, append, assigned, drain, hour, next, position, within};
 
 /// Something to do with the cluster, on the thread that owns it.
 type Order =
@@ -36,7 +36,9 @@ pub async fn start() -> Option<OnMock> {
             order(&cluster);
         }
     });
-    let config = KafkaConfig::new(told.await.expect("cluster"));
+    let mut config = KafkaConfig::new(told.await.expect("cluster"));
+    // Members hear of a rebalance by their next heartbeat.
+    config.session_timeout = Duration::from_secs(3);
     let log = within(Kafka::connect(config.clone()))
         .await
         .expect("connect");
@@ -114,15 +116,17 @@ impl Harness for OnMock {
 async fn a_commit_of_a_member_that_the_group_forgot_is_fenced() {
     let on = start().await.expect("mock");
     let (log, topic) = (on.log(), on.topic(hour()).await);
-    let mut reader = within(log.join("g", &topic)).await.expect("join");
-    assigned(&mut reader).await;
-    for error in [
-        RDKafkaRespErr::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID,
-        RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID,
+    for (group, error) in [
+        ("a", RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID),
+        ("b", RDKafkaRespErr::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION),
+        ("c", RDKafkaRespErr::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID),
     ] {
+        let mut reader = within(log.join(group, &topic)).await.expect("join");
+        assigned(&mut reader).await;
         on.fail_next(RDKafkaApiKey::OffsetCommit, error).await;
         let refused = within(reader.commit(position(0, "m"))).await;
         assert!(matches!(refused, Err(Error::Fenced { .. })), "{refused:?}");
+        assert_eq!(next(&mut reader).await, ReaderEvent::Revoked);
     }
 }
 
@@ -132,15 +136,11 @@ async fn a_commit_during_a_rebalance_is_repeated() {
     let (log, topic) = (on.log(), on.topic(hour()).await);
     let mut reader = within(log.join("g", &topic)).await.expect("join");
     assigned(&mut reader).await;
-    for error in [
-        RDKafkaRespErr::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS,
-        RDKafkaRespErr::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION,
-    ] {
-        on.fail_next(RDKafkaApiKey::OffsetCommit, error).await;
-        within(reader.commit(position(0, "m")))
-            .await
-            .expect("still the owner");
-    }
+    let busy = RDKafkaRespErr::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS;
+    on.fail_next(RDKafkaApiKey::OffsetCommit, busy).await;
+    within(reader.commit(position(0, "m")))
+        .await
+        .expect("still the owner");
     assert_eq!(
         within(log.committed("g", &topic)).await.expect("read"),
         Some(position(0, "m"))
@@ -236,7 +236,7 @@ async fn a_broker_that_goes_away_is_an_error_and_its_return_is_not_missed() {
     let read = within(async {
         loop {
             match reader.next().await {
-                Ok(ccr_log::ReaderEvent::Record(record)) => return record,
+                Ok(ReaderEvent::Record(record)) => return record,
                 Ok(_) | Err(Error::Unavailable { .. }) => {}
                 Err(other) => panic!("{other:?}"),
             }

@@ -9,7 +9,8 @@ use ccr_log::{
 use ccr_schemas::TopicName;
 
 use super::harness::{
-    Harness, append, assigned, drain, hour, next, position, record, spec, text, tombstone, within,
+    Harness, append, assigned, drain, group, hour, next, position, record, spec, text, tombstone,
+    within,
 };
 
 pub async fn appends_in_order_with_growing_offsets(h: &dyn Harness) {
@@ -137,7 +138,9 @@ pub async fn compacted_reads_give_the_last_of_each_key(h: &dyn Harness) {
 pub async fn a_member_stands_still_until_it_seeks(h: &dyn Harness) {
     let (log, topic) = (h.log(), h.topic(hour()).await);
     append(&log, &topic, &["a", "b", "c"]).await;
-    let mut reader = within(log.join("g", &topic)).await.expect("join");
+    let mut reader = within(log.join(&group(&topic), &topic))
+        .await
+        .expect("join");
     assert_eq!(assigned(&mut reader).await, None);
     let early = tokio::time::timeout(Duration::from_millis(700), reader.next()).await;
     assert!(early.is_err(), "nothing before seek: {early:?}");
@@ -170,7 +173,9 @@ pub async fn a_member_stands_still_until_it_seeks(h: &dyn Harness) {
 
 pub async fn an_empty_topic_is_caught_up(h: &dyn Harness) {
     let (log, topic) = (h.log(), h.topic(hour()).await);
-    let mut reader = within(log.join("g", &topic)).await.expect("join");
+    let mut reader = within(log.join(&group(&topic), &topic))
+        .await
+        .expect("join");
     assert_eq!(assigned(&mut reader).await, None);
     within(reader.seek(Offset(0))).await.expect("seek");
     assert_eq!(
@@ -183,10 +188,14 @@ pub async fn an_empty_topic_is_caught_up(h: &dyn Harness) {
 pub async fn the_next_member_continues_from_the_commit(h: &dyn Harness) {
     let (log, topic) = (h.log(), h.topic(hour()).await);
     append(&log, &topic, &["a", "b", "c"]).await;
-    let mut first = within(log.join("g", &topic)).await.expect("join");
+    let mut first = within(log.join(&group(&topic), &topic))
+        .await
+        .expect("join");
     assert_eq!(assigned(&mut first).await, None);
     assert_eq!(
-        within(log.committed("g", &topic)).await.expect("committed"),
+        within(log.committed(&group(&topic), &topic))
+            .await
+            .expect("committed"),
         None
     );
     within(first.seek(Offset(0))).await.expect("seek");
@@ -199,7 +208,9 @@ pub async fn the_next_member_continues_from_the_commit(h: &dyn Harness) {
         .await
         .expect("commit");
 
-    let mut second = within(h.log().join("g", &topic)).await.expect("join");
+    let mut second = within(h.log().join(&group(&topic), &topic))
+        .await
+        .expect("join");
     assert!(
         matches!(
             within(second.commit(position(3, "not mine"))).await,
@@ -223,7 +234,7 @@ pub async fn the_next_member_continues_from_the_commit(h: &dyn Harness) {
 
     assert_eq!(assigned(&mut second).await, Some(position(2, &metadata)));
     assert_eq!(
-        within(h.log().committed("g", &topic))
+        within(h.log().committed(&group(&topic), &topic))
             .await
             .expect("committed"),
         Some(position(2, &metadata)),
@@ -236,12 +247,16 @@ pub async fn the_next_member_continues_from_the_commit(h: &dyn Harness) {
 
 pub async fn an_abruptly_dropped_member_is_replaced(h: &dyn Harness) {
     let (log, topic) = (h.log(), h.topic(hour()).await);
-    let mut first = within(log.join("g", &topic)).await.expect("join");
+    let mut first = within(log.join(&group(&topic), &topic))
+        .await
+        .expect("join");
     assigned(&mut first).await;
     within(first.commit(position(0, "held")))
         .await
         .expect("commit");
-    let mut second = within(h.log().join("g", &topic)).await.expect("join");
+    let mut second = within(h.log().join(&group(&topic), &topic))
+        .await
+        .expect("join");
     let waiting = tokio::spawn(async move {
         let committed = assigned(&mut second).await;
         (second, committed)
@@ -256,13 +271,19 @@ pub async fn an_abruptly_dropped_member_is_replaced(h: &dyn Harness) {
 pub async fn groups_do_not_see_each_other(h: &dyn Harness) {
     let (log, topic) = (h.log(), h.topic(hour()).await);
     append(&log, &topic, &["a"]).await;
-    let mut one = within(log.join("one", &topic)).await.expect("join");
-    let mut two = within(log.join("two", &topic)).await.expect("join");
+    let mut one = within(log.join(&format!("one.{topic}"), &topic))
+        .await
+        .expect("join");
+    let mut two = within(log.join(&format!("two.{topic}"), &topic))
+        .await
+        .expect("join");
     assigned(&mut one).await;
     assert_eq!(assigned(&mut two).await, None);
     within(one.commit(position(1, "1"))).await.expect("commit");
     assert_eq!(
-        within(log.committed("two", &topic)).await.expect("read"),
+        within(log.committed(&format!("two.{topic}"), &topic))
+            .await
+            .expect("read"),
         None
     );
     within(two.seek(Offset(0))).await.expect("seek");
@@ -283,7 +304,9 @@ pub async fn expired_offsets_are_an_error(h: &dyn Harness) {
         matches!(&read, Err(Error::OffsetGone { wanted: Offset(0), oldest, .. }) if *oldest == low),
         "{read:?}"
     );
-    let mut reader = within(log.join("g", &topic)).await.expect("join");
+    let mut reader = within(log.join(&group(&topic), &topic))
+        .await
+        .expect("join");
     assigned(&mut reader).await;
     within(reader.seek(Offset(0))).await.expect("seek");
     let gone = within(reader.next()).await;
@@ -307,8 +330,8 @@ pub async fn unknown_topics_are_an_error(h: &dyn Harness) {
     assert!(refused(within(log.watermarks(&topic)).await));
     assert!(refused(within(log.read_range(&topic, Offset(0), 1)).await));
     assert!(refused(within(log.read_compacted(&topic)).await));
-    assert!(refused(within(log.join("g", &topic)).await));
-    assert!(refused(within(log.committed("g", &topic)).await));
+    assert!(refused(within(log.join(&group(&topic), &topic)).await));
+    assert!(refused(within(log.committed(&group(&topic), &topic)).await));
 }
 
 pub async fn topics_are_verified(h: &dyn Harness) {
@@ -342,7 +365,9 @@ pub async fn large_records_pass_and_larger_ones_are_named(h: &dyn Harness) {
     within(log.append(&topic, vec![large.clone()]))
         .await
         .expect("5 MiB");
-    let mut reader = within(log.join("g", &topic)).await.expect("join");
+    let mut reader = within(log.join(&group(&topic), &topic))
+        .await
+        .expect("join");
     assigned(&mut reader).await;
     within(reader.seek(Offset(0))).await.expect("seek");
     let ReaderEvent::Record(read) = next(&mut reader).await else {
@@ -359,7 +384,9 @@ pub async fn large_records_pass_and_larger_ones_are_named(h: &dyn Harness) {
 
 pub async fn long_metadata_is_refused(h: &dyn Harness) {
     let (log, topic) = (h.log(), h.topic(hour()).await);
-    let mut reader = within(log.join("g", &topic)).await.expect("join");
+    let mut reader = within(log.join(&group(&topic), &topic))
+        .await
+        .expect("join");
     assigned(&mut reader).await;
     let long = "m".repeat(MAX_METADATA_BYTES + 1);
     assert!(matches!(
@@ -374,7 +401,9 @@ pub async fn long_metadata_is_refused(h: &dyn Harness) {
 
 pub async fn waiting_can_be_given_up_and_taken_up(h: &dyn Harness) {
     let (log, topic) = (h.log(), h.topic(hour()).await);
-    let mut reader = within(log.join("g", &topic)).await.expect("join");
+    let mut reader = within(log.join(&group(&topic), &topic))
+        .await
+        .expect("join");
     assigned(&mut reader).await;
     within(reader.seek(Offset(0))).await.expect("seek");
     let values: Vec<String> = (0..300).map(|i| i.to_string()).collect();
