@@ -578,3 +578,15 @@ async fn dropped_tablets_are_gone_with_their_files() {
         TStatusCode::HTTP_ERROR
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn show_config_picks_one_item() {
+    let cluster = cluster("config").await;
+    let port = cluster.backend_addresses()[0].http_port;
+    let url = format!("http://127.0.0.1:{port}/api/show_config?conf_item=enable_feature_binlog");
+    let rows: serde_json::Value = reqwest::get(url).await.unwrap().json().await.unwrap();
+    assert_eq!(
+        rows,
+        serde_json::json!([["enable_feature_binlog", "bool", "true", "false"]])
+    );
+}

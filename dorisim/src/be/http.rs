@@ -227,29 +227,25 @@ fn list_dir(path: &Path) -> std::io::Result<String> {
     Ok(names.join("\n"))
 }
 
-async fn show_config(State(backend): State<Arc<Backend>>) -> Response {
+/// Rows of name, type, value, "mutable"; `conf_item` picks one.
+async fn show_config(
+    State(backend): State<Arc<Backend>>,
+    Query(parameters): Query<Parameters>,
+) -> Response {
     let config = &backend.config;
+    let binlog = config.binlog_feature.load(Ordering::Relaxed);
+    let pool = config.ingest_pool_size.load(Ordering::Relaxed);
+    let limit = config.rate_limit_kbs.load(Ordering::Relaxed);
+    let md5 = config.check_md5.load(Ordering::Relaxed);
     let rows = [
-        (
-            "enable_feature_binlog",
-            "bool",
-            config.binlog_feature.load(Ordering::Relaxed).to_string(),
-        ),
-        (
-            "ingest_binlog_work_pool_size",
-            "int32_t",
-            config.ingest_pool_size.load(Ordering::Relaxed).to_string(),
-        ),
+        ("enable_feature_binlog", "bool", binlog.to_string()),
+        ("ingest_binlog_work_pool_size", "int32_t", pool.to_string()),
         (
             "download_binlog_rate_limit_kbs",
             "int32_t",
-            config.rate_limit_kbs.load(Ordering::Relaxed).to_string(),
+            limit.to_string(),
         ),
-        (
-            "enable_download_md5sum_check",
-            "bool",
-            config.check_md5.load(Ordering::Relaxed).to_string(),
-        ),
+        ("enable_download_md5sum_check", "bool", md5.to_string()),
         ("be_port", "int32_t", backend.address().be_port.to_string()),
         (
             "webserver_port",
@@ -257,9 +253,11 @@ async fn show_config(State(backend): State<Arc<Backend>>) -> Response {
             backend.address().http_port.to_string(),
         ),
     ];
+    let wanted = parameters.get("conf_item");
     let rows: Vec<_> = rows
         .into_iter()
-        .map(|(name, kind, value)| [name.to_owned(), kind.to_owned(), value, "true".to_owned()])
+        .filter(|(name, _, _)| wanted.is_none_or(|wanted| wanted == name))
+        .map(|(name, kind, value)| [name.to_owned(), kind.to_owned(), value, "false".to_owned()])
         .collect();
     axum::Json(rows).into_response()
 }

@@ -1,0 +1,279 @@
+//! Statement → binlog → ingest → commit at a second cluster, by raw Thrift as a replication tool would do it.
+#![allow(clippy::unwrap_used)] // a test that can not go on has failed
+#![allow(missing_docs)]
+
+mod common;
+
+use ccr_doris_wire::{
+    TBackendServiceSyncClient, TBeginTxnRequest, TBinlog, TBinlogType, TCommitTxnRequest,
+    TFrontendServiceSyncClient, TGetBinlogRequest, TGetMetaDB, TGetMetaRequest, TGetMetaTableMeta,
+    TIngestBinlogRequest, TStatusCode, TTabletCommitInfo, TUniqueId,
+};
+use common::{FrontendClient, backend_client, frontend_client};
+use dorisim::{SimCluster, SimConfig};
+use serde_json::Value;
+
+const DDL: &str = "CREATE TABLE d.t (id BIGINT NOT NULL, v VARCHAR(32), n DECIMAL(9, 2)) \
+    UNIQUE KEY(id) DISTRIBUTED BY HASH(id) BUCKETS 3 PROPERTIES (\"replication_num\" = \"2\")";
+
+async fn start(name: &str) -> SimCluster {
+    let cluster = SimCluster::start(SimConfig {
+        name: name.to_owned(),
+        backends: 2,
+        password: "secret".to_owned(),
+        ..SimConfig::default()
+    })
+    .await
+    .unwrap();
+    cluster
+        .sql("CREATE DATABASE d PROPERTIES (\"binlog.enable\" = \"true\")")
+        .await
+        .unwrap();
+    cluster.sql(DDL).await.unwrap();
+    cluster
+}
+
+fn text(value: &str) -> Option<String> {
+    Some(value.to_owned())
+}
+
+fn binlog_request(prev: i64) -> TGetBinlogRequest {
+    TGetBinlogRequest::new(
+        None,
+        text("root"),
+        text("secret"),
+        text("d"),
+        None,
+        None,
+        text("127.0.0.1"),
+        None,
+        prev,
+        255,
+        None,
+    )
+}
+
+fn meta(client: &mut FrontendClient) -> TGetMetaTableMeta {
+    let db = TGetMetaDB::new(None, text("d"), None, None);
+    let request = TGetMetaRequest::new(None, text("root"), text("secret"), None, None, db);
+    let answer = client.get_meta(request).unwrap();
+    assert_eq!(answer.status.unwrap().status_code, TStatusCode::OK);
+    let mut tables = answer.db_meta.unwrap().tables.unwrap();
+    assert_eq!(tables.len(), 1);
+    tables.remove(0)
+}
+
+/// All records after `prev`.
+fn records(client: &mut FrontendClient, prev: i64) -> Vec<TBinlog> {
+    let answer = client.get_binlog(binlog_request(prev)).unwrap();
+    assert_eq!(answer.status.unwrap().status_code, TStatusCode::OK);
+    answer.binlogs.unwrap()
+}
+
+/// Applies one UPSERT to the destination.
+fn replicate(source: &SimCluster, target: &SimCluster, upsert: &TBinlog) {
+    let data: Value = serde_json::from_str(upsert.data.as_deref().unwrap()).unwrap();
+    let from = meta(&mut frontend_client(source.thrift_port()));
+    let mut fe = frontend_client(target.thrift_port());
+    let to = meta(&mut fe);
+    let label = format!("copy_{}", upsert.commit_seq.unwrap());
+    let begun = fe
+        .begin_txn(TBeginTxnRequest::new(
+            None,
+            text("root"),
+            text("secret"),
+            text("d"),
+            vec![to.id.unwrap()],
+            text("127.0.0.1"),
+            text(&label),
+            None,
+            None,
+            None,
+            None,
+            None,
+            None,
+        ))
+        .unwrap();
+    let status = begun.status.unwrap();
+    assert_eq!(status.status_code, TStatusCode::OK, "{status:?}");
+    let txn = begun.txn_id.unwrap();
+
+    let mut infos = Vec::new();
+    let records = &data["tableRecords"][from.id.unwrap().to_string()]["partitionRecords"];
+    for record in records.as_array().unwrap() {
+        let partition = |table: &TGetMetaTableMeta, range: &str| {
+            let all = table.partitions.clone().unwrap();
+            all.into_iter()
+                .find(|p| p.range.as_deref() == Some(range))
+                .unwrap()
+        };
+        let range = record["range"].as_str().unwrap();
+        let (left, right) = (partition(&from, range), partition(&to, range));
+        let left_tablets = left.indexes.unwrap().remove(0).tablets.unwrap();
+        let right_tablets = right.indexes.unwrap().remove(0).tablets.unwrap();
+        for (left, right_tablet) in left_tablets.into_iter().zip(right_tablets) {
+            let holder = left.replicas.unwrap()[0].backend_id.unwrap();
+            let holder = source
+                .backend_addresses()
+                .into_iter()
+                .find(|be| be.id == holder)
+                .unwrap();
+            for replica in right_tablet.replicas.unwrap() {
+                let be = target
+                    .backend_addresses()
+                    .into_iter()
+                    .find(|be| Some(be.id) == replica.backend_id)
+                    .unwrap();
+                let result = backend_client(be.be_port)
+                    .ingest_binlog(TIngestBinlogRequest::new(
+                        txn,
+                        left.id.unwrap(),
+                        record["version"].as_i64().unwrap(),
+                        holder.host.clone(),
+                        holder.http_port.to_string(),
+                        right.id.unwrap(),
+                        right_tablet.id.unwrap(),
+                        TUniqueId::new(-1, -1),
+                    ))
+                    .unwrap();
+                let status = result.status.unwrap();
+                assert_eq!(status.status_code, TStatusCode::OK, "{status:?}");
+                infos.push(TTabletCommitInfo::new(
+                    right_tablet.id.unwrap(),
+                    be.id,
+                    None,
+                ));
+            }
+        }
+    }
+    let committed = fe
+        .commit_txn(TCommitTxnRequest::new(
+            None,
+            text("root"),
+            text("secret"),
+            text("d"),
+            text("127.0.0.1"),
+            txn,
+            infos,
+            None,
+            None,
+            None,
+            None,
+            None,
+            None,
+            None,
+        ))
+        .unwrap();
+    let status = committed.status.unwrap();
+    assert_eq!(status.status_code, TStatusCode::OK, "{status:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_statements_arrive_at_the_second_cluster() {
+    let (source, target) = (start("e2e-source").await, start("e2e-target").await);
+    source
+        .sql("INSERT INTO d.t VALUES (1, 'one', 1.10), (2, NULL, 2.20), (3, 'three', NULL)")
+        .await
+        .unwrap();
+    source
+        .sql("INSERT INTO d.t VALUES (2, 'two', 2.50), (4, 'four', 4.00)")
+        .await
+        .unwrap();
+    source.sql("DELETE FROM d.t WHERE id = 3").await.unwrap();
+
+    let mut fe = frontend_client(source.thrift_port());
+    let all = records(&mut fe, -1);
+    let upserts: Vec<_> = all
+        .iter()
+        .filter(|record| record.type_ == Some(TBinlogType::UPSERT))
+        .collect();
+    assert_eq!(upserts.len(), 3);
+    for upsert in &upserts {
+        replicate(&source, &target, upsert);
+    }
+    let query = "SELECT id, v, n FROM d.t ORDER BY id";
+    let wanted = source.sql(query).await.unwrap();
+    assert_eq!(wanted.len(), 3);
+    assert_eq!(wanted[1], [text("2"), text("two"), text("2.50")]);
+    assert_eq!(target.sql(query).await.unwrap(), wanted);
+
+    let last = all.last().unwrap().commit_seq.unwrap();
+    let end = fe.get_binlog(binlog_request(last)).unwrap();
+    assert_eq!(
+        end.status.unwrap().status_code,
+        TStatusCode::BINLOG_TOO_NEW_COMMIT_SEQ
+    );
+    assert_eq!(end.binlogs, None);
+    assert!(source.faults().count("get_segment_file") > 0);
+    assert_eq!(target.counters()["commitTxn"], 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_passwords_and_followers_are_refused() {
+    let cluster = SimCluster::start(SimConfig {
+        name: "followers".to_owned(),
+        frontends: 2,
+        backends: 1,
+        password: "secret".to_owned(),
+        ..SimConfig::default()
+    })
+    .await
+    .unwrap();
+    cluster
+        .sql("CREATE DATABASE d PROPERTIES (\"binlog.enable\" = \"true\")")
+        .await
+        .unwrap();
+    let mut master = frontend_client(cluster.frontends()[0].thrift);
+    let mut follower = frontend_client(cluster.frontends()[1].thrift);
+
+    let mut wrong = binlog_request(-1);
+    wrong.passwd = text("guess");
+    let status = master.get_binlog(wrong).unwrap().status.unwrap();
+    assert_eq!(status.status_code, TStatusCode::ANALYSIS_ERROR);
+    let message = status.error_msgs.unwrap().join("");
+    assert!(
+        message.contains("Access denied for user 'root@127.0.0.1' (using password: YES)"),
+        "{message}"
+    );
+
+    let mut incomplete = binlog_request(-1);
+    incomplete.prev_commit_seq = None;
+    let status = master.get_binlog(incomplete).unwrap().status.unwrap();
+    assert_eq!(
+        status.error_msgs.unwrap(),
+        ["errCode = 2, detailMessage = prev_commit_seq is not set"]
+    );
+
+    let refused = follower.get_binlog(binlog_request(-1)).unwrap();
+    assert_eq!(refused.status.unwrap().status_code, TStatusCode::NOT_MASTER);
+    let told = refused.master_address.unwrap();
+    assert_eq!(told.port, i32::from(cluster.frontends()[0].thrift));
+    let lag = follower.get_binlog_lag(binlog_request(-1)).unwrap();
+    assert_eq!(lag.status.unwrap().status_code, TStatusCode::NOT_MASTER);
+    assert_eq!(lag.master_address, None, "only getBinlog tells it");
+    let mut stale = binlog_request(-1);
+    stale.allow_follower_read = Some(true);
+    assert_ne!(
+        follower
+            .get_binlog(stale)
+            .unwrap()
+            .status
+            .unwrap()
+            .status_code,
+        TStatusCode::NOT_MASTER
+    );
+
+    cluster.switch_master(1);
+    let status = master
+        .get_binlog(binlog_request(-1))
+        .unwrap()
+        .status
+        .unwrap();
+    assert_eq!(status.status_code, TStatusCode::NOT_MASTER);
+    let status = follower
+        .get_binlog(binlog_request(-1))
+        .unwrap()
+        .status
+        .unwrap();
+    assert_ne!(status.status_code, TStatusCode::NOT_MASTER);
+}
