@@ -11,6 +11,7 @@ use crate::id::{
     BackendId, CommitSeq, IndexId, PartitionId, TableId, TabletId, TimestampMs, TxnId,
 };
 
+pub use crate::shape::Distribution;
 pub use kind::EventKind;
 
 /// One event. The variant's doc names the `TBinlogType` it is made from.
@@ -195,19 +196,6 @@ pub struct PartitionAdded {
     pub sql: String,
     /// How the new partition is bucketed; the clause of the source leaves it out.
     pub distribution: Distribution,
-}
-
-/// How rows are distributed over buckets.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Distribution {
-    /// True for HASH, false for RANDOM.
-    pub hash: bool,
-    /// Columns of HASH; empty for RANDOM.
-    pub columns: Vec<String>,
-    /// Number of buckets.
-    pub buckets: i32,
-    /// Bucket count was chosen by Doris.
-    pub auto: bool,
 }
 
 /// A table or view was created.

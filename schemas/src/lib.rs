@@ -3,7 +3,7 @@
 //! `doris::binlog -> producer::plan -> Envelope { Event } -> codec -> topic => codec -> Envelope -> applier::plan`
 //!
 //! Read in this order: [`event`] (what happened at the source), [`envelope`] (position, chain and origin of an event),
-//! [`id`] (newtypes), [`topic`] (every topic name and record key), [`codec`] (Avro bytes), [`invariant`] (what must hold),
+//! [`id`] (newtypes), [`shape`] (parts of a table), [`topic`] (every topic name and record key), [`codec`] (Avro bytes), [`invariant`] (what must hold),
 //! [`sample`] (one envelope of every kind, for tests and benchmarks).
 
 pub mod codec;
@@ -12,6 +12,7 @@ pub mod event;
 pub mod id;
 pub mod invariant;
 pub mod sample;
+pub mod shape;
 pub mod topic;
 
 pub use codec::{Codec, CodecError, Framing, RecordAt};
