@@ -1,0 +1,190 @@
+//! Snapshots on request.
+
+use std::time::Duration;
+
+use ccr_control::ProducerRequest;
+use ccr_log::Offset;
+use ccr_producer::snapshot::payload::sha256;
+use ccr_schemas::topic::producer_group;
+use ccr_schemas::{CommitSeq, TopicName};
+
+use crate::harness::{Harness, config};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_is_answered_by_a_snapshot_whose_chunks_check_out() {
+    let h = Harness::new().await;
+    let running = h.start();
+    h.begun().await;
+    h.source.write(1);
+    h.published(1).await;
+    let (_, before) = h
+        .log
+        .watermarks(&TopicName::events("ccr", "c1", "db"))
+        .await
+        .unwrap();
+    h.ask("r1", &["t"]).await;
+    h.until("answer", || async { !h.snapshots().await.is_empty() })
+        .await;
+    let taken = h.snapshots().await.remove(0);
+    assert_eq!(taken.request_ids, ["r1"]);
+    assert!(!taken.whole_database);
+    assert_eq!(taken.tables[0].table.name, "t");
+    assert_eq!(taken.tables[0].commit_seq, CommitSeq(2));
+    assert!(taken.resume_offset >= before.0);
+    assert_eq!(taken.backends[0].host, "be7");
+    assert_eq!(
+        h.sealer.open(&taken.sealed_token).unwrap().expose(),
+        "the download token"
+    );
+    let chunks = h
+        .log
+        .read_range(
+            &TopicName::snapshots("ccr", "c1", "db"),
+            Offset(taken.chunks_offset),
+            taken.chunk_count.try_into().unwrap(),
+        )
+        .await
+        .unwrap();
+    assert_eq!(chunks.len(), 2);
+    assert!(chunks.iter().all(|c| c.key == taken.label));
+    let payload: Vec<u8> = chunks
+        .iter()
+        .flat_map(|c| c.value.clone().unwrap().to_vec())
+        .collect();
+    let (length, rest) = payload.split_at(8);
+    let length = u64::from_be_bytes(length.try_into().unwrap());
+    let (job_info, meta) = rest.split_at(length.try_into().unwrap());
+    assert_eq!(sha256(job_info, meta), taken.sha256);
+    assert_eq!(meta.len(), 600_000);
+    // The request is answered: its offset is committed.
+    let group = producer_group("ccr", "c1", "db");
+    let control = TopicName::control("ccr", "c1", "db");
+    h.until("request committed", || async {
+        let committed = h.log.committed(&group, &control).await.unwrap();
+        committed.is_some_and(|c| c.offset == Offset(1))
+    })
+    .await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_share_a_backup_and_later_ones_its_announcement() {
+    let h = Harness::new().await;
+    h.source.world().tables.insert(2000, "u".to_owned());
+    let running = h.start();
+    h.begun().await;
+    h.ask("a", &["t"]).await;
+    h.ask("b", &["u"]).await;
+    h.ask("c", &[]).await;
+    h.until("answers", || async {
+        h.snapshots()
+            .await
+            .iter()
+            .map(|s| s.request_ids.len())
+            .sum::<usize>()
+            == 3
+    })
+    .await;
+    assert_eq!(h.source.world().backups.len(), 1);
+    assert!(h.snapshots().await[0].whole_database);
+    // Events go on meanwhile, and a later request needs no backup.
+    h.source.write(10);
+    h.published(10).await;
+    h.ask("d", &["t"]).await;
+    h.until("announced again", || async {
+        h.snapshots().await.last().unwrap().request_ids == ["d"]
+    })
+    .await;
+    assert_eq!(h.source.world().backups.len(), 1);
+    // Also after a restart, from the log alone.
+    running.stop().await;
+    let running = h.start();
+    h.ask("e", &[]).await;
+    h.until("announced after restart", || async {
+        h.snapshots().await.last().unwrap().request_ids == ["e"]
+    })
+    .await;
+    assert_eq!(h.source.world().backups.len(), 1);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_stream_goes_on_while_a_backup_is_waited_for() {
+    let h = Harness::new().await;
+    h.source.world().busy = 1;
+    let running = h.start();
+    h.begun().await;
+    h.ask("a", &["t"]).await;
+    h.until("waiting for the other backup", || async {
+        h.source.calls("backup") >= 1
+    })
+    .await;
+    h.source.write(1);
+    h.published(1).await;
+    assert!(h.snapshots().await.is_empty());
+    h.until("answer", || async { !h.snapshots().await.is_empty() })
+        .await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_table_is_named_and_does_not_hold_up_other_requests() {
+    let h = Harness::new().await;
+    let running = h.start();
+    h.begun().await;
+    h.ask("bad", &["nowhere"]).await;
+    h.ask("good", &["t"]).await;
+    h.until("the good one answered", || async {
+        h.snapshots()
+            .await
+            .iter()
+            .any(|s| s.request_ids == ["good"])
+    })
+    .await;
+    h.until("the bad one named", || async {
+        h.stream_status()
+            .and_then(|s| s.last_error)
+            .is_some_and(|e| e.contains("no table nowhere"))
+    })
+    .await;
+    h.request(&ProducerRequest::Withdraw {
+        request_id: "bad".to_owned(),
+    })
+    .await;
+    h.source.write(1);
+    h.published(1).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_waits_for_a_producer() {
+    let h = Harness::new().await;
+    h.ask("early", &["t"]).await;
+    let running = h.start();
+    h.until("answer", || async {
+        h.snapshots()
+            .await
+            .iter()
+            .any(|s| s.request_ids == ["early"])
+    })
+    .await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_database_has_an_empty_snapshot() {
+    let h = Harness::new().await;
+    h.source.world().tables.clear();
+    let running = h.start_with(ccr_producer::ProducerConfig {
+        snapshot_reuse: Duration::ZERO,
+        ..config("test")
+    });
+    h.ask("a", &[]).await;
+    h.until("answer", || async { !h.snapshots().await.is_empty() })
+        .await;
+    let taken = h.snapshots().await.remove(0);
+    assert_eq!((taken.chunk_count, taken.tables.len()), (0, 0));
+    assert!(taken.whole_database);
+    assert_eq!(h.source.calls("backup"), 0);
+    running.stop().await;
+}
