@@ -19,6 +19,8 @@ use crate::fe::{Frontend, FrontendConfig, SessionCtx};
 use crate::http::listener::serve;
 use crate::http::stream_load::{Loader, load_router};
 use crate::http::{self, FrontendHttp};
+use crate::model::Row;
+use crate::mysql::MysqlServer;
 use crate::sql::ast::Statement;
 use crate::wire::backend::BackendService;
 use crate::wire::frontend::FrontendService;
@@ -132,6 +134,7 @@ pub struct SimCluster {
     stop: CancellationToken,
     running: Mutex<Option<Running>>,
     data_dir: PathBuf,
+    mysql: Arc<MysqlServer>,
     runtime: Handle,
 }
 
@@ -277,6 +280,25 @@ impl SimCluster {
         self.frontend.forget_memory();
     }
 
+    /// Runs statements as `root` in a session of their own; the rows are those of the last one. Qualify tables, or begin
+    /// with `USE db;`.
+    ///
+    /// # Errors
+    /// The first statement that fails.
+    pub async fn sql(&self, text: &str) -> Result<Vec<Row>> {
+        let mut session = self.mysql.session("root");
+        let statements = text.to_owned();
+        // On the cluster's own threads: connections that a statement opens must outlive the caller's runtime.
+        let running = self
+            .runtime
+            .spawn(async move { session.execute(&statements).await });
+        let answer = running
+            .await
+            .with_context(|| format!("the cluster ended during: {text}"))?;
+        let answer = answer.with_context(|| format!("statement failed: {text}"))?;
+        Ok(answer.into_rows().rows)
+    }
+
     /// Stops everything; repeating it is harmless.
     pub async fn shutdown(&self) {
         let Some(running) = self.take_running() else {
@@ -382,6 +404,7 @@ async fn build(config: SimConfig, handle: Handle) -> Result<Built> {
         .map(FrontendSockets::ports)
         .collect::<Result<Vec<_>>>()?;
     let roles = Arc::new(Roles::new(HOST.to_owned(), ports));
+    let mysql = MysqlServer::new(Arc::clone(&frontend), Arc::clone(&roles))?;
     let mut thrift = Vec::new();
     for (backend, sockets) in backends.iter().zip(backend_sockets) {
         let service = Arc::new(BackendService(Arc::clone(backend)));
@@ -412,7 +435,8 @@ async fn build(config: SimConfig, handle: Handle) -> Result<Built> {
         );
         let router = http::router(Arc::new(http));
         handle.spawn(serve(to_tokio(sockets.http)?, router, stop.clone()));
-        let _query = to_tokio(sockets.query)?;
+        let query = to_tokio(sockets.query)?;
+        handle.spawn(Arc::clone(&mysql).serve(query, stop.clone()));
     }
     let cluster = SimCluster {
         name: config.name,
@@ -423,6 +447,7 @@ async fn build(config: SimConfig, handle: Handle) -> Result<Built> {
         stop,
         running: Mutex::new(None),
         data_dir,
+        mysql,
         runtime: handle,
     };
     Ok(Built {

@@ -10,6 +10,7 @@ pub mod faults;
 pub mod fe;
 pub mod http;
 pub mod model;
+pub mod mysql;
 pub mod query;
 pub mod sql;
 pub mod wire;
