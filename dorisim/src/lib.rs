@@ -11,6 +11,7 @@ pub mod fe;
 pub mod http;
 pub mod model;
 pub mod mysql;
+pub mod mysql;
 pub mod query;
 pub mod sql;
 pub mod wire;

@@ -1,0 +1,18 @@
+//! The MySQL face of a cluster: [`server`] (listener) → [`shim`] (protocol) → [`session`] (statements) → `fe`, `query`.
+//!
+//! Reading order: [`session`], [`dml`] (statements that write rows), [`show`] (SHOW and DESC), [`tables`] (what queries see).
+
+mod answer;
+mod denial;
+mod dml;
+mod information_schema;
+mod params;
+mod server;
+mod session;
+mod shim;
+mod show;
+mod tables;
+
+pub use answer::Answer;
+pub use server::MysqlServer;
+pub use session::SqlSession;

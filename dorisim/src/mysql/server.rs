@@ -1,0 +1,94 @@
+//! The listener: one task per connection, all ended by one token.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use opensrv_mysql::{AsyncMysqlIntermediary, IntermediaryOptions};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::denial::{Denial, DenialWriter};
+use super::session::SqlSession;
+use super::shim::Shim;
+use crate::fe::{Frontend, SqlError};
+use crate::query::QueryEngine;
+use crate::wire::roles::Roles;
+
+/// Connections served at a time; more wait in the listener's queue.
+const MAX_CONNECTIONS: usize = 1_000;
+
+/// What all sessions of a cluster share.
+#[derive(Debug)]
+pub struct MysqlServer {
+    pub(super) frontend: Arc<Frontend>,
+    pub(super) engine: QueryEngine,
+    pub(super) roles: Arc<Roles>,
+    next_connection: AtomicU32,
+}
+
+impl MysqlServer {
+    /// A server over the shared state of a cluster's frontends. One serves all of them: call [`Self::serve`] per listener.
+    ///
+    /// # Errors
+    /// The query engine can not be opened.
+    pub fn new(frontend: Arc<Frontend>, roles: Arc<Roles>) -> Result<Arc<Self>, SqlError> {
+        Ok(Arc::new(Self {
+            frontend,
+            engine: QueryEngine::new()?,
+            roles,
+            next_connection: AtomicU32::new(1),
+        }))
+    }
+
+    /// A session without a socket.
+    #[must_use]
+    pub fn session(self: &Arc<Self>, user: &str) -> SqlSession {
+        let id = self.next_connection.fetch_add(1, Ordering::Relaxed);
+        SqlSession::new(Arc::clone(self), id, user)
+    }
+
+    /// Accepts connections until `stop`; connections end with it.
+    pub async fn serve(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(_) = connections.join_next(), if !connections.is_empty() => {}
+                accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
+                    Ok((stream, _)) => {
+                        connections.spawn(Arc::clone(&self).connection(stream));
+                    }
+                    Err(error) => tracing::warn!(%error, "a MySQL connection could not be accepted"),
+                },
+            }
+        }
+        connections.shutdown().await;
+    }
+
+    async fn connection(self: Arc<Self>, stream: TcpStream) {
+        if stream.set_nodelay(true).is_err() {
+            return;
+        }
+        let session = self.session("");
+        let id = session.connection_id();
+        let denial = Denial::default();
+        let (reader, writer) = stream.into_split();
+        let options = IntermediaryOptions {
+            process_use_statement_on_query: true,
+            reject_connection_on_dbname_absence: false,
+        };
+        let shim = Shim::new(session, denial.clone());
+        let served = AsyncMysqlIntermediary::run_with_options(
+            shim,
+            reader,
+            DenialWriter::new(writer, denial),
+            &options,
+        )
+        .await;
+        if let Err(error) = served {
+            tracing::debug!(connection = id, %error, "MySQL connection ended");
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! A session: statements in, answers out. Sockets are somebody else's matter.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::answer::Answer;
+use super::server::MysqlServer;
+use super::shim::SERVER_VERSION;
+use super::tables::CatalogTables;
+use super::{dml, show};
+use crate::fe::{Frontend, SessionCtx, SqlError};
+use crate::query::{ResultSet, SessionInfo};
+use crate::sql::ast::{ShowTail, Statement};
+use crate::sql::parse_with_text;
+
+/// A user's session.
+#[derive(Debug)]
+pub struct SqlSession {
+    server: Arc<MysqlServer>,
+    id: u32,
+    user: String,
+    db: Option<String>,
+    variables: BTreeMap<String, String>,
+    pub(super) transaction: Transaction,
+}
+
+/// The explicit transaction of a session.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) enum Transaction {
+    /// Every statement for itself.
+    #[default]
+    None,
+    /// `BEGIN` was said; the first INSERT decides on the database.
+    Announced {
+        /// `WITH LABEL`.
+        label: Option<String>,
+    },
+    /// Under way.
+    Open {
+        /// Its id.
+        id: i64,
+    },
+}
+
+impl SqlSession {
+    pub(super) fn new(server: Arc<MysqlServer>, id: u32, user: &str) -> Self {
+        Self {
+            server,
+            id,
+            user: user.to_owned(),
+            db: None,
+            variables: BTreeMap::new(),
+            transaction: Transaction::None,
+        }
+    }
+
+    /// Runs every statement of `text`; the answer is the last one's.
+    ///
+    /// # Errors
+    /// The first statement that fails, or one that can not be read.
+    pub async fn execute(&mut self, text: &str) -> Result<Answer, SqlError> {
+        let statements = parse_with_text(text).map_err(|error| {
+            let core = error.to_string();
+            SqlError::analysis(
+                core.strip_prefix("errCode = 2, detailMessage = ")
+                    .unwrap_or(&core),
+            )
+        })?;
+        let mut answer = Answer::nothing();
+        for (statement, _) in statements {
+            answer = self.run(statement).await?;
+        }
+        Ok(answer)
+    }
+
+    async fn run(&mut self, statement: Statement) -> Result<Answer, SqlError> {
+        match statement {
+            Statement::Select { text } => self.select(text).await.map(Answer::Rows),
+            Statement::Show(form) => show::show(self, form).await.map(Answer::Rows),
+            Statement::Describe { table, all } => {
+                show::describe(self, &table, all).map(Answer::Rows)
+            }
+            Statement::AdminShowConfig { like } => {
+                Ok(Answer::Rows(show::frontend_config(self, like.as_deref())))
+            }
+            Statement::Explain { text } => {
+                let mut plan = ResultSet::of_text(&["Explain String(Nereids Planner)"]);
+                plan.push(vec![format!("SIMULATED PLAN OF {text}")]);
+                Ok(Answer::Rows(plan))
+            }
+            Statement::Use { db } => self.use_db(&db).map(|()| Answer::nothing()),
+            Statement::Set { assignments } => {
+                for (name, value) in assignments {
+                    self.variables
+                        .insert(name, value.trim_matches(['\'', '"']).to_owned());
+                }
+                Ok(Answer::nothing())
+            }
+            Statement::SetPassword {
+                user: None,
+                password,
+            } => {
+                let user = Some(self.user.clone());
+                self.forward(Statement::SetPassword { user, password })
+                    .await
+            }
+            Statement::Insert(insert) => dml::insert(self, *insert).await,
+            Statement::Delete {
+                table,
+                partitions,
+                predicate,
+            } => dml::delete(self, &table, partitions, predicate.as_deref()).await,
+            Statement::Update {
+                table,
+                assignments,
+                predicate,
+            } => dml::update(self, &table, &assignments, predicate.as_deref()).await,
+            Statement::CreateTableAsSelect { table, select } => {
+                dml::create_as_select(self, *table, select).await
+            }
+            Statement::Begin { label } => {
+                if self.transaction == Transaction::None {
+                    self.transaction = Transaction::Announced { label };
+                }
+                Ok(Answer::nothing())
+            }
+            Statement::Commit => dml::commit(self).await,
+            Statement::Rollback => dml::rollback(self).await,
+            Statement::NoEffect { .. } => Ok(Answer::nothing()),
+            other => self.forward(other).await,
+        }
+    }
+
+    /// Hands a statement to the frontend.
+    pub(super) async fn forward(&self, statement: Statement) -> Result<Answer, SqlError> {
+        self.frontend()
+            .execute(&self.context(), statement)
+            .await
+            .map(Answer::Done)
+    }
+
+    /// Runs a query.
+    ///
+    /// # Errors
+    /// As [`crate::query::QueryEngine::select`].
+    pub async fn select(&self, text: String) -> Result<ResultSet, SqlError> {
+        let server = Arc::clone(&self.server);
+        let info = self.info();
+        self.blocking(move || {
+            let tables = CatalogTables::new(Arc::clone(&server), info.clone());
+            server.engine.select(&text, &info, &tables)
+        })
+        .await
+    }
+
+    /// Cuts the answer of a SHOW by its `WHERE`, `ORDER BY` and `LIMIT`.
+    pub(super) async fn narrow(
+        &self,
+        answer: ResultSet,
+        tail: ShowTail,
+    ) -> Result<ResultSet, SqlError> {
+        let server = Arc::clone(&self.server);
+        self.blocking(move || server.engine.narrow(answer, &tail))
+            .await
+    }
+
+    /// SQLite and table scans keep a thread busy.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, SqlError> + Send + 'static,
+    ) -> Result<T, SqlError> {
+        match tokio::task::spawn_blocking(work).await {
+            Ok(result) => result,
+            Err(error) => Err(SqlError::analysis(format!(
+                "the query was not finished: {error}"
+            ))),
+        }
+    }
+
+    /// Selects a database.
+    ///
+    /// # Errors
+    /// It does not exist.
+    pub fn use_db(&mut self, db: &str) -> Result<(), SqlError> {
+        let known = db.eq_ignore_ascii_case("information_schema")
+            || self
+                .frontend()
+                .with_catalog(|catalog| catalog.database(db).is_some());
+        if !known {
+            return Err(SqlError::unknown_db(db));
+        }
+        self.db = Some(db.to_owned());
+        Ok(())
+    }
+
+    /// The database named, or the session's.
+    pub(super) fn db_of(&self, named: Option<&str>) -> Result<String, SqlError> {
+        named
+            .or(self.db.as_deref())
+            .map(str::to_owned)
+            .ok_or_else(|| SqlError::new(1046, "No database selected"))
+    }
+
+    pub(super) fn require(&self, privilege: &str, db: &str, table: &str) -> Result<(), SqlError> {
+        if self
+            .frontend()
+            .has_privilege(&self.user, privilege, Some(db), Some(table))
+        {
+            return Ok(());
+        }
+        Err(denied(privilege, &self.user, db, table))
+    }
+
+    pub(super) fn frontend(&self) -> &Arc<Frontend> {
+        &self.server.frontend
+    }
+
+    pub(super) fn server(&self) -> &Arc<MysqlServer> {
+        &self.server
+    }
+
+    pub(super) fn context(&self) -> SessionCtx {
+        SessionCtx {
+            user: self.user.clone(),
+            current_db: self.db.clone(),
+        }
+    }
+
+    pub(super) fn info(&self) -> SessionInfo {
+        SessionInfo {
+            db: self.db.clone(),
+            user: self.user.clone(),
+            connection_id: self.id,
+            version: SERVER_VERSION.to_owned(),
+            now_ms: self.now_ms(),
+            variables: self.variables.clone(),
+        }
+    }
+
+    pub(super) fn variable_is_on(&self, name: &str) -> bool {
+        self.variables
+            .get(name)
+            .is_some_and(|value| value == "1" || value.eq_ignore_ascii_case("true"))
+    }
+
+    pub(super) fn now_ms(&self) -> i64 {
+        self.server.frontend.clock().now_ms()
+    }
+
+    pub(super) fn connection_id(&self) -> u32 {
+        self.id
+    }
+
+    pub(super) fn user(&self) -> &str {
+        &self.user
+    }
+
+    pub(super) fn set_user(&mut self, user: String) {
+        self.user = user;
+    }
+
+    pub(super) fn password_of(&self, user: &str) -> Option<String> {
+        self.frontend().password_of(user)
+    }
+}
+
+/// Doris' refusal.
+pub(super) fn denied(privilege: &str, user: &str, db: &str, table: &str) -> SqlError {
+    SqlError::new(
+        1142,
+        format!(
+            "{privilege} command denied to user '{user}'@'127.0.0.1' for table '{db}: {table}'"
+        ),
+    )
+}

@@ -1,0 +1,309 @@
+//! One connection as the protocol library sees it.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use md5::Md5;
+use opensrv_mysql::{
+    AsyncMysqlShim, Column, ColumnFlags, ColumnType, InitWriter, OkResponse, ParamParser,
+    QueryResultWriter, StatementMetaWriter,
+};
+use sha1::{Digest, Sha1};
+use tokio::io::AsyncWrite;
+
+use super::answer::{Answer, BinaryCell, binary_cell, columns, error_kind};
+use super::denial::Denial;
+use super::params;
+use super::session::SqlSession;
+use crate::fe::SqlError;
+use crate::query::ResultSet;
+
+/// Version of the protocol's greeting; the MySQL version Doris claims.
+pub(super) const SERVER_VERSION: &str = "5.7.99";
+/// Prepared statements per connection; one more is refused.
+const MAX_PREPARED: usize = 1_000;
+
+pub(super) struct Shim {
+    session: SqlSession,
+    denial: Denial,
+    salt: [u8; 20],
+    /// Set by authentication, which has the shim only by shared reference.
+    user: Mutex<Option<String>>,
+    prepared: HashMap<u32, Prepared>,
+    next_statement: u32,
+}
+
+struct Prepared {
+    text: String,
+    places: Vec<usize>,
+}
+
+impl Shim {
+    pub(super) fn new(session: SqlSession, denial: Denial) -> Self {
+        let salt = salt(session.connection_id(), session.now_ms());
+        Self {
+            session,
+            denial,
+            salt,
+            user: Mutex::new(None),
+            prepared: HashMap::new(),
+            next_statement: 1,
+        }
+    }
+
+    /// Takes over what authentication found.
+    fn session(&mut self) -> &mut SqlSession {
+        let user = self
+            .user
+            .get_mut()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(user) = user.take() {
+            self.session.set_user(user);
+        }
+        &mut self.session
+    }
+}
+
+/// Printable bytes without NUL and `$`, different for every connection.
+fn salt(connection: u32, now_ms: i64) -> [u8; 20] {
+    let digest = hex::encode(Md5::digest(format!("{connection}/{now_ms}")));
+    let mut salt = [b'x'; 20];
+    salt.copy_from_slice(&digest.as_bytes()[..20]);
+    salt
+}
+
+/// `mysql_native_password`: SHA1(password) XOR SHA1(salt, SHA1(SHA1(password))).
+fn proves(password: &str, salt: &[u8], proof: &[u8]) -> bool {
+    if password.is_empty() || proof.is_empty() {
+        return password.is_empty() && proof.is_empty();
+    }
+    let once = Sha1::digest(password.as_bytes());
+    let twice = Sha1::digest(once);
+    let mask = Sha1::new()
+        .chain_update(salt)
+        .chain_update(twice)
+        .finalize();
+    proof.len() == once.len()
+        && once
+            .iter()
+            .zip(mask)
+            .map(|(own, mask)| own ^ mask)
+            .eq(proof.iter().copied())
+}
+
+async fn send_error<W>(error: &SqlError, results: QueryResultWriter<'_, W>) -> io::Result<()>
+where
+    W: AsyncWrite + Send + Unpin,
+{
+    results
+        .error(error_kind(error), error.to_string().as_bytes())
+        .await
+}
+
+async fn send_answer<W>(
+    answer: Answer,
+    binary: bool,
+    results: QueryResultWriter<'_, W>,
+) -> io::Result<()>
+where
+    W: AsyncWrite + Send + Unpin,
+{
+    match answer {
+        Answer::Done(outcome) => {
+            let ok = OkResponse {
+                affected_rows: outcome.affected_rows,
+                info: outcome.info,
+                ..OkResponse::default()
+            };
+            results.completed(ok).await
+        }
+        Answer::Rows(rows) => send_rows(&rows, binary, results).await,
+    }
+}
+
+async fn send_rows<W>(
+    rows: &ResultSet,
+    binary: bool,
+    results: QueryResultWriter<'_, W>,
+) -> io::Result<()>
+where
+    W: AsyncWrite + Send + Unpin,
+{
+    let defined = columns(&rows.columns, binary);
+    let mut writer = results.start(&defined).await?;
+    for row in &rows.rows {
+        for (cell, column) in row.iter().zip(&rows.columns) {
+            if !binary {
+                writer.write_col(cell.as_deref())?;
+                continue;
+            }
+            match binary_cell(cell, column.kind) {
+                BinaryCell::Null => writer.write_col(None::<&str>)?,
+                BinaryCell::Integer(value) => writer.write_col(value)?,
+                BinaryCell::Double(value) => writer.write_col(value)?,
+                BinaryCell::Text(text) => writer.write_col(text)?,
+            }
+        }
+        writer.end_row().await?;
+    }
+    writer.finish().await
+}
+
+#[async_trait]
+impl<W> AsyncMysqlShim<W> for Shim
+where
+    W: AsyncWrite + Send + Unpin,
+{
+    type Error = io::Error;
+
+    fn version(&self) -> String {
+        SERVER_VERSION.to_owned()
+    }
+
+    fn connect_id(&self) -> u32 {
+        self.session.connection_id()
+    }
+
+    fn salt(&self) -> [u8; 20] {
+        self.salt
+    }
+
+    async fn authenticate(
+        &self,
+        _plugin: &str,
+        username: &[u8],
+        salt: &[u8],
+        auth_data: &[u8],
+    ) -> bool {
+        let user = String::from_utf8_lossy(username).into_owned();
+        let known = self.session.password_of(&user);
+        let proven = known.is_some_and(|password| proves(&password, salt, auth_data));
+        if proven {
+            *self
+                .user
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(user);
+        } else {
+            let using = if auth_data.is_empty() { "NO" } else { "YES" };
+            self.denial.set(format!(
+                "Access denied for user '{user}@127.0.0.1' (using password: {using})"
+            ));
+        }
+        proven
+    }
+
+    async fn on_prepare<'a>(
+        &'a mut self,
+        query: &'a str,
+        info: StatementMetaWriter<'a, W>,
+    ) -> Result<(), io::Error> {
+        let places = match params::places(query) {
+            Ok(places) if self.prepared.len() < MAX_PREPARED => places,
+            Ok(_) => {
+                let error = SqlError::analysis("too many prepared statements on this connection");
+                return info
+                    .error(error_kind(&error), error.to_string().as_bytes())
+                    .await;
+            }
+            Err(error) => {
+                return info
+                    .error(error_kind(&error), error.to_string().as_bytes())
+                    .await;
+            }
+        };
+        let id = self.next_statement;
+        self.next_statement += 1;
+        let parameter = Column {
+            table: String::new(),
+            column: "?".to_owned(),
+            coltype: ColumnType::MYSQL_TYPE_VAR_STRING,
+            colflags: ColumnFlags::empty(),
+        };
+        let parameters = vec![parameter; places.len()];
+        self.prepared.insert(
+            id,
+            Prepared {
+                text: query.to_owned(),
+                places,
+            },
+        );
+        info.reply(id, &parameters, &[]).await
+    }
+
+    async fn on_execute<'a>(
+        &'a mut self,
+        id: u32,
+        params: ParamParser<'a>,
+        results: QueryResultWriter<'a, W>,
+    ) -> Result<(), io::Error> {
+        let Some(prepared) = self.prepared.get(&id) else {
+            return send_error(&SqlError::analysis("unknown prepared statement"), results).await;
+        };
+        let literals: Vec<String> = params.into_iter().map(params::literal).collect();
+        let text = params::fill(&prepared.text, &prepared.places, &literals);
+        match self.session().execute(&text).await {
+            Ok(answer) => send_answer(answer, true, results).await,
+            Err(error) => send_error(&error, results).await,
+        }
+    }
+
+    async fn on_close<'a>(&'a mut self, stmt: u32)
+    where
+        W: 'async_trait,
+    {
+        self.prepared.remove(&stmt);
+    }
+
+    async fn on_query<'a>(
+        &'a mut self,
+        query: &'a str,
+        results: QueryResultWriter<'a, W>,
+    ) -> Result<(), io::Error> {
+        match self.session().execute(query).await {
+            Ok(answer) => send_answer(answer, false, results).await,
+            Err(error) => send_error(&error, results).await,
+        }
+    }
+
+    async fn on_init<'a>(
+        &'a mut self,
+        db: &'a str,
+        writer: InitWriter<'a, W>,
+    ) -> Result<(), io::Error> {
+        match self.session().use_db(db) {
+            Ok(()) => writer.ok().await,
+            Err(error) => {
+                writer
+                    .error(error_kind(&error), error.to_string().as_bytes())
+                    .await
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_proven_without_being_told() {
+        let salt = salt(1, 2);
+        let once = Sha1::digest(b"secret");
+        let mask = Sha1::new()
+            .chain_update(salt)
+            .chain_update(Sha1::digest(once))
+            .finalize();
+        let proof: Vec<u8> = once
+            .iter()
+            .zip(mask)
+            .map(|(own, mask)| own ^ mask)
+            .collect();
+        assert!(proves("secret", &salt, &proof));
+        assert!(!proves("other", &salt, &proof));
+        assert!(!proves("", &salt, &proof));
+        assert!(!proves("secret", &salt, &[]));
+        assert!(proves("", &salt, &[]));
+    }
+}

@@ -1,0 +1,362 @@
+//! Nodes, variables, configuration.
+
+use super::passes;
+use crate::clock::datetime_text;
+use crate::mysql::server::MysqlServer;
+use crate::mysql::session::SqlSession;
+use crate::query::{ResultSet, VARIABLES, variable};
+
+/// Version the nodes report.
+const VERSION: &str = "doris-3.1.0-dorisim";
+
+/// SHOW FRONTENDS and `frontends()`.
+pub(in crate::mysql) fn frontends(server: &MysqlServer) -> ResultSet {
+    let mut answer = ResultSet::of_text(&[
+        "Name",
+        "Host",
+        "EditLogPort",
+        "HttpPort",
+        "QueryPort",
+        "RpcPort",
+        "ArrowFlightSqlPort",
+        "Role",
+        "IsMaster",
+        "ClusterId",
+        "Join",
+        "Alive",
+        "ReplayedJournalId",
+        "LastStartTime",
+        "LastHeartbeat",
+        "IsHelper",
+        "ErrMsg",
+        "Version",
+        "CurrentConnected",
+    ]);
+    let frontend = &server.frontend;
+    let roles = &server.roles;
+    let now = datetime_text(frontend.clock().now_ms());
+    for (at, ports) in roles.frontends().iter().enumerate() {
+        answer.push(vec![
+            format!("fe_{}", at + 1),
+            roles.host().to_owned(),
+            (9010 + at).to_string(),
+            ports.http.to_string(),
+            ports.query.to_string(),
+            ports.thrift.to_string(),
+            "-1".to_owned(),
+            "FOLLOWER".to_owned(),
+            (at == roles.master()).to_string(),
+            frontend.config().cluster_id.to_string(),
+            "true".to_owned(),
+            "true".to_owned(),
+            frontend.journal_id().to_string(),
+            now.clone(),
+            now.clone(),
+            "true".to_owned(),
+            String::new(),
+            VERSION.to_owned(),
+            if at == roles.master() { "Yes" } else { "No" }.to_owned(),
+        ]);
+    }
+    answer
+}
+
+/// SHOW BACKENDS and `backends()`.
+pub(in crate::mysql) fn backends(server: &MysqlServer) -> ResultSet {
+    let mut answer = ResultSet::of_text(&[
+        "BackendId",
+        "Host",
+        "HeartbeatPort",
+        "BePort",
+        "HttpPort",
+        "BrpcPort",
+        "ArrowFlightSqlPort",
+        "LastStartTime",
+        "LastHeartbeat",
+        "Alive",
+        "SystemDecommissioned",
+        "TabletNum",
+        "DataUsedCapacity",
+        "TrashUsedCapacity",
+        "AvailCapacity",
+        "TotalCapacity",
+        "UsedPct",
+        "MaxDiskUsedPct",
+        "RemoteUsedCapacity",
+        "Tag",
+        "ErrMsg",
+        "Version",
+        "Status",
+        "HeartbeatFailureCounter",
+        "NodeRole",
+        "CpuCores",
+        "Memory",
+    ]);
+    let frontend = &server.frontend;
+    let now = datetime_text(frontend.clock().now_ms());
+    for backend in frontend.backends() {
+        let id = backend.address.id;
+        let tablets = frontend.with_catalog(|catalog| {
+            let tables = catalog.databases.values().flat_map(|db| db.tables.values());
+            let tablets = tables
+                .flat_map(|table| table.partitions.values())
+                .flat_map(|partition| partition.tablets());
+            tablets
+                .flat_map(|tablet| &tablet.replicas)
+                .filter(|replica| replica.backend_id == id)
+                .count()
+        });
+        answer.push(vec![
+            id.to_string(),
+            backend.address.host.clone(),
+            backend.address.heartbeat_port.to_string(),
+            backend.address.be_port.to_string(),
+            backend.address.http_port.to_string(),
+            backend.address.brpc_port.to_string(),
+            "-1".to_owned(),
+            now.clone(),
+            now.clone(),
+            backend.alive.to_string(),
+            "false".to_owned(),
+            tablets.to_string(),
+            "0.000 ".to_owned(),
+            "0.000 ".to_owned(),
+            "100.000 GB".to_owned(),
+            "100.000 GB".to_owned(),
+            "0.00 %".to_owned(),
+            "0.00 %".to_owned(),
+            "0.000 ".to_owned(),
+            "{\"location\" : \"default\"}".to_owned(),
+            String::new(),
+            VERSION.to_owned(),
+            "{\"lastSuccessReportTabletsTime\":\"N/A\",\"isQueryDisabled\":false,\"isLoadDisabled\":false}".to_owned(),
+            "0".to_owned(),
+            "mix".to_owned(),
+            "2".to_owned(),
+            "4.00 GB".to_owned(),
+        ]);
+    }
+    answer
+}
+
+/// ADMIN SHOW FRONTEND CONFIG.
+pub(in crate::mysql) fn frontend_config(session: &SqlSession, like: Option<&str>) -> ResultSet {
+    let mut answer =
+        ResultSet::of_text(&["Key", "Value", "Type", "IsMutable", "MasterOnly", "Comment"]);
+    let config = session.frontend().config();
+    let mut settings: std::collections::BTreeMap<String, String> = [
+        ("enable_feature_binlog", config.binlog_feature.to_string()),
+        (
+            "label_keep_max_second",
+            config.label_keep.as_secs().to_string(),
+        ),
+        (
+            "max_backup_restore_job_num_per_db",
+            config.jobs_kept_per_db.to_string(),
+        ),
+        (
+            "max_running_txn_num_per_db",
+            config.max_running_txns.to_string(),
+        ),
+        ("enable_restore_snapshot_rpc_compression", "true".to_owned()),
+        ("ignore_backup_tmp_partitions", "true".to_owned()),
+        ("restore_reset_index_id", "false".to_owned()),
+        ("enable_mow_light_delete", "false".to_owned()),
+        (
+            "default_db_replication_num",
+            config.default_replication_num.to_string(),
+        ),
+    ]
+    .into_iter()
+    .map(|(key, value)| (key.to_owned(), value))
+    .collect();
+    settings.extend(session.frontend().settings());
+    for (key, value) in settings {
+        if passes(&key, like) {
+            let kind = if value == "true" || value == "false" {
+                "boolean"
+            } else if value.parse::<i64>().is_ok() {
+                "int"
+            } else {
+                "String"
+            };
+            answer.push(vec![
+                key,
+                value,
+                kind.to_owned(),
+                "true".to_owned(),
+                "true".to_owned(),
+                String::new(),
+            ]);
+        }
+    }
+    answer
+}
+
+pub(super) fn variables(session: &SqlSession, like: Option<&str>) -> ResultSet {
+    let mut answer = ResultSet::of_text(&["Variable_name", "Value", "Default_Value", "Changed"]);
+    let info = session.info();
+    let known = VARIABLES.iter().map(|(name, default)| (*name, *default));
+    for (name, default) in known.chain([("version", info.version.as_str())]) {
+        if passes(name, like) {
+            let value = variable(&info, name).unwrap_or_default();
+            let changed = if value == default { "0" } else { "1" };
+            answer.push(vec![
+                name.to_owned(),
+                value,
+                default.to_owned(),
+                changed.to_owned(),
+            ]);
+        }
+    }
+    answer
+}
+
+pub(super) fn process_list(session: &SqlSession) -> ResultSet {
+    let mut answer = ResultSet::of_text(&[
+        "CurrentConnected",
+        "Id",
+        "User",
+        "Host",
+        "LoginTime",
+        "Catalog",
+        "Db",
+        "Command",
+        "Time",
+        "State",
+        "QueryId",
+        "TraceId",
+        "Info",
+        "FE",
+        "CloudCluster",
+    ]);
+    let info = session.info();
+    answer.push(vec![
+        "Yes".to_owned(),
+        info.connection_id.to_string(),
+        info.user,
+        "127.0.0.1".to_owned(),
+        datetime_text(info.now_ms),
+        "internal".to_owned(),
+        info.db.unwrap_or_default(),
+        "Query".to_owned(),
+        "0".to_owned(),
+        "OK".to_owned(),
+        String::new(),
+        String::new(),
+        String::new(),
+        "127.0.0.1".to_owned(),
+        String::new(),
+    ]);
+    answer
+}
+
+pub(super) fn grants(session: &SqlSession) -> ResultSet {
+    let mut answer = ResultSet::of_text(&[
+        "UserIdentity",
+        "Comment",
+        "Password",
+        "Roles",
+        "GlobalPrivs",
+    ]);
+    let global: Vec<_> = ["SELECT", "LOAD", "ALTER", "CREATE", "DROP", "ADMIN"]
+        .into_iter()
+        .filter(|privilege| {
+            session
+                .frontend()
+                .has_privilege(session.user(), privilege, None, None)
+        })
+        .map(|privilege| format!("{privilege}_PRIV"))
+        .collect();
+    answer.push(vec![
+        format!("'{}'@'%'", session.user()),
+        String::new(),
+        "Yes".to_owned(),
+        String::new(),
+        global.join(","),
+    ]);
+    answer
+}
+
+/// Forms that drivers and tools send and whose answer does not depend on the cluster.
+pub(super) fn other(text: &str) -> ResultSet {
+    let first = text.split_whitespace().next().unwrap_or_default();
+    match first {
+        "ENGINES" => {
+            let mut answer = ResultSet::of_text(&[
+                "Engine",
+                "Support",
+                "Comment",
+                "Transactions",
+                "XA",
+                "Savepoints",
+            ]);
+            answer.push(
+                [
+                    "Olap engine",
+                    "YES",
+                    "Default storage engine of palo",
+                    "NO",
+                    "NO",
+                    "NO",
+                ]
+                .map(str::to_owned)
+                .to_vec(),
+            );
+            answer
+        }
+        "COLLATION" => {
+            let mut answer = ResultSet::of_text(&[
+                "Collation",
+                "Charset",
+                "Id",
+                "Default",
+                "Compiled",
+                "Sortlen",
+            ]);
+            answer.push(
+                ["utf8mb4_0900_bin", "utf8mb4", "309", "Yes", "Yes", "1"]
+                    .map(str::to_owned)
+                    .to_vec(),
+            );
+            answer
+        }
+        "CHARSET" | "CHARACTER" => {
+            let mut answer =
+                ResultSet::of_text(&["Charset", "Description", "Default collation", "Maxlen"]);
+            answer.push(
+                ["utf8mb4", "UTF-8 Unicode", "utf8mb4_0900_bin", "4"]
+                    .map(str::to_owned)
+                    .to_vec(),
+            );
+            answer
+        }
+        "CATALOGS" => {
+            let mut answer = ResultSet::of_text(&[
+                "CatalogId",
+                "CatalogName",
+                "Type",
+                "IsCurrent",
+                "CreateTime",
+                "LastUpdateTime",
+                "Comment",
+            ]);
+            answer.push(
+                [
+                    "0",
+                    "internal",
+                    "internal",
+                    "Yes",
+                    "UNRECORDED",
+                    "",
+                    "Doris internal catalog",
+                ]
+                .map(str::to_owned)
+                .to_vec(),
+            );
+            answer
+        }
+        "STATUS" | "GLOBAL" | "SESSION" => ResultSet::of_text(&["Variable_name", "Value"]),
+        _ => ResultSet::of_text(&["Result"]),
+    }
+}

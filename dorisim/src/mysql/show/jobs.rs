@@ -1,0 +1,290 @@
+//! Transactions, backups, restores, and the job lists that are always empty.
+
+use crate::clock::datetime_text;
+use crate::fe::{JobView, SqlError, TxnKey};
+use crate::mysql::session::SqlSession;
+use crate::query::ResultSet;
+use crate::sql::ast::ShowTail;
+
+/// A time, or what stands for one not reached.
+fn time(ms: i64) -> String {
+    if ms < 0 {
+        "\\N".to_owned()
+    } else {
+        datetime_text(ms)
+    }
+}
+
+/// SHOW TRANSACTION.
+pub(super) fn transaction(
+    session: &SqlSession,
+    db: Option<&str>,
+    id: Option<i64>,
+    label: Option<String>,
+) -> Result<ResultSet, SqlError> {
+    let db = session.db_of(db)?;
+    if session
+        .frontend()
+        .with_catalog(|catalog| catalog.database(&db).is_none())
+    {
+        return Err(SqlError::unknown_db(&db));
+    }
+    let (key, missing) = match (id, label) {
+        (Some(id), _) => (
+            TxnKey::Id(id),
+            format!("transaction with id {id} does not exist"),
+        ),
+        (None, Some(label)) => {
+            let missing = format!("transaction with label {label} does not exist");
+            (TxnKey::Label(label), missing)
+        }
+        (None, None) => return Err(SqlError::analysis("Missing transaction id or label")),
+    };
+    let view = session
+        .frontend()
+        .transaction(&db, &key)
+        .ok_or_else(|| SqlError::analysis(missing))?;
+    let mut answer = ResultSet::of_text(&[
+        "TransactionId",
+        "Label",
+        "Coordinator",
+        "TransactionStatus",
+        "LoadJobSourceType",
+        "PrepareTime",
+        "PreCommitTime",
+        "CommitTime",
+        "PublishTime",
+        "FinishTime",
+        "Reason",
+        "ErrorReplicasCount",
+        "ListenerId",
+        "TimeoutMs",
+        "ErrMsg",
+    ]);
+    answer.push(vec![
+        view.id.to_string(),
+        view.label,
+        "FE: 127.0.0.1".to_owned(),
+        view.status.as_str().to_owned(),
+        view.source_type.to_owned(),
+        time(view.prepare_ms),
+        "\\N".to_owned(),
+        time(view.commit_ms),
+        time(view.finish_ms),
+        time(view.finish_ms),
+        view.reason,
+        "0".to_owned(),
+        "-1".to_owned(),
+        view.timeout_ms.to_string(),
+        String::new(),
+    ]);
+    Ok(answer)
+}
+
+/// `WHERE LIKE "x%"` names no column.
+pub(super) fn like_tail(mut tail: ShowTail, column: &str) -> ShowTail {
+    if let Some(filter) = &mut tail.filter {
+        let bare = filter
+            .get(..4)
+            .is_some_and(|word| word.eq_ignore_ascii_case("like"));
+        if bare {
+            *filter = format!("{column} {filter}");
+        }
+    }
+    tail
+}
+
+fn known(session: &SqlSession, db: Option<&str>) -> Result<String, SqlError> {
+    let db = session.db_of(db)?;
+    let known = session
+        .frontend()
+        .with_catalog(|catalog| catalog.database(&db).is_some());
+    if known {
+        Ok(db)
+    } else {
+        Err(SqlError::unknown_db(&db))
+    }
+}
+
+/// SHOW BACKUP.
+pub(super) fn backups(session: &SqlSession, db: Option<&str>) -> Result<ResultSet, SqlError> {
+    let db = known(session, db)?;
+    let mut answer = ResultSet::of_text(&[
+        "JobId",
+        "SnapshotName",
+        "DbName",
+        "State",
+        "BackupObjs",
+        "CreateTime",
+        "SnapshotFinishedTime",
+        "UploadFinishedTime",
+        "FinishedTime",
+        "UnfinishedTasks",
+        "Progress",
+        "TaskErrMsg",
+        "Status",
+        "Timeout",
+    ]);
+    for job in session.frontend().backup_jobs(&db) {
+        answer.push(vec![
+            job.id.to_string(),
+            job.label.clone(),
+            job.db.clone(),
+            job.state.to_owned(),
+            job.objects
+                .iter()
+                .map(|name| format!("[{db}.{name}]"))
+                .collect::<Vec<_>>()
+                .join(", "),
+            time(job.create_ms),
+            time(job.snapshot_ms),
+            time(job.transfer_ms),
+            time(job.finish_ms),
+            job.unfinished,
+            String::new(),
+            job.task_error,
+            job.status,
+            job.timeout_s.to_string(),
+        ]);
+    }
+    Ok(answer)
+}
+
+/// SHOW [BRIEF] RESTORE.
+pub(super) fn restores(
+    session: &SqlSession,
+    db: Option<&str>,
+    brief: bool,
+) -> Result<ResultSet, SqlError> {
+    let db = known(session, db)?;
+    const LONG: [&str; 3] = ["RestoreObjs", "Progress", "TaskErrMsg"];
+    let names = [
+        "JobId",
+        "Label",
+        "Timestamp",
+        "DbName",
+        "State",
+        "AllowLoad",
+        "ReplicationNum",
+        "ReplicaAllocation",
+        "ReserveReplica",
+        "ReserveDynamicPartitionEnable",
+        "RestoreObjs",
+        "CreateTime",
+        "MetaPreparedTime",
+        "SnapshotFinishedTime",
+        "DownloadFinishedTime",
+        "FinishedTime",
+        "UnfinishedTasks",
+        "Progress",
+        "TaskErrMsg",
+        "Status",
+        "Timeout",
+    ];
+    let shown: Vec<&str> = names
+        .iter()
+        .copied()
+        .filter(|name| !(brief && LONG.contains(name)))
+        .collect();
+    let mut answer = ResultSet::of_text(&shown);
+    for job in session.frontend().restore_jobs(&db) {
+        let cells = restore_row(&job);
+        let kept = names
+            .iter()
+            .zip(cells)
+            .filter(|(name, _)| !(brief && LONG.contains(name)));
+        answer.push(kept.map(|(_, cell)| cell).collect());
+    }
+    Ok(answer)
+}
+
+fn restore_row(job: &JobView) -> Vec<String> {
+    vec![
+        job.id.to_string(),
+        job.label.clone(),
+        datetime_text(job.create_ms).replace([' ', ':'], "-"),
+        job.db.clone(),
+        job.state.to_owned(),
+        "false".to_owned(),
+        job.replication_num.to_string(),
+        format!("tag.location.default: {}", job.replication_num),
+        job.reserve_replica.to_string(),
+        "false".to_owned(),
+        serde_json::json!({ "olap_table_list": job.objects }).to_string(),
+        time(job.create_ms),
+        time(job.meta_prepared_ms),
+        time(job.snapshot_ms),
+        time(job.transfer_ms),
+        time(job.finish_ms),
+        job.unfinished.clone(),
+        String::new(),
+        job.task_error.clone(),
+        job.status.clone(),
+        job.timeout_s.to_string(),
+    ]
+}
+
+/// SHOW ALTER TABLE: schema changes are over when their statement is.
+pub(super) fn alter(kind: &str) -> ResultSet {
+    if kind == "COLUMN" {
+        return ResultSet::of_text(&[
+            "JobId",
+            "TableName",
+            "CreateTime",
+            "FinishTime",
+            "IndexName",
+            "IndexId",
+            "OriginIndexId",
+            "SchemaVersion",
+            "TransactionId",
+            "State",
+            "Msg",
+            "Progress",
+            "Timeout",
+        ]);
+    }
+    ResultSet::of_text(&[
+        "JobId",
+        "TableName",
+        "CreateTime",
+        "FinishTime",
+        "BaseIndexName",
+        "RollupIndexName",
+        "RollupId",
+        "TransactionId",
+        "State",
+        "Msg",
+        "Progress",
+        "Timeout",
+    ])
+}
+
+/// SHOW BUILD INDEX.
+pub(super) fn build_index() -> ResultSet {
+    ResultSet::of_text(&[
+        "JobId",
+        "TableName",
+        "PartitionName",
+        "AlterInvertedIndexes",
+        "CreateTime",
+        "FinishTime",
+        "TransactionId",
+        "State",
+        "Msg",
+        "Progress",
+    ])
+}
+
+/// SHOW CATALOG RECYCLE BIN.
+pub(super) fn recycle_bin() -> ResultSet {
+    ResultSet::of_text(&[
+        "Type",
+        "Name",
+        "DbId",
+        "TableId",
+        "PartitionId",
+        "DropTime",
+        "DataSize",
+        "RemoteDataSize",
+    ])
+}

@@ -1,0 +1,95 @@
+//! SHOW, DESC and their relatives: [`cluster`] (nodes, configuration), [`objects`] (databases to tablets), [`table`] (columns of
+//! one table), [`jobs`] (backup, restore, transactions).
+
+mod cluster;
+mod jobs;
+mod objects;
+mod table;
+
+use super::session::SqlSession;
+use crate::fe::SqlError;
+use crate::query::ResultSet;
+use crate::sql::ast::Show;
+
+pub(super) use cluster::{backends, frontend_config, frontends};
+pub(super) use table::{default_text, describe};
+
+/// Answers a SHOW statement.
+pub(super) async fn show(session: &SqlSession, form: Show) -> Result<ResultSet, SqlError> {
+    match form {
+        Show::Frontends => Ok(cluster::frontends(session.server())),
+        Show::Backends => Ok(cluster::backends(session.server())),
+        Show::Databases { like } => Ok(objects::databases(session, like.as_deref())),
+        Show::Tables { full, db, like } => {
+            objects::tables(session, full, db.as_deref(), like.as_deref())
+        }
+        Show::Views { db, like } => objects::views(session, db.as_deref(), like.as_deref()),
+        Show::TableStatus { db, like } => {
+            objects::table_status(session, db.as_deref(), like.as_deref())
+        }
+        Show::CreateTable { table, .. } => objects::create_table(session, &table),
+        Show::CreateView { view } => objects::create_view(session, &view),
+        Show::CreateDatabase { db } => objects::create_database(session, &db),
+        Show::Columns { full, table, like } => {
+            table::columns(session, full, &table, like.as_deref())
+        }
+        Show::Partitions { temp, table, rest } => {
+            let answer = objects::partitions(session, temp, &table)?;
+            session.narrow(answer, rest).await
+        }
+        Show::Index { table } => table::index(session, &table),
+        Show::Tablets {
+            table,
+            partitions,
+            rest,
+        } => {
+            let answer = objects::tablets(session, &table, &partitions)?;
+            session.narrow(answer, rest).await
+        }
+        Show::Tablet { id } => objects::tablet(session, id),
+        Show::Proc { path } => objects::proc(session, &path),
+        Show::Transaction { db, id, label } => jobs::transaction(session, db.as_deref(), id, label),
+        Show::Backup { db, rest } => {
+            let answer = jobs::backups(session, db.as_deref())?;
+            session
+                .narrow(answer, jobs::like_tail(rest, "SnapshotName"))
+                .await
+        }
+        Show::Restore { brief, db, rest } => {
+            let answer = jobs::restores(session, db.as_deref(), brief)?;
+            session.narrow(answer, jobs::like_tail(rest, "Label")).await
+        }
+        Show::Snapshot { rest, .. } => {
+            session
+                .narrow(
+                    ResultSet::of_text(&["Snapshot", "Timestamp", "Status"]),
+                    rest,
+                )
+                .await
+        }
+        Show::Repositories => Ok(ResultSet::of_text(&[
+            "RepoId",
+            "RepoName",
+            "CreateTime",
+            "IsReadOnly",
+            "Location",
+            "Broker",
+            "Type",
+            "ErrMsg",
+        ])),
+        Show::Variables { like } => Ok(cluster::variables(session, like.as_deref())),
+        Show::Data { table } => objects::data(session, table.as_ref()),
+        Show::Alter { kind, rest, .. } => session.narrow(jobs::alter(&kind), rest).await,
+        Show::BuildIndex { rest, .. } => session.narrow(jobs::build_index(), rest).await,
+        Show::RecycleBin { rest } => session.narrow(jobs::recycle_bin(), rest).await,
+        Show::Warnings => Ok(ResultSet::of_text(&["Level", "Code", "Message"])),
+        Show::ProcessList => Ok(cluster::process_list(session)),
+        Show::Grants => Ok(cluster::grants(session)),
+        Show::Other { text } => Ok(cluster::other(&text)),
+    }
+}
+
+/// True when a name passes the pattern of `LIKE`.
+fn passes(name: &str, like: Option<&str>) -> bool {
+    like.is_none_or(|pattern| crate::query::like::matches(pattern, name, '\\'))
+}

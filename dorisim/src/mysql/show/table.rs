@@ -1,0 +1,279 @@
+//! Columns and indexes of one table.
+
+use super::passes;
+use crate::fe::SqlError;
+use crate::model::{Column, DefaultValue, KeysModel, OlapTable};
+use crate::mysql::session::SqlSession;
+use crate::query::ResultSet;
+use crate::sql::ast::ObjectName;
+
+/// The default of a column as DESC shows it; `None` is NULL.
+pub(in crate::mysql) fn default_text(column: &Column) -> Option<String> {
+    match column.default.as_ref()? {
+        DefaultValue::Constant(text) => text.clone(),
+        DefaultValue::CurrentTimestamp(0) => Some("CURRENT_TIMESTAMP".to_owned()),
+        DefaultValue::CurrentTimestamp(precision) => {
+            Some(format!("CURRENT_TIMESTAMP({precision})"))
+        }
+        DefaultValue::Function(text) => Some(text.clone()),
+    }
+}
+
+/// What stands under `Extra`.
+fn extra(column: &Column, keys: &KeysModel) -> String {
+    if let Some(aggregation) = column.aggregation {
+        return aggregation.as_str().to_owned();
+    }
+    if column.auto_inc.is_some() {
+        return "AUTO_INCREMENT".to_owned();
+    }
+    match (keys, column.is_key) {
+        (KeysModel::Duplicate | KeysModel::Unique { .. }, false) => "NONE".to_owned(),
+        (KeysModel::Duplicate | KeysModel::Unique { .. } | KeysModel::Aggregate, _) => {
+            String::new()
+        }
+    }
+}
+
+fn yes_no(value: bool, yes: &str, no: &str) -> String {
+    if value { yes } else { no }.to_owned()
+}
+
+/// DESC and DESC ALL.
+pub(in crate::mysql) fn describe(
+    session: &SqlSession,
+    name: &ObjectName,
+    all: bool,
+) -> Result<ResultSet, SqlError> {
+    let db = session.db_of(name.db.as_deref())?;
+    let hidden = session.variable_is_on("show_hidden_columns");
+    session.frontend().with_catalog(|catalog| {
+        let database = catalog
+            .database(&db)
+            .ok_or_else(|| SqlError::unknown_db(&db))?;
+        if let Some(table) = database.table(&name.name) {
+            return Ok(if all {
+                with_rollups(table)
+            } else {
+                plain(table, hidden)
+            });
+        }
+        let view = database
+            .view(&name.name)
+            .ok_or_else(|| unknown(&name.name, &db))?;
+        let mut answer = ResultSet::of_text(&["Field", "Type", "Null", "Key", "Default", "Extra"]);
+        for (column, _) in &view.columns {
+            answer.rows.push(vec![
+                Some(column.clone()),
+                Some("text".to_owned()),
+                Some("Yes".to_owned()),
+                Some("false".to_owned()),
+                None,
+                Some(String::new()),
+            ]);
+        }
+        Ok(answer)
+    })
+}
+
+pub(super) fn unknown(table: &str, db: &str) -> SqlError {
+    SqlError::new(1051, format!("Unknown table '{table}' in {db}"))
+}
+
+fn plain(table: &OlapTable, hidden: bool) -> ResultSet {
+    let mut answer = ResultSet::of_text(&["Field", "Type", "Null", "Key", "Default", "Extra"]);
+    for column in table
+        .schema
+        .columns
+        .iter()
+        .filter(|column| hidden || column.visible)
+    {
+        answer.rows.push(vec![
+            Some(column.name.clone()),
+            Some(column.data_type.to_string()),
+            Some(yes_no(column.nullable, "Yes", "No")),
+            Some(column.is_key.to_string()),
+            default_text(column),
+            Some(extra(column, &table.schema.keys)),
+        ]);
+    }
+    answer
+}
+
+/// Base index and rollups; name and model of an index stand on its first row only.
+fn with_rollups(table: &OlapTable) -> ResultSet {
+    let mut answer = ResultSet::of_text(&[
+        "IndexName",
+        "IndexKeysType",
+        "Field",
+        "Type",
+        "InternalType",
+        "Null",
+        "Key",
+        "Default",
+        "Extra",
+        "Visible",
+        "DefineExpr",
+        "WhereClause",
+    ]);
+    let model = match &table.schema.keys {
+        KeysModel::Duplicate => "DUP_KEYS",
+        KeysModel::Unique { .. } => "UNIQUE_KEYS",
+        KeysModel::Aggregate => "AGG_KEYS",
+    };
+    for (at, index) in table.indexes.iter().enumerate() {
+        if at > 0 {
+            answer.push(vec![String::new(); 12]);
+        }
+        let columns: Vec<&Column> = if index.columns.is_empty() {
+            table.schema.columns.iter().collect()
+        } else {
+            index
+                .columns
+                .iter()
+                .filter_map(|name| table.schema.column(name))
+                .collect()
+        };
+        for (row, column) in columns.into_iter().enumerate() {
+            let first = |text: &str| {
+                if row == 0 {
+                    text.to_owned()
+                } else {
+                    String::new()
+                }
+            };
+            answer.rows.push(vec![
+                Some(first(&index.name)),
+                Some(first(model)),
+                Some(column.name.clone()),
+                Some(column.data_type.to_string()),
+                Some(column.data_type.to_string()),
+                Some(yes_no(column.nullable, "Yes", "No")),
+                Some(column.is_key.to_string()),
+                default_text(column),
+                Some(extra(column, &table.schema.keys)),
+                Some(column.visible.to_string()),
+                Some(String::new()),
+                Some(String::new()),
+            ]);
+        }
+    }
+    answer
+}
+
+/// SHOW [FULL] COLUMNS.
+pub(super) fn columns(
+    session: &SqlSession,
+    full: bool,
+    name: &ObjectName,
+    like: Option<&str>,
+) -> Result<ResultSet, SqlError> {
+    let db = session.db_of(name.db.as_deref())?;
+    session.frontend().with_catalog(|catalog| {
+        let database = catalog
+            .database(&db)
+            .ok_or_else(|| SqlError::unknown_db(&db))?;
+        let table = database
+            .table(&name.name)
+            .ok_or_else(|| unknown(&name.name, &db))?;
+        let mut answer = ResultSet::of_text(if full {
+            &[
+                "Field",
+                "Type",
+                "Collation",
+                "Null",
+                "Key",
+                "Default",
+                "Extra",
+                "Privileges",
+                "Comment",
+            ]
+        } else {
+            &["Field", "Type", "Null", "Key", "Default", "Extra"]
+        });
+        for column in table
+            .schema
+            .visible()
+            .filter(|column| passes(&column.name, like))
+        {
+            let key = Some(yes_no(column.is_key, "YES", "NO"));
+            let null = Some(yes_no(column.nullable, "YES", "NO"));
+            let (field, kind) = (
+                Some(column.name.clone()),
+                Some(column.data_type.to_string()),
+            );
+            let (default, extra) = (
+                default_text(column),
+                Some(extra(column, &table.schema.keys)),
+            );
+            answer.rows.push(if full {
+                vec![
+                    field,
+                    kind,
+                    None,
+                    null,
+                    key,
+                    default,
+                    extra,
+                    Some(String::new()),
+                    Some(column.comment.clone()),
+                ]
+            } else {
+                vec![field, kind, null, key, default, extra]
+            });
+        }
+        Ok(answer)
+    })
+}
+
+/// SHOW INDEX.
+pub(super) fn index(session: &SqlSession, name: &ObjectName) -> Result<ResultSet, SqlError> {
+    let db = session.db_of(name.db.as_deref())?;
+    let mut answer = ResultSet::of_text(&[
+        "Table",
+        "Non_unique",
+        "Key_name",
+        "Seq_in_index",
+        "Column_name",
+        "Collation",
+        "Cardinality",
+        "Sub_part",
+        "Packed",
+        "Null",
+        "Index_type",
+        "Comment",
+        "Properties",
+    ]);
+    session.frontend().with_catalog(|catalog| {
+        let database = catalog
+            .database(&db)
+            .ok_or_else(|| SqlError::unknown_db(&db))?;
+        let table = database
+            .table(&name.name)
+            .ok_or_else(|| unknown(&name.name, &db))?;
+        for index in &table.secondary {
+            let properties: Vec<_> = index
+                .properties
+                .iter()
+                .map(|(key, value)| format!("\"{key}\" = \"{value}\""))
+                .collect();
+            answer.push(vec![
+                table.name.clone(),
+                String::new(),
+                index.name.clone(),
+                String::new(),
+                index.columns.join(","),
+                String::new(),
+                String::new(),
+                String::new(),
+                String::new(),
+                String::new(),
+                index.kind.clone(),
+                index.comment.clone(),
+                format!("({})", properties.join(", ")),
+            ]);
+        }
+        Ok(())
+    })?;
+    Ok(answer)
+}
