@@ -11,7 +11,6 @@ pub mod fe;
 pub mod http;
 pub mod model;
 pub mod mysql;
-pub mod mysql;
 pub mod query;
 pub mod sql;
 pub mod wire;
