@@ -263,6 +263,8 @@ impl KafkaConfig {
             .set("fetch.message.max.bytes", MESSAGE_MAX_BYTES.to_string())
             .set("queued.max.messages.kbytes", FETCH_AHEAD_KIB.to_string())
             .set("queued.min.messages", "1000")
+            // Bounds how late the end of a quiet topic is told; records never wait for it.
+            .set("fetch.wait.max.ms", "100")
             .set("fetch.queue.backoff.ms", "50")
             .set("fetch.error.backoff.ms", "100");
         config

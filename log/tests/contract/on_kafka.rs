@@ -226,3 +226,62 @@ async fn a_killed_broker_comes_back_with_everything_acknowledged() {
     drop(reader);
     drop(server);
 }
+/// Says to the child which broker, topic and group.
+const CHILD: &str = "CCR_LOG_TEST_KAFKA_CHILD";
+
+/// A member killed in mid-work is replaced when its session has run out, and its successor finds its position.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_member_is_replaced_within_the_session_timeout() {
+    use tokio::io::{AsyncBufReadExt, BufReader};
+    if let Ok(given) = std::env::var(CHILD) {
+        // This process is the one to be killed.
+        let (bootstrap, topic) = given.split_once(' ').expect("address and topic");
+        let topic = TopicName(topic.to_owned());
+        let log = within(Kafka::connect(KafkaConfig::new(bootstrap)))
+            .await
+            .expect("connect");
+        let mut reader = within(log.join(&topic.0, &topic)).await.expect("join");
+        assigned(&mut reader).await;
+        within(reader.commit(position(1, "of the dead")))
+            .await
+            .expect("commit");
+        eprintln!("\nowner");
+        return std::future::pending().await;
+    }
+    let Some(on) = start().await else { return };
+    let topic = on.topic(hour()).await;
+    append(&on.log(), &topic, &["a", "b"]).await;
+    let mut child = tokio::process::Command::new(std::env::current_exe().expect("self"))
+        .args([
+            "on_kafka::a_killed_member_is_replaced_within_the_session_timeout",
+            "--exact",
+            "--nocapture",
+        ])
+        .env(CHILD, format!("{} {topic}", on.config.bootstrap))
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("child");
+    let mut lines = BufReader::new(child.stderr.take().expect("pipe")).lines();
+    within(async {
+        while let Some(line) = lines.next_line().await.expect("line") {
+            if line == "owner" {
+                return;
+            }
+        }
+        panic!("the child ended early");
+    })
+    .await;
+    let mut second = within(on.log().join(&topic.0, &topic)).await.expect("join");
+    let early = tokio::time::timeout(Duration::from_secs(1), second.next()).await;
+    assert!(early.is_err(), "{early:?}");
+    child.kill().await.expect("kill");
+    let committed = tokio::time::timeout(Duration::from_secs(15), assigned(&mut second))
+        .await
+        .expect("within the session timeout and a rebalance");
+    assert_eq!(committed, Some(position(1, "of the dead")));
+    within(second.seek(Offset(1))).await.expect("seek");
+    assert_eq!(drain(&mut second).await.0, ["b"]);
+    within(second.close()).await;
+}
