@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use ccr_doris::{
@@ -9,12 +10,23 @@ use ccr_doris::{
     CommitTxn, DatabaseMeta, Error, Frontend, IndexMeta, PartitionMeta, RawBinlog, ReplicaMeta,
     RestoreSnapshot, RollbackOutcome, Row, Snapshot, SqlSession, TableMeta, TabletMeta, TxnState,
 };
-use ccr_ops::Secret;
+use ccr_log::{NewRecord, Offset, SharedLog};
+use ccr_ops::{Clock, Sealer, Secret};
+use ccr_schemas::codec::Codec;
+use ccr_schemas::envelope::SCHEMA_VERSION;
+use ccr_schemas::event::Heartbeat;
+use ccr_schemas::topic::event_key;
 use ccr_schemas::{
-    BackendId, CommitSeq, DbId, IndexId, PartitionId, TableId, TabletId, TimestampMs, TxnId,
+    BackendId, CommitSeq, DbId, Envelope, Event, IndexId, PartitionId, Replay, TableId, TabletId,
+    TimestampMs, TxnId,
 };
 
+use crate::config::ProducerConfig;
+use crate::context::{Context, StreamKey, Topics};
+use crate::report::Report;
+use crate::snapshot::Desk;
 use crate::source::{Connect, Source};
+use crate::stream::life;
 
 /// Distance between two positions: a real source's have holes.
 const STEP: i64 = 3;
@@ -251,5 +263,125 @@ impl SqlSession for NullCluster {
 
     async fn query(&self, _: Option<&str>, _: &str) -> Result<Vec<Row>, Error> {
         Ok(Vec::new())
+    }
+}
+
+/// What a run took.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Measured {
+    /// Events durable in the log.
+    pub events: u64,
+    /// From the first question to the last durable event.
+    pub seconds: f64,
+    /// Pages asked for.
+    pub pages: u64,
+    /// Layouts asked for.
+    pub layouts: u64,
+}
+
+/// Publishes the whole binlog of a null source into topics of their own (source `null`, database `db<n>`) with default
+/// settings and tells how long it took.
+///
+/// # Errors
+/// As the stream's own: [`crate::Error::Log`] first of all.
+pub async fn measure(
+    log: SharedLog,
+    clock: Arc<dyn Clock>,
+    what: NullSource,
+) -> Result<Measured, crate::Error> {
+    let (source, calls) = null_source(what);
+    let key = StreamKey {
+        source: "null".to_owned(),
+        database: format!("db{}", clock.now_ms()),
+    };
+    let config = ProducerConfig::default();
+    let sealer = Sealer::from_base64(Sealer::generate_key().expose()).map_err(|source| {
+        crate::Error::Seal {
+            cluster: key.source.clone(),
+            source,
+        }
+    })?;
+    let ctx = Context {
+        topics: Topics::of(&config.prefix, &key),
+        key,
+        config: Arc::new(config),
+        log,
+        source,
+        clock,
+        sealer,
+        codec: Codec::default(),
+        report: Arc::new(Report::default()),
+    };
+    ctx.ensure_topics().await?;
+    write_origin(&ctx).await?;
+    let desk = Desk::new(Offset(0));
+    let last = last_position(&what);
+    let started = ctx.clock.monotonic();
+    let finished = async {
+        while ctx.report.published_position() < last {
+            ctx.clock.sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = finished => {}
+        result = life(&ctx, &desk) => result?,
+    }
+    Ok(Measured {
+        events: what.transactions,
+        seconds: (ctx.clock.monotonic() - started).as_secs_f64(),
+        pages: calls.get_binlog.load(Ordering::Relaxed),
+        layouts: calls.get_meta.load(Ordering::Relaxed),
+    })
+}
+
+/// A stream with an empty log begins at the newest position; this one has to begin at the first.
+async fn write_origin(ctx: &Context) -> Result<(), crate::Error> {
+    let at = TimestampMs(ctx.clock.now_ms());
+    let envelope = Envelope {
+        schema_version: SCHEMA_VERSION,
+        source: ctx.key.source.clone(),
+        db_id: DB_ID,
+        db_name: ctx.key.database.clone(),
+        commit_seq: CommitSeq(0),
+        prev_commit_seq: CommitSeq(0),
+        source_at: TimestampMs(0),
+        seen_at: at,
+        binlog_type: -1,
+        replay: Replay::Control,
+        event: Event::Heartbeat(Heartbeat {
+            at,
+            source_end: CommitSeq(0),
+        }),
+        raw: None,
+    };
+    let record = NewRecord {
+        key: event_key(None),
+        value: Some(ctx.codec.encode(&envelope)?.into()),
+        headers: Vec::new(),
+    };
+    ctx.log.append(&ctx.topics.events, vec![record]).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use ccr_log::Embedded;
+    use ccr_ops::SystemClock;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_whole_binlog_is_published_with_few_questions() {
+        let what = NullSource {
+            transactions: 2000,
+            tables: 4,
+            tablets: 3,
+        };
+        let log = Embedded::in_memory().unwrap();
+        let measured = measure(log, SystemClock::shared(), what).await.unwrap();
+        assert_eq!(measured.events, 2000);
+        assert!(measured.pages <= 10, "{measured:?}");
+        assert!(measured.layouts <= 6, "{measured:?}");
     }
 }

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
+
+use crate::duration_text;
 use crate::error::Error;
 use crate::plan::{Rules, SettleRule};
 
@@ -47,22 +50,27 @@ pub const DEFAULT_HALT_RETRY: Duration = Duration::from_secs(30);
 pub const MAX_CHUNK_BYTES: usize = 512 * 1024;
 
 /// Settings of a producer. [`ProducerConfig::validate`] names the field that can not work.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct ProducerConfig {
     /// First part of every topic name. Default [`DEFAULT_PREFIX`]; letters, digits, `.`, `_` and `-`.
     pub prefix: String,
     /// Who this process is, in statuses: `host:pid`. Not empty.
     pub owner: String,
     /// Pause between two questions for new records while there are none. Default [`DEFAULT_POLL_INTERVAL`], 1 ms to 50 ms.
+    #[serde(deserialize_with = "duration_text::deserialize")]
     pub poll_interval: Duration,
     /// How long a record must have been visible before it is published, see [`crate::plan::settle`]. Adds to the lag.
     /// Default [`DEFAULT_SETTLE`], up to 10 s; zero trusts the source's order.
+    #[serde(deserialize_with = "duration_text::deserialize")]
     pub settle: Duration,
     /// A record dated this much before the newest known one is published without a second look. Default
     /// [`DEFAULT_CATCH_UP_MARGIN`]; at least `settle`.
+    #[serde(deserialize_with = "duration_text::deserialize")]
     pub catch_up_margin: Duration,
     /// Pause between heartbeats of an idle stream, and between looks at the source's newest position. Default
     /// [`DEFAULT_HEARTBEAT_INTERVAL`], 100 ms to 60 s.
+    #[serde(deserialize_with = "duration_text::deserialize")]
     pub heartbeat_interval: Duration,
     /// Records asked for at once. Default [`DEFAULT_BATCH`], 1 to 255.
     pub batch: usize,
@@ -74,28 +82,38 @@ pub struct ProducerConfig {
     pub append_bytes: usize,
     /// Oldest snapshot that is announced again instead of taking another. Default [`DEFAULT_SNAPSHOT_REUSE`]; zero always
     /// takes a new one.
+    #[serde(deserialize_with = "duration_text::deserialize")]
     pub snapshot_reuse: Duration,
     /// A snapshot that expires sooner than this is not announced again. Default [`DEFAULT_SNAPSHOT_MARGIN`].
+    #[serde(deserialize_with = "duration_text::deserialize")]
     pub snapshot_margin: Duration,
     /// Longest wait for one backup. Default [`DEFAULT_BACKUP_TIMEOUT`], at least 1 s.
+    #[serde(deserialize_with = "duration_text::deserialize")]
     pub backup_timeout: Duration,
     /// Pause between two looks at a running backup. Default [`DEFAULT_BACKUP_POLL`], 10 ms to 60 s.
+    #[serde(deserialize_with = "duration_text::deserialize")]
     pub backup_poll: Duration,
     /// How long the first snapshot request waits for others to share the backup. Default [`DEFAULT_COALESCE`], up to 60 s.
+    #[serde(deserialize_with = "duration_text::deserialize")]
     pub coalesce: Duration,
     /// Base address of a Schema Registry: events are framed in the Confluent wire format and the schema is registered for
     /// each events topic. Default `None`: Avro single objects, which need nothing.
     pub schema_registry: Option<String>,
     /// How long events, snapshots and requests are kept. Default [`DEFAULT_EVENTS_RETENTION`]; `None` keeps for ever.
+    #[serde(deserialize_with = "duration_text::optional::deserialize")]
     pub events_retention: Option<Duration>,
     /// Oldest tablet layout of a table that is used. Default [`DEFAULT_LAYOUT_MAX_AGE`], at least 1 s.
+    #[serde(deserialize_with = "duration_text::deserialize")]
     pub layout_max_age: Duration,
     /// Oldest list of backends that is used. Default [`DEFAULT_BACKENDS_MAX_AGE`], at least 1 s.
+    #[serde(deserialize_with = "duration_text::deserialize")]
     pub backends_max_age: Duration,
     /// Pause between two acknowledgements (`lockBinlog`) to the source. Default [`DEFAULT_LOCK_INTERVAL`], at least 1 s;
     /// `None` never acknowledges.
+    #[serde(deserialize_with = "duration_text::optional::deserialize")]
     pub lock_interval: Option<Duration>,
     /// Pause before a halted stream looks at both sides again. Default [`DEFAULT_HALT_RETRY`], at least 100 ms.
+    #[serde(deserialize_with = "duration_text::deserialize")]
     pub halt_retry: Duration,
 }
 

@@ -9,6 +9,7 @@
 pub mod bench;
 pub mod config;
 mod context;
+mod duration_text;
 mod enrich;
 pub mod error;
 mod locate;

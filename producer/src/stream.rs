@@ -177,7 +177,7 @@ async fn lives(ctx: &Context, status: &StatusBoard, desk: &Desk) -> Result<(), E
 }
 
 /// One life: from the log's tail to the first failure.
-async fn life(ctx: &Context, desk: &Desk) -> Result<(), Error> {
+pub(crate) async fn life(ctx: &Context, desk: &Desk) -> Result<(), Error> {
     let log_tail = locate(ctx).await?;
     let stream = tail::source_end(
         ctx,
