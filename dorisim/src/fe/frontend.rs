@@ -1,45 +1,99 @@
-//! The frontend: one state behind one lock, backends behind a trait.
+//! The frontend itself: one state behind one lock that is never held across a call to a backend.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::api::*;
-use crate::be::api::BackendApi;
+use super::api::{
+    BackendInfo, BeginRefused, BeginTxn, BegunTxn, BinlogLag, BinlogReply, FrontendConfig,
+    LoadSource, RpcError, StatusCode, StreamKey, TxnKey, TxnView,
+};
+use super::commit::{Backend, resolve_db};
+use super::show_create::{self, Form};
+use super::state::{FeState, LateRecords};
+use super::stream::{GcLimits, Locked};
+use super::txn::{Begun, NewTxn};
 use crate::clock::SimClock;
-use crate::model::{Catalog, OlapTable, Row};
-use crate::sql::ast::Statement;
+use crate::model::{Catalog, OlapTable};
 
 /// The master FE of a simulated cluster.
 pub struct Frontend {
     config: FrontendConfig,
     clock: Arc<SimClock>,
-    catalog: std::sync::Mutex<Catalog>,
+    me: Weak<Self>,
+    state: Mutex<FeState>,
+    backends: RwLock<Vec<Backend>>,
+    /// DDL runs one at a time; loads do not take it.
+    pub(super) ddl: tokio::sync::Mutex<()>,
+    publish_delay_ms: AtomicU64,
+    stopped: AtomicBool,
 }
 
-fn later<T>() -> Result<T, SqlError> {
-    Err(SqlError::analysis("not supported"))
+impl std::fmt::Debug for Frontend {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Frontend")
+            .field("cluster_id", &self.config.cluster_id)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Frontend {
     /// A frontend over these backends. Call [`Self::spawn_daemons`] to let jobs and GC run.
     #[must_use]
-    pub fn new(
-        config: FrontendConfig,
-        clock: Arc<SimClock>,
-        _backends: Vec<Arc<dyn BackendApi>>,
-    ) -> Arc<Self> {
-        Arc::new(Self {
+    pub fn new(config: FrontendConfig, clock: Arc<SimClock>, backends: Vec<Backend>) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self {
+            state: Mutex::new(FeState::new(&config)),
             config,
             clock,
-            catalog: std::sync::Mutex::default(),
+            me: me.clone(),
+            backends: RwLock::new(backends),
+            ddl: tokio::sync::Mutex::new(()),
+            publish_delay_ms: AtomicU64::new(0),
+            stopped: AtomicBool::new(false),
         })
     }
 
+    /// ALTER SYSTEM ADD BACKEND.
+    pub fn add_backend(&self, backend: Backend) {
+        self.backends
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(backend);
+    }
+
     /// Runs job ticks, binlog GC and transaction timeouts until cancelled.
-    pub fn spawn_daemons(self: &Arc<Self>, _stop: CancellationToken) {}
+    pub fn spawn_daemons(self: &Arc<Self>, stop: CancellationToken) {
+        let jobs = Arc::clone(self);
+        let stop_jobs = stop.clone();
+        tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(jobs.config.job_tick);
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    () = stop_jobs.cancelled() => break,
+                    _ = ticks.tick() => jobs.tick_jobs().await,
+                }
+            }
+            jobs.stopped.store(true, Ordering::Relaxed);
+        });
+        let gc = Arc::clone(self);
+        tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(gc.config.gc_interval);
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    _ = ticks.tick() => {
+                        gc.gc_now().await;
+                        gc.abort_timed_out().await;
+                    }
+                }
+            }
+        });
+    }
 
     /// Settings.
     #[must_use]
@@ -53,201 +107,329 @@ impl Frontend {
         &self.clock
     }
 
-    // --- statements -------------------------------------------------------------------------------------------------
+    pub(super) fn lock(&self) -> MutexGuard<'_, FeState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
-    /// Runs DDL, BACKUP, user management and the like. INSERT, DELETE, UPDATE, SELECT, SHOW, BEGIN..COMMIT and CTAS are the
-    /// caller's: they end in [`Self::load`], [`Self::delete`], [`Self::scan_table`] and the explicit transaction calls.
-    pub async fn execute(
-        &self,
-        _session: &SessionCtx,
-        _statement: Statement,
-    ) -> Result<StmtOutcome, SqlError> {
-        later()
+    pub(super) fn me(&self) -> Option<Arc<Self>> {
+        self.me.upgrade()
+    }
+
+    pub(super) fn stopping(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn publish_delay(&self) -> Duration {
+        Duration::from_millis(self.publish_delay_ms.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn backend_list(&self) -> Vec<Backend> {
+        self.backends
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(super) fn backend(&self, id: i64) -> Option<Backend> {
+        self.backends
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .find(|b| b.address().id == id)
+            .cloned()
+    }
+
+    pub(super) fn alive_backends(&self) -> Vec<i64> {
+        self.backend_list()
+            .iter()
+            .filter(|b| b.alive())
+            .map(|b| b.address().id)
+            .collect()
     }
 
     /// Reads the catalogue under the lock. Keep it short, do not call back.
     pub fn with_catalog<T>(&self, read: impl FnOnce(&Catalog) -> T) -> T {
-        read(
-            &self
-                .catalog
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner),
-        )
+        read(&self.lock().catalog)
     }
 
     /// Text of SHOW CREATE TABLE.
     #[must_use]
-    pub fn show_create_table(&self, _table: &OlapTable) -> String {
-        String::new()
+    pub fn show_create_table(&self, table: &OlapTable) -> String {
+        show_create::create_table(table, Form::Shown)
     }
 
-    /// Visible rows after merging. `partitions` empty: all normal ones. `hidden`: hidden columns too (deleted rows stay away).
-    pub fn scan_table(
-        &self,
-        _db: &str,
-        _table: &str,
-        _partitions: &[String],
-        _temp: bool,
-        _hidden: bool,
-    ) -> Result<TableScan, SqlError> {
-        later()
-    }
-
-    /// Loads rows in one transaction.
-    pub async fn load(&self, _request: LoadRequest) -> Result<LoadResult, LoadError> {
-        Ok(later()?)
-    }
-
-    /// DELETE on duplicate and aggregate tables by conditions. Unique tables: load the rows with `delete` set instead.
-    pub async fn delete(
-        &self,
-        _db: &str,
-        _table: &str,
-        _partitions: &[String],
-        _conditions: &[DeleteWhere],
-        _label: Option<String>,
-    ) -> Result<LoadResult, LoadError> {
-        Ok(later()?)
-    }
-
-    /// INSERT OVERWRITE: loads into temporary partitions and replaces. `partitions` empty: the whole table.
-    pub async fn insert_overwrite(&self, _request: LoadRequest) -> Result<LoadResult, LoadError> {
-        Ok(later()?)
-    }
-
-    /// BEGIN: an explicit transaction; pass its id in [`LoadRequest::explicit_txn`].
-    pub fn begin_explicit(&self, _db: &str, _label: Option<String>) -> Result<i64, SqlError> {
-        later()
-    }
-
-    /// COMMIT of an explicit transaction.
-    pub async fn commit_explicit(&self, _txn_id: i64) -> Result<LoadResult, LoadError> {
-        Ok(later()?)
-    }
-
-    /// ROLLBACK of an explicit transaction.
-    pub async fn rollback_explicit(&self, _txn_id: i64) -> Result<(), SqlError> {
-        later()
-    }
-
-    /// Second phase of a two-phase stream load.
-    pub async fn finish_two_phase(
-        &self,
-        _db: &str,
-        _txn: TxnKey,
-        _commit: bool,
-    ) -> Result<(), SqlError> {
-        later()
-    }
-
-    /// A transaction, for SHOW TRANSACTION and label state.
+    /// Text of SHOW CREATE VIEW.
     #[must_use]
-    pub fn transaction(&self, _db: &str, _key: &TxnKey) -> Option<TxnView> {
-        None
+    pub fn show_create_view(&self, view: &crate::model::View) -> String {
+        show_create::create_view(view)
     }
 
-    /// Jobs of a database, oldest first.
+    /// Text of SHOW CREATE DATABASE.
     #[must_use]
-    pub fn backup_jobs(&self, _db: &str) -> Vec<JobView> {
-        Vec::new()
+    pub fn show_create_database(&self, db: &crate::model::Database) -> String {
+        show_create::create_database(db)
     }
 
-    /// Jobs of a database, oldest first.
+    /// Newest journal id of the cluster.
     #[must_use]
-    pub fn restore_jobs(&self, _db: &str) -> Vec<JobView> {
-        Vec::new()
+    pub fn journal_id(&self) -> i64 {
+        self.lock().journal_id()
+    }
+
+    /// Settings changed by ADMIN SET FRONTEND CONFIG.
+    #[must_use]
+    pub fn settings(&self) -> BTreeMap<String, String> {
+        self.lock().settings.clone()
     }
 
     // --- accounts ---------------------------------------------------------------------------------------------------
 
     /// Clear-text password of a user; `None` for unknown users.
     #[must_use]
-    pub fn password_of(&self, _user: &str) -> Option<String> {
-        None
+    pub fn password_of(&self, user: &str) -> Option<String> {
+        self.lock().accounts.password(user).map(str::to_owned)
+    }
+
+    /// Sets the password of a user; false for unknown ones.
+    pub fn set_password(&self, user: &str, password: &str) -> bool {
+        self.lock().accounts.set_password(user, password)
     }
 
     /// True when the user holds the privilege (`SELECT`, `LOAD`, `ALTER`, `CREATE`, `DROP`, `ADMIN`) on the database or table.
     #[must_use]
     pub fn has_privilege(
         &self,
-        _user: &str,
-        _privilege: &str,
-        _db: Option<&str>,
-        _table: Option<&str>,
+        user: &str,
+        privilege: &str,
+        db: Option<&str>,
+        table: Option<&str>,
     ) -> bool {
-        true
+        self.lock().accounts.allows(user, privilege, db, table)
     }
 
-    // --- RPC --------------------------------------------------------------------------------------------------------
+    // --- transactions -----------------------------------------------------------------------------------------------
 
     /// beginTxn after authentication.
-    pub fn begin_txn(&self, _request: BeginTxn) -> Result<BegunTxn, BeginRefused> {
-        Err(BeginRefused {
-            error: RpcError::analysis(""),
-            job_status: None,
-        })
+    pub fn begin_txn(&self, request: BeginTxn) -> Result<BegunTxn, BeginRefused> {
+        let refuse = |error| {
+            Err(BeginRefused {
+                error,
+                job_status: None,
+            })
+        };
+        if request.label.is_empty() {
+            return refuse(RpcError::analysis("empty label in begin request"));
+        }
+        let now = self.clock.now_ms();
+        let mut state = self.lock();
+        let Some(db) = state.catalog.database(&request.db) else {
+            return refuse(if request.by_token {
+                RpcError::meta_not_found(format!("unknown database, database={}", request.db))
+            } else {
+                RpcError::analysis(format!("can't find db named: {}", request.db))
+            });
+        };
+        let db_id = db.id;
+        let gone = request
+            .table_ids
+            .iter()
+            .find(|id| !db.tables.contains_key(id));
+        if let Some(gone) = gone.filter(|_| !request.by_token) {
+            return refuse(RpcError::analysis(format!(
+                "can't find table id: {gone} in db: {}",
+                request.db
+            )));
+        }
+        if state
+            .settings
+            .get("disable_load_job")
+            .is_some_and(|v| v == "true")
+        {
+            return refuse(RpcError::analysis(
+                "disable_load_job is set to true, all load jobs are prevented",
+            ));
+        }
+        let new = NewTxn {
+            db_id,
+            label: request.label,
+            table_ids: request.table_ids,
+            source: LoadSource::Rpc,
+            timeout_s: request.timeout_s,
+            request_id: request.request_id,
+        };
+        match state.txns.begin(new, now)? {
+            Begun::Repeated(txn_id) => Ok(BegunTxn {
+                txn_id,
+                db_id: None,
+                sub_txn_ids: Vec::new(),
+            }),
+            Begun::New(txn_id) => {
+                let mut sub_txn_ids = Vec::new();
+                for i in 0..request.sub_txn_num.clamp(0, 10_000) {
+                    sub_txn_ids.push(if i == 0 { txn_id } else { state.txns.new_id() });
+                }
+                if let Some(txn) = state.txns.get_mut(txn_id) {
+                    txn.sub_txn_ids.clone_from(&sub_txn_ids);
+                }
+                Ok(BegunTxn {
+                    txn_id,
+                    db_id: Some(db_id),
+                    sub_txn_ids,
+                })
+            }
+        }
     }
 
-    /// commitTxn after authentication.
-    pub async fn commit_txn(&self, _request: CommitTxn) -> Result<Committed, RpcError> {
-        Err(RpcError::analysis(""))
+    /// A transaction, for SHOW TRANSACTION and label state.
+    #[must_use]
+    pub fn transaction(&self, db: &str, key: &TxnKey) -> Option<TxnView> {
+        let state = self.lock();
+        let db_id = state.catalog.database(db)?.id;
+        state.txns.find(db_id, key).map(super::txn::Txn::view)
     }
 
-    /// rollbackTxn after authentication.
-    pub async fn rollback_txn(
-        &self,
-        _db: &str,
-        _db_id: Option<i64>,
-        _txn_id: i64,
-        _reason: Option<&str>,
-    ) -> Result<(), RpcError> {
-        Err(RpcError::analysis(""))
-    }
+    // --- binlog -----------------------------------------------------------------------------------------------------
 
-    /// waitingTxnStatus.
-    pub async fn waiting_txn_status(
-        &self,
-        _db_id: i64,
-        _key: TxnKey,
-    ) -> Result<WaitedTxn, RpcError> {
-        Err(RpcError::analysis(""))
+    /// Database and table ids of a stream request.
+    fn stream_ids(state: &FeState, key: &StreamKey) -> Result<(i64, Option<i64>), RpcError> {
+        let db_id = resolve_db(state, &key.db, None)?;
+        if let Some(id) = key.table_id {
+            return Ok((db_id, (id >= 0).then_some(id)));
+        }
+        let Some(name) = key.table.as_deref().filter(|n| !n.is_empty()) else {
+            return Ok((db_id, None));
+        };
+        let db = state.catalog.databases.get(&db_id);
+        if let Some(table) = db.and_then(|d| d.table(name)) {
+            return Ok((db_id, Some(table.id)));
+        }
+        Err(RpcError::meta_not_found(
+            if db.is_some_and(|d| d.view(name).is_some()) {
+                format!("table type is not OLAP, tableName={name}, type=VIEW")
+            } else {
+                format!("table not found, tableName={name}")
+            },
+        ))
     }
 
     /// getBinlog after authentication.
     pub fn get_binlog(
         &self,
-        _stream: &StreamKey,
-        _prev: i64,
-        _num: i64,
+        stream: &StreamKey,
+        prev: i64,
+        num: i64,
     ) -> Result<BinlogReply, RpcError> {
-        Err(RpcError::analysis(""))
+        let now = self.clock.now_ms();
+        let state = self.lock();
+        let (db_id, table_id) = Self::stream_ids(&state, stream)?;
+        let Some(of_db) = state.streams.db(db_id) else {
+            return Ok(BinlogReply::NotFoundDb);
+        };
+        Ok(match table_id {
+            None => of_db.read(prev, num, now),
+            Some(id) => state
+                .streams
+                .table(id)
+                .map_or(BinlogReply::NotFoundTable, |s| s.read(prev, num, now)),
+        })
     }
 
     /// getBinlogLag after authentication.
-    pub fn get_binlog_lag(&self, _stream: &StreamKey, _prev: i64) -> Result<BinlogLag, RpcError> {
-        Err(RpcError::analysis(""))
+    pub fn get_binlog_lag(&self, stream: &StreamKey, prev: i64) -> Result<BinlogLag, RpcError> {
+        let now = self.clock.now_ms();
+        let state = self.lock();
+        let (db_id, table_id) = Self::stream_ids(&state, stream)?;
+        let of_db = state
+            .streams
+            .db(db_id)
+            .ok_or_else(|| RpcError::plain(StatusCode::BinlogNotFoundDb, ""))?;
+        match table_id {
+            None => Ok(of_db.lag(prev, now)),
+            Some(id) => state
+                .streams
+                .table(id)
+                .map(|s| s.lag(prev, now))
+                .ok_or_else(|| RpcError::plain(StatusCode::BinlogNotFoundTable, "")),
+        }
     }
 
     /// lockBinlog after authentication: the locked position. TOO_NEW comes as an error of that code (locked_commit_seq -1).
     pub fn lock_binlog(
         &self,
-        _stream: &StreamKey,
-        _job: &str,
-        _seq: Option<i64>,
+        stream: &StreamKey,
+        job: &str,
+        seq: Option<i64>,
     ) -> Result<i64, RpcError> {
-        Err(RpcError::analysis(""))
+        let mut state = self.lock();
+        let (db_id, table_id) = Self::stream_ids(&state, stream)?;
+        if state.streams.db(db_id).is_none() {
+            return Err(RpcError::plain(StatusCode::BinlogNotFoundDb, ""));
+        }
+        let Some(stream) = state.streams.stream_mut(db_id, table_id) else {
+            return Err(RpcError::plain(StatusCode::BinlogNotFoundTable, ""));
+        };
+        match stream.lock(job, seq) {
+            Locked::At(seq) => Ok(seq),
+            Locked::TooNew => Err(RpcError::plain(StatusCode::BinlogTooNew, "")),
+        }
     }
 
-    /// getMeta after authentication; `None`: unknown database (status OK, `db_meta` unset).
-    #[must_use]
-    pub fn get_meta(&self, _request: &MetaRequest) -> Option<DbMeta> {
-        None
+    /// One round of binlog GC at the clock's present time; backends are told per tablet of the last expired UPSERT.
+    pub async fn gc_now(&self) {
+        let now = self.clock.now_ms();
+        let mut tasks: BTreeMap<i64, BTreeMap<i64, i64>> = BTreeMap::new();
+        {
+            let mut guard = self.lock();
+            let state = &mut *guard;
+            let mut expired = Vec::new();
+            for db in state.catalog.databases.values() {
+                let of_db = db
+                    .binlog_enabled()
+                    .then(|| GcLimits::from_properties(&db.properties));
+                let of_tables: BTreeMap<i64, GcLimits> = db
+                    .tables
+                    .values()
+                    .filter(|t| t.binlog_enabled())
+                    .map(|t| (t.id, GcLimits::from_properties(&t.properties)))
+                    .collect();
+                let collected = state.streams.collect(db.id, of_db, &of_tables, now);
+                for (table_id, records) in collected.by_table {
+                    let last = records.iter().rev().find(|r| r.kind == 0);
+                    if let (Some(table), Some(record)) = (db.tables.get(&table_id), last) {
+                        expired
+                            .extend(expired_tablets(table, record.data.as_deref().unwrap_or("")));
+                    }
+                }
+            }
+            if !expired.is_empty() {
+                state.journal();
+            }
+            for (backend, tablet, version) in expired {
+                tasks.entry(backend).or_default().insert(tablet, version);
+            }
+        }
+        for (backend, up_to) in tasks {
+            if let Some(backend) = self.backend(backend)
+                && let Err(error) = backend.gc_binlog(up_to).await
+            {
+                // As in Doris the task is lost; a later round repeats it with higher versions.
+                tracing::debug!(%error, "a backend missed a binlog GC task");
+            }
+        }
     }
+
+    // --- cluster ----------------------------------------------------------------------------------------------------
 
     /// getBackendMeta, SHOW BACKENDS.
     #[must_use]
     pub fn backends(&self) -> Vec<BackendInfo> {
-        Vec::new()
+        self.backend_list()
+            .iter()
+            .map(|b| BackendInfo {
+                address: b.address().clone(),
+                alive: b.alive(),
+            })
+            .collect()
     }
 
     /// getMasterToken.
@@ -256,34 +438,67 @@ impl Frontend {
         &self.config.token
     }
 
-    /// getSnapshot after authentication.
-    pub fn get_snapshot(&self, _label: &str) -> Result<Snapshot, RpcError> {
-        Err(RpcError::analysis(""))
-    }
-
-    /// restoreSnapshot after authentication: the job's id.
-    pub fn restore_snapshot(&self, _request: RestoreRequest) -> Result<i64, RpcError> {
-        Err(RpcError::analysis(""))
-    }
-
     // --- for tests and faults -------------------------------------------------------------------------------------
 
-    /// One round of binlog GC at the clock's present time.
-    pub async fn gc_now(&self) {}
-
-    /// Commits return PUBLISH_TIMEOUT when publish takes longer than the wait; every publish is delayed by this.
-    pub fn set_publish_delay(&self, _delay: Duration) {}
+    /// Every publish is delayed by this; commits whose wait is shorter answer PUBLISH_TIMEOUT.
+    pub fn set_publish_delay(&self, delay: Duration) {
+        self.publish_delay_ms.store(
+            u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+            Ordering::Relaxed,
+        );
+    }
 
     /// The next `records` binlog records become visible only after `delay` (their successors may be seen first).
-    pub fn delay_next_binlogs(&self, _records: u32, _delay: Duration) {}
+    pub fn delay_next_binlogs(&self, records: u32, delay: Duration) {
+        let delay_ms = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX / 2);
+        self.lock().late = LateRecords {
+            count: records,
+            delay_ms,
+        };
+    }
 
     /// What a restart or a master switch does: PREPARE transactions and binlog locks are gone.
-    pub fn forget_memory(&self) {}
-
-    /// Rows of unused parameters, to be removed.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn nothing(&self) -> BTreeMap<i64, Row> {
-        BTreeMap::new()
+    pub fn forget_memory(&self) {
+        let mut state = self.lock();
+        state.txns.forget_prepared();
+        state.streams.forget_locks();
     }
+
+    /// The FE forgets a finished label, as if its keep time were over.
+    pub fn forget_label(&self, db: &str, label: &str) -> bool {
+        let mut state = self.lock();
+        let Some(db_id) = state.catalog.database(db).map(|d| d.id) else {
+            return false;
+        };
+        state.txns.forget_label(db_id, label)
+    }
+}
+
+/// (backend, tablet, version) of everything an expired UPSERT wrote into the table.
+fn expired_tablets(table: &OlapTable, data: &str) -> Vec<(i64, i64, i64)> {
+    let data: serde_json::Value = serde_json::from_str(data).unwrap_or_default();
+    let records = data["tableRecords"][table.id.to_string()]["partitionRecords"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let mut out = Vec::new();
+    for record in records {
+        let (Some(id), Some(version)) =
+            (record["partitionId"].as_i64(), record["version"].as_i64())
+        else {
+            continue;
+        };
+        let Some(partition) = table.partitions.get(&id) else {
+            continue;
+        };
+        for tablet in partition.tablets() {
+            out.extend(
+                tablet
+                    .replicas
+                    .iter()
+                    .map(|r| (r.backend_id, tablet.id, version)),
+            );
+        }
+    }
+    out
 }

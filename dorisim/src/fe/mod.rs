@@ -1,9 +1,33 @@
 //! The simulated frontend: catalogue, DDL, transactions, binlog streams, backup and restore.
 //!
-//! Reading order: [`api`] (what goes in and out), [`frontend`] ([`Frontend`] itself).
+//! Reading order: [`api`] (what goes in and out), [`frontend`] ([`Frontend`] itself), `state` (what it knows); then a statement's way
+//! `ddl`, `ddl_view`, `ddl_partition`, `alter` → `build`, `partitions` → `record` → [`stream`]; a load's way `load` → `route` →
+//! `commit` (with `txn`) → `record`; reading `scan`, `meta`; jobs `jobs`, `backup`, `restore`, `restore_plan`.
 
+mod accounts;
+mod alter;
 pub mod api;
+mod backup;
+mod build;
+mod commit;
+mod dates;
+mod ddl;
+mod ddl_partition;
+mod ddl_view;
 pub mod frontend;
+mod jobs;
+mod load;
+mod meta;
+mod partitions;
+mod record;
+mod restore;
+mod restore_plan;
+mod route;
+mod scan;
+mod show_create;
+mod state;
+mod stream;
+mod txn;
 
 pub use api::*;
 pub use frontend::Frontend;

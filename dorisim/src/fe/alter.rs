@@ -1,0 +1,696 @@
+//! ALTER TABLE: the clauses that change a table as a whole, and its columns.
+
+use std::sync::Arc;
+
+use super::api::SqlError;
+use super::build;
+use super::ddl::remove_table;
+use super::frontend::Frontend;
+use super::record::{self, Names};
+use super::show_create::{self, column_sql};
+use crate::model::catalog::Properties;
+use crate::model::{
+    Aggregation, Column, DistributionKind, KeysModel, OlapTable, PartitionItem, PartitionKind,
+    TableSchema, TableState,
+};
+use crate::sql::ast::{self, AlterClause, ColumnPosition};
+
+impl Frontend {
+    /// Runs the clauses in order. Neighbouring column changes are one job with one record, as in Doris.
+    pub(super) async fn alter_table(
+        &self,
+        db: &str,
+        table: &str,
+        clauses: Vec<AlterClause>,
+    ) -> Result<(), SqlError> {
+        self.alterable(db, table)?;
+        let mut name = table.to_owned();
+        let mut columns = Vec::new();
+        for clause in clauses {
+            if is_column_change(&clause) {
+                columns.push(clause);
+                continue;
+            }
+            self.flush_columns(db, &name, &mut columns).await?;
+            match clause {
+                AlterClause::RenameTable { new_name } => {
+                    self.rename_table(db, &name, &new_name)?;
+                    name = new_name;
+                }
+                AlterClause::ReplaceWithTable { other, swap, force } => {
+                    self.replace_table(db, &name, &other, swap, force).await?
+                }
+                AlterClause::RenameColumn {
+                    name: old,
+                    new_name,
+                } => self.rename_column(db, &name, &old, &new_name).await?,
+                AlterClause::ModifyComment { comment } => {
+                    self.modify_comment(db, &name, None, comment)?
+                }
+                AlterClause::ModifyColumnComment { column, comment } => {
+                    self.modify_comment(db, &name, Some(column), comment)?
+                }
+                AlterClause::SetProperties { properties } => {
+                    self.set_properties(db, &name, properties).await?
+                }
+                AlterClause::ModifyDistribution { distribution } => {
+                    self.modify_distribution(db, &name, &distribution)?
+                }
+                AlterClause::AddIndex { index } => {
+                    self.change_index(db, &name, Some(index), None, false)
+                        .await?
+                }
+                AlterClause::DropIndex {
+                    name: index,
+                    if_exists,
+                } => {
+                    self.change_index(db, &name, None, Some(index), if_exists)
+                        .await?
+                }
+                AlterClause::AddPartition {
+                    temp,
+                    partition,
+                    distribution,
+                } => {
+                    self.add_partition(db, &name, temp, partition, distribution.as_ref())
+                        .await?;
+                }
+                AlterClause::AddPartitions { step } => {
+                    self.add_partitions(db, &name, &step).await?
+                }
+                AlterClause::DropPartition {
+                    temp,
+                    if_exists,
+                    name: partition,
+                    force,
+                } => {
+                    self.drop_partition(db, &name, temp, &partition, if_exists, force)
+                        .await?;
+                }
+                AlterClause::RenamePartition {
+                    name: old,
+                    new_name,
+                } => self.rename_partition(db, &name, &old, &new_name)?,
+                AlterClause::ReplacePartition {
+                    partitions,
+                    temp_partitions,
+                    force,
+                    properties,
+                } => {
+                    self.replace_partitions(
+                        db,
+                        &name,
+                        partitions,
+                        temp_partitions,
+                        force,
+                        &properties,
+                    )
+                    .await?;
+                }
+                AlterClause::ModifyPartition {
+                    partitions,
+                    temp,
+                    properties,
+                } => {
+                    self.modify_partitions(db, &name, &partitions, temp, properties)?;
+                }
+                AlterClause::EnableFeature { .. } => {}
+                AlterClause::ModifyColumn { .. } | AlterClause::OrderBy { .. } => {
+                    return Err(SqlError::analysis(
+                        "a schema change that rewrites data is not supported by this simulated frontend",
+                    ));
+                }
+                AlterClause::AddRollup { .. }
+                | AlterClause::DropRollup { .. }
+                | AlterClause::RenameRollup { .. } => {
+                    return Err(SqlError::analysis(
+                        "rollups are not supported by this simulated frontend",
+                    ));
+                }
+                AlterClause::AddColumn { .. }
+                | AlterClause::AddColumns { .. }
+                | AlterClause::DropColumn { .. } => {}
+            }
+        }
+        self.flush_columns(db, &name, &mut columns).await
+    }
+
+    fn alterable(&self, db: &str, table: &str) -> Result<(), SqlError> {
+        let state = self.lock();
+        let atomic = format!("{}{table}", super::restore::ATOMIC_PREFIX);
+        if state.db(db)?.table(&atomic).is_some() {
+            return Err(SqlError::analysis(format!(
+                "Table[{table}] is in atomic restore state. Do not allow doing ALTER ops"
+            )));
+        }
+        let found = state.table(db, table)?;
+        if found.state == TableState::Normal {
+            return Ok(());
+        }
+        Err(SqlError::analysis(format!(
+            "Table[{table}]'s state({}) is not NORMAL. Do not allow doing ALTER ops",
+            found.state.as_str()
+        )))
+    }
+
+    async fn flush_columns(
+        &self,
+        db: &str,
+        name: &str,
+        clauses: &mut Vec<AlterClause>,
+    ) -> Result<(), SqlError> {
+        if clauses.is_empty() {
+            return Ok(());
+        }
+        let clauses = std::mem::take(clauses);
+        let now = self.clock().now_ms();
+        {
+            let mut guard = self.lock();
+            let state = &mut *guard;
+            let db_id = state.db(db)?.id;
+            let table = state.table(db, name)?;
+            let old = record::columns_json(table);
+            let mut changed = table.clone_shape();
+            let mut texts = Vec::new();
+            for clause in &clauses {
+                texts.extend(change_column(&mut changed, clause)?);
+            }
+            changed.schema.schema_version += 1;
+            let job_id = state.new_id();
+            let target = state.table_mut(db, name)?;
+            target.schema = changed.schema;
+            target.max_column_unique_id = changed.max_column_unique_id;
+            let raw = format!("ALTER TABLE `{db}`.`{name}` {}", texts.join(", "));
+            let record = record::alter_columns(db_id, target, &old, job_id, &raw);
+            state.emit(record, now);
+        }
+        self.push_schema(db, name).await;
+        Ok(())
+    }
+
+    /// Tells the tablets' backends of the present schema. A backend that misses it serves old rowsets just as well.
+    async fn push_schema(&self, db: &str, name: &str) {
+        let (schema, replicas) = {
+            let state = self.lock();
+            let Ok(table) = state.table(db, name) else {
+                return;
+            };
+            let replicas: Vec<(i64, i64)> = table
+                .partitions
+                .values()
+                .flat_map(|p| {
+                    p.tablets()
+                        .flat_map(|t| t.replicas.iter().map(|r| (r.backend_id, t.id)))
+                })
+                .collect();
+            (Arc::new(table.schema.clone()), replicas)
+        };
+        self.update_tablets(replicas, None, Some(schema)).await;
+    }
+
+    pub(super) async fn update_tablets(
+        &self,
+        replicas: Vec<(i64, i64)>,
+        binlog: Option<bool>,
+        schema: Option<Arc<TableSchema>>,
+    ) {
+        for (backend_id, tablet) in replicas {
+            if let Some(backend) = self.backend(backend_id)
+                && let Err(error) = backend.update_tablet(tablet, binlog, schema.clone()).await
+            {
+                tracing::debug!(backend_id, tablet, %error, "tablet meta was not updated");
+            }
+        }
+    }
+
+    fn rename_table(&self, db: &str, old: &str, new: &str) -> Result<(), SqlError> {
+        let now = self.clock().now_ms();
+        let mut state = self.lock();
+        let database = state.db_mut(db)?;
+        if database.has_name(new) {
+            return Err(SqlError::analysis(format!(
+                "Table name[{new}] is already used"
+            )));
+        }
+        let db_id = database.id;
+        let table = database
+            .table_mut(old)
+            .ok_or_else(|| SqlError::unknown_table(old))?;
+        let id = table.id;
+        rename(table, new);
+        state.emit(
+            record::table_info(
+                14,
+                db_id,
+                id,
+                &Names {
+                    table: Some((old, new)),
+                    ..Names::default()
+                },
+            ),
+            now,
+        );
+        Ok(())
+    }
+
+    async fn replace_table(
+        &self,
+        db: &str,
+        original: &str,
+        other: &str,
+        swap: bool,
+        force: bool,
+    ) -> Result<(), SqlError> {
+        let now = self.clock().now_ms();
+        let gone = {
+            let mut guard = self.lock();
+            let state = &mut *guard;
+            let db_id = state.db(db)?.id;
+            let (orig, new) = (state.table(db, original)?.id, state.table(db, other)?.id);
+            if orig == new {
+                return Err(SqlError::analysis(
+                    "Old table name and new table name cannot be same",
+                ));
+            }
+            let scope = state.scope(db_id, &[orig]);
+            let record = record::replace_table(db_id, (orig, original), (new, other), swap, force);
+            let seq = state.emit_scoped(record, &scope, now, now);
+            if let Some(table) = state.table_by_id_mut(db_id, new) {
+                rename(table, original);
+            }
+            if swap {
+                if let Some(table) = state.table_by_id_mut(db_id, orig) {
+                    rename(table, other);
+                }
+                None
+            } else {
+                state.streams.note_dropped(db_id, seq, &[], &[orig], &[]);
+                remove_table(state, db_id, orig, false, now)
+            }
+        };
+        if let Some(table) = gone {
+            self.drop_tablets(table.partitions.values()).await;
+        }
+        Ok(())
+    }
+
+    async fn rename_column(
+        &self,
+        db: &str,
+        name: &str,
+        old: &str,
+        new: &str,
+    ) -> Result<(), SqlError> {
+        let now = self.clock().now_ms();
+        {
+            let mut state = self.lock();
+            let db_id = state.db(db)?.id;
+            let table = state.table_mut(db, name)?;
+            if table.schema.column(new).is_some() && !old.eq_ignore_ascii_case(new) {
+                return Err(SqlError::analysis(format!(
+                    "Column name[{new}] is already used"
+                )));
+            }
+            let position = table
+                .schema
+                .position(old)
+                .ok_or_else(|| SqlError::analysis(format!("Column[{old}] does not exists")))?;
+            let fix = |list: &mut Vec<String>| {
+                for n in list.iter_mut().filter(|n| n.eq_ignore_ascii_case(old)) {
+                    new.clone_into(n);
+                }
+            };
+            match &mut table.partition_kind {
+                PartitionKind::Range(columns) | PartitionKind::List(columns) => fix(columns),
+                PartitionKind::Unpartitioned => {}
+            }
+            let distributions = table.partitions.values_mut().map(|p| &mut p.distribution);
+            for distribution in distributions.chain(std::iter::once(&mut table.distribution)) {
+                if let DistributionKind::Hash(columns) = &mut distribution.kind {
+                    fix(columns);
+                }
+            }
+            if let KeysModel::Unique {
+                sequence_col: Some(column),
+                ..
+            } = &mut table.schema.keys
+                && column.eq_ignore_ascii_case(old)
+            {
+                new.clone_into(column);
+            }
+            new.clone_into(&mut table.schema.columns[position].name);
+            table.schema.schema_version += 1;
+            let record = record::rename_column(db_id, table, old, new);
+            state.emit(record, now);
+        }
+        self.push_schema(db, name).await;
+        Ok(())
+    }
+
+    fn modify_comment(
+        &self,
+        db: &str,
+        name: &str,
+        column: Option<String>,
+        text: String,
+    ) -> Result<(), SqlError> {
+        let now = self.clock().now_ms();
+        let mut state = self.lock();
+        let db_id = state.db(db)?.id;
+        let table = state.table_mut(db, name)?;
+        let id = table.id;
+        match &column {
+            None => table.comment.clone_from(&text),
+            Some(column) => {
+                let found = table.schema.columns.iter_mut().find(|c| c.is_named(column));
+                found
+                    .ok_or_else(|| SqlError::analysis(format!("Unknown column '{column}'")))?
+                    .comment
+                    .clone_from(&text);
+            }
+        }
+        state.emit(record::comment(db_id, id, column.as_deref(), &text), now);
+        Ok(())
+    }
+
+    async fn set_properties(
+        &self,
+        db: &str,
+        name: &str,
+        properties: Properties,
+    ) -> Result<(), SqlError> {
+        show_create::check_properties(&properties)?;
+        let now = self.clock().now_ms();
+        let mut binlog = None;
+        let replicas = {
+            let mut guard = self.lock();
+            let state = &mut *guard;
+            let (db_id, db_binlog) = (state.db(db)?.id, state.db(db)?.binlog_enabled());
+            let scope = state.scope(db_id, &[state.table(db, name)?.id]);
+            let table = state.table_mut(db, name)?;
+            if let Some(kind) = properties.get("distribution_type") {
+                if kind.eq_ignore_ascii_case("random") && !table.schema.keys.is_unique() {
+                    table.distribution.kind = DistributionKind::Random;
+                    table
+                        .partitions
+                        .values_mut()
+                        .for_each(|p| p.distribution.kind = DistributionKind::Random);
+                    let id = table.id;
+                    state.emit_scoped(
+                        record::table_info(26, db_id, id, &Names::default()),
+                        &scope,
+                        now,
+                        now,
+                    );
+                    return Ok(());
+                }
+                return Err(SqlError::analysis(
+                    "Only hash to random is possible, on tables that are not unique",
+                ));
+            }
+            if let Some(enable) = properties.get("binlog.enable") {
+                let on = enable.eq_ignore_ascii_case("true");
+                if !on && db_binlog {
+                    return Err(SqlError::analysis(
+                        "db binlog is enable, but table binlog is disable",
+                    ));
+                }
+                binlog = Some(on);
+            }
+            let record = record::modify_property(db_id, db, table, &properties);
+            let mut rest = properties.clone();
+            let own = show_create::take_replicas(&mut rest, "")?;
+            let default = show_create::take_replicas(&mut rest, "default.")?;
+            if let Some(n) = default.or(own) {
+                table.replication_num = n;
+            }
+            table.properties.extend(rest);
+            let replicas: Vec<(i64, i64)> = table
+                .partitions
+                .values()
+                .flat_map(|p| {
+                    p.tablets()
+                        .flat_map(|t| t.replicas.iter().map(|r| (r.backend_id, t.id)))
+                })
+                .collect();
+            state.emit_scoped(record, &scope, now, now);
+            replicas
+        };
+        if binlog.is_some() {
+            self.update_tablets(replicas, binlog, None).await;
+        }
+        Ok(())
+    }
+
+    fn modify_distribution(
+        &self,
+        db: &str,
+        name: &str,
+        clause: &ast::Distribution,
+    ) -> Result<(), SqlError> {
+        let now = self.clock().now_ms();
+        let mut state = self.lock();
+        let db_id = state.db(db)?.id;
+        let table = state.table_mut(db, name)?;
+        if table.partition_kind == PartitionKind::Unpartitioned {
+            return Err(SqlError::analysis(
+                "Only support change partitioned table's distribution.",
+            ));
+        }
+        table.distribution = build::distribution(Some(clause), &table.schema)?;
+        let record = record::bucket_num(db_id, table);
+        state.emit(record, now);
+        Ok(())
+    }
+
+    async fn change_index(
+        &self,
+        db: &str,
+        name: &str,
+        add: Option<ast::IndexDef>,
+        drop: Option<String>,
+        if_exists: bool,
+    ) -> Result<(), SqlError> {
+        let now = self.clock().now_ms();
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        let db_id = state.db(db)?.id;
+        let schema = state.table(db, name)?.schema.clone();
+        let job_id = state.new_id();
+        let raw;
+        let changed;
+        if let Some(def) = add {
+            if state
+                .table(db, name)?
+                .secondary
+                .iter()
+                .any(|i| i.name.eq_ignore_ascii_case(&def.name))
+            {
+                return if def.if_not_exists {
+                    Ok(())
+                } else {
+                    Err(SqlError::analysis(format!(
+                        "index `{}` already exist.",
+                        def.name
+                    )))
+                };
+            }
+            let index = build::secondary_index(state, &def, &schema)?;
+            let columns: Vec<String> = index.columns.iter().map(|c| format!("`{c}`")).collect();
+            raw = format!(
+                "ALTER TABLE `{db}`.`{name}` ADD INDEX {} ({}) USING {}",
+                index.name,
+                columns.join(", "),
+                index.kind
+            );
+            state.table_mut(db, name)?.secondary.push(index.clone());
+            changed = (index, false);
+        } else {
+            let index = drop.unwrap_or_default();
+            let table = state.table_mut(db, name)?;
+            let Some(at) = table
+                .secondary
+                .iter()
+                .position(|i| i.name.eq_ignore_ascii_case(&index))
+            else {
+                return if if_exists {
+                    Ok(())
+                } else {
+                    Err(SqlError::analysis(format!("index {index} does not exist")))
+                };
+            };
+            raw = format!("ALTER TABLE `{db}`.`{name}` DROP INDEX {index}");
+            changed = (table.secondary.remove(at), true);
+        }
+        let record = record::alter_indexes(
+            db_id,
+            state.table(db, name)?,
+            std::slice::from_ref(&changed.0),
+            changed.1,
+            job_id,
+            &raw,
+        );
+        state.emit(record, now);
+        Ok(())
+    }
+}
+
+/// Gives a table another name; its base index and its single partition are named like it.
+pub(super) fn rename(table: &mut OlapTable, new: &str) {
+    new.clone_into(&mut table.name);
+    if let Some(base) = table.indexes.first_mut() {
+        new.clone_into(&mut base.name);
+    }
+    for partition in table
+        .partitions
+        .values_mut()
+        .filter(|p| p.item == PartitionItem::All && !p.is_temp)
+    {
+        new.clone_into(&mut partition.name);
+    }
+}
+
+fn is_column_change(clause: &AlterClause) -> bool {
+    matches!(
+        clause,
+        AlterClause::AddColumn { .. }
+            | AlterClause::AddColumns { .. }
+            | AlterClause::DropColumn { .. }
+    )
+}
+
+/// Applies one clause to the schema; returns the texts of the record's `rawSql`.
+fn change_column(table: &mut OlapTable, clause: &AlterClause) -> Result<Vec<String>, SqlError> {
+    match clause {
+        AlterClause::AddColumn {
+            column, position, ..
+        } => Ok(vec![add_column(table, column, position.as_ref())?]),
+        AlterClause::AddColumns { columns, .. } => {
+            columns.iter().map(|c| add_column(table, c, None)).collect()
+        }
+        AlterClause::DropColumn { name, .. } => {
+            let at = table
+                .schema
+                .position(name)
+                .ok_or_else(|| SqlError::analysis(format!("Column does not exists: {name}")))?;
+            let column = &table.schema.columns[at];
+            let needed = table
+                .partition_kind
+                .columns()
+                .iter()
+                .any(|c| column.is_named(c))
+                || matches!(&table.distribution.kind, DistributionKind::Hash(columns) if columns.iter().any(|c| column.is_named(c)))
+                || matches!(&table.schema.keys, KeysModel::Unique { sequence_col: Some(c), .. } if column.is_named(c));
+            if needed || !column.visible {
+                return Err(SqlError::analysis(format!(
+                    "Column {name} is needed by the table and can not be dropped"
+                )));
+            }
+            if column.is_key {
+                return Err(SqlError::analysis(
+                    "dropping a key column rewrites data, which this simulated frontend does not support",
+                ));
+            }
+            let text = format!("DROP COLUMN `{}`", column.name);
+            table.schema.columns.remove(at);
+            Ok(vec![text])
+        }
+        _ => Err(SqlError::analysis("not a change of columns")),
+    }
+}
+
+fn add_column(
+    table: &mut OlapTable,
+    def: &ast::ColumnDef,
+    position: Option<&ColumnPosition>,
+) -> Result<String, SqlError> {
+    let schema = &mut table.schema;
+    if schema.column(&def.name).is_some() {
+        return Err(SqlError::analysis(format!(
+            "Can not add column which already exists in base table: {}",
+            def.name
+        )));
+    }
+    let mut column: Column = build::column(def)?;
+    if !column.nullable
+        && column.default.is_none()
+        && !column.data_type.is_numeric()
+        && column.generated.is_none()
+    {
+        return Err(SqlError::analysis(format!(
+            "Column {} is not nullable and needs a default",
+            def.name
+        )));
+    }
+    if column.is_key {
+        return Err(SqlError::analysis(
+            "adding a key column rewrites data, which this simulated frontend does not support",
+        ));
+    }
+    column.aggregation = match schema.keys {
+        KeysModel::Duplicate => None,
+        KeysModel::Unique { mow, .. } => (!mow).then_some(Aggregation::Replace),
+        KeysModel::Aggregate => match column.aggregation {
+            Some(aggregation) => Some(aggregation),
+            None => {
+                return Err(SqlError::analysis(
+                    "adding a key column rewrites data, which this simulated frontend does not support",
+                ));
+            }
+        },
+    };
+    table.max_column_unique_id += 1;
+    column.unique_id = table.max_column_unique_id;
+    let keys = schema.columns.iter().filter(|c| c.is_key).count();
+    let at = match position {
+        None => schema
+            .columns
+            .iter()
+            .position(|c| !c.visible)
+            .unwrap_or(schema.columns.len()),
+        Some(ColumnPosition::First) => keys,
+        Some(ColumnPosition::After(name)) => {
+            let after = schema
+                .position(name)
+                .ok_or_else(|| SqlError::analysis(format!("Column[{name}] does not found")))?;
+            (after + 1).max(keys)
+        }
+    };
+    let mut text = format!(
+        "ADD COLUMN {}",
+        column_sql(&column, schema.keys.is_unique())
+    );
+    if column.comment.is_empty() {
+        text.push_str(" COMMENT \"\"");
+    }
+    match position {
+        None => {}
+        Some(ColumnPosition::First) => text.push_str(" FIRST"),
+        Some(ColumnPosition::After(name)) => text.push_str(&format!(" AFTER `{name}`")),
+    }
+    schema.columns.insert(at, column);
+    Ok(text)
+}
+
+impl OlapTable {
+    /// The table without its partitions: cheap to copy and to change tentatively.
+    fn clone_shape(&self) -> Self {
+        Self {
+            id: self.id,
+            name: self.name.clone(),
+            schema: self.schema.clone(),
+            partition_kind: self.partition_kind.clone(),
+            auto_partition: self.auto_partition.clone(),
+            distribution: self.distribution.clone(),
+            properties: self.properties.clone(),
+            replication_num: self.replication_num,
+            comment: self.comment.clone(),
+            partitions: std::collections::BTreeMap::new(),
+            indexes: self.indexes.clone(),
+            secondary: self.secondary.clone(),
+            state: self.state,
+            max_column_unique_id: self.max_column_unique_id,
+            auto_inc_next: self.auto_inc_next,
+        }
+    }
+}

@@ -1,0 +1,431 @@
+//! From CREATE TABLE to a table without partitions: columns, keys, hidden columns, properties.
+
+use super::api::SqlError;
+use super::show_create::{check_properties, take_replicas};
+use super::state::FeState;
+use crate::model::catalog::Properties;
+use crate::model::column::{DELETE_SIGN, SEQUENCE_COL, VERSION_COL};
+use crate::model::{
+    Aggregation, Column, DataType, DefaultValue, Distribution, DistributionKind, IndexMeta,
+    KeysModel, OlapTable, PartitionKind, SecondaryIndex, TableSchema, TableState,
+};
+use crate::sql::ast;
+
+/// Buckets of `BUCKETS AUTO` without an estimate.
+const AUTO_BUCKETS: u32 = 10;
+/// Key columns of a duplicate table that names none.
+const DEFAULT_KEYS: usize = 3;
+
+/// A column as DDL gives it; key, aggregation and unique id are the caller's.
+pub fn column(def: &ast::ColumnDef) -> Result<Column, SqlError> {
+    let data_type = DataType::parse(&def.type_text).map_err(SqlError::analysis)?;
+    let default = match &def.default {
+        None => None,
+        Some(ast::DefaultValue::Null) => Some(DefaultValue::Constant(None)),
+        Some(ast::DefaultValue::Literal(text)) => Some(DefaultValue::Constant(
+            data_type.canonicalize(text).map_err(|_| {
+                SqlError::analysis(format!(
+                    "Invalid default value of column {}: {text}",
+                    def.name
+                ))
+            })?,
+        )),
+        Some(ast::DefaultValue::CurrentTimestamp(scale)) => {
+            Some(DefaultValue::CurrentTimestamp(scale.unwrap_or(0)))
+        }
+        Some(ast::DefaultValue::CurrentDate) => {
+            Some(DefaultValue::Function("CURRENT_DATE".to_owned()))
+        }
+        Some(ast::DefaultValue::Expression(text)) => Some(DefaultValue::Function(text.clone())),
+    };
+    let aggregation = match &def.aggregation {
+        None => None,
+        Some(text) => Some(
+            Aggregation::parse(text)
+                .ok_or_else(|| SqlError::analysis(format!("Unknown aggregate type: {text}")))?,
+        ),
+    };
+    // `NULL` is the default of DDL; SHOW CREATE TABLE then prints DEFAULT NULL too.
+    let nullable = def.nullable.unwrap_or(true) && def.auto_increment.is_none();
+    let default = match default {
+        None if nullable && def.generated.is_none() && !def.is_key => None,
+        other => other,
+    };
+    Ok(Column {
+        is_key: def.is_key,
+        nullable,
+        default,
+        aggregation,
+        comment: def.comment.clone(),
+        auto_inc: def.auto_increment,
+        generated: def.generated.clone(),
+        ..Column::new(def.name.clone(), data_type)
+    })
+}
+
+fn hidden(name: &str, data_type: DataType, nullable: bool, default: Option<&str>) -> Column {
+    Column {
+        nullable,
+        default: default.map(|d| DefaultValue::Constant(Some(d.to_owned()))),
+        aggregation: Some(Aggregation::Replace),
+        visible: false,
+        comment: name.trim_matches('_').to_lowercase().replace('_', " "),
+        ..Column::new(name, data_type)
+    }
+}
+
+/// Distribution of a clause, or RANDOM with automatic buckets.
+pub fn distribution(
+    clause: Option<&ast::Distribution>,
+    schema: &TableSchema,
+) -> Result<Distribution, SqlError> {
+    let Some(clause) = clause else {
+        return Ok(Distribution {
+            kind: DistributionKind::Random,
+            buckets: AUTO_BUCKETS,
+            auto: true,
+        });
+    };
+    if clause.buckets == Some(0) {
+        return Err(SqlError::analysis(
+            "Number of hash distribution should be greater than zero.",
+        ));
+    }
+    let kind = if clause.hash_columns.is_empty() {
+        if schema.keys.is_unique() {
+            return Err(SqlError::analysis(
+                "Create unique keys table should not contain random distribution desc",
+            ));
+        }
+        DistributionKind::Random
+    } else {
+        let mut names = Vec::new();
+        for name in &clause.hash_columns {
+            let column = schema.column(name).ok_or_else(|| {
+                SqlError::analysis(format!("Distribution column({name}) doesn't exist."))
+            })?;
+            if !column.is_key && schema.keys != KeysModel::Duplicate {
+                return Err(SqlError::analysis(format!(
+                    "Distribution column[{name}] is not key column"
+                )));
+            }
+            names.push(column.name.clone());
+        }
+        DistributionKind::Hash(names)
+    };
+    Ok(Distribution {
+        kind,
+        buckets: clause.buckets.unwrap_or(AUTO_BUCKETS),
+        auto: clause.buckets.is_none(),
+    })
+}
+
+/// Columns and key model.
+fn schema(create: &ast::CreateTable, properties: &Properties) -> Result<TableSchema, SqlError> {
+    let mut columns = create
+        .columns
+        .iter()
+        .map(column)
+        .collect::<Result<Vec<_>, _>>()?;
+    if columns.is_empty() {
+        return Err(SqlError::new(1113, "A table must have at least 1 column"));
+    }
+    for (i, c) in columns.iter().enumerate() {
+        if columns[..i].iter().any(|other| other.is_named(&c.name)) {
+            return Err(SqlError::new(
+                1060,
+                format!("Duplicate column name '{}'", c.name),
+            ));
+        }
+    }
+    let aggregated = columns.iter().any(|c| c.aggregation.is_some());
+    let (model, mut key_names) = match &create.keys {
+        Some(keys) => (keys.model, keys.columns.clone()),
+        None if aggregated => (
+            ast::KeysModel::Aggregate,
+            columns
+                .iter()
+                .filter(|c| c.aggregation.is_none())
+                .map(|c| c.name.clone())
+                .collect(),
+        ),
+        None => (
+            ast::KeysModel::Duplicate,
+            columns
+                .iter()
+                .filter(|c| c.is_key)
+                .map(|c| c.name.clone())
+                .collect(),
+        ),
+    };
+    if key_names.is_empty() && model == ast::KeysModel::Duplicate {
+        key_names = columns
+            .iter()
+            .take_while(|c| {
+                c.data_type.is_integer()
+                    || matches!(
+                        c.data_type,
+                        DataType::Boolean
+                            | DataType::Decimal(..)
+                            | DataType::Date
+                            | DataType::DateTime(_)
+                            | DataType::Char(_)
+                            | DataType::Varchar(_)
+                    )
+            })
+            .take(DEFAULT_KEYS)
+            .map(|c| c.name.clone())
+            .collect();
+    }
+    for (i, name) in key_names.iter().enumerate() {
+        if !columns.get(i).is_some_and(|c| c.is_named(name)) {
+            return Err(SqlError::analysis(
+                "Key columns must be the first few columns of the schema and the order of the key columns must be consistent with the order of the schema",
+            ));
+        }
+    }
+    let keys_len = key_names.len();
+    let keys = match model {
+        ast::KeysModel::Duplicate => KeysModel::Duplicate,
+        ast::KeysModel::Aggregate => KeysModel::Aggregate,
+        ast::KeysModel::Unique => KeysModel::Unique {
+            mow: properties
+                .get("enable_unique_key_merge_on_write")
+                .is_none_or(|v| v.eq_ignore_ascii_case("true")),
+            sequence_col: properties.get("function_column.sequence_col").cloned(),
+        },
+    };
+    for (i, c) in columns.iter_mut().enumerate() {
+        c.is_key = i < keys_len;
+        match keys {
+            _ if c.is_key => c.aggregation = None,
+            KeysModel::Duplicate => c.aggregation = None,
+            KeysModel::Unique { mow, .. } => c.aggregation = (!mow).then_some(Aggregation::Replace),
+            KeysModel::Aggregate if c.aggregation.is_none() => {
+                return Err(SqlError::analysis(format!(
+                    "{} is not key column, should set aggregation type",
+                    c.name
+                )));
+            }
+            KeysModel::Aggregate => {}
+        }
+    }
+    if keys.is_unique() {
+        columns.push(hidden(DELETE_SIGN, DataType::TinyInt, false, Some("0")));
+        let sequence = match (
+            properties.get("function_column.sequence_col"),
+            properties.get("function_column.sequence_type"),
+        ) {
+            (Some(name), _) => Some(
+                columns
+                    .iter()
+                    .find(|c| c.is_named(name))
+                    .map(|c| c.data_type.clone())
+                    .ok_or_else(|| {
+                        SqlError::analysis(format!(
+                            "The specified sequence column[{name}] not exists"
+                        ))
+                    })?,
+            ),
+            (None, Some(text)) => Some(DataType::parse(text).map_err(SqlError::analysis)?),
+            (None, None) => None,
+        };
+        if let Some(data_type) = sequence {
+            columns.push(hidden(SEQUENCE_COL, data_type, true, None));
+        }
+        columns.push(hidden(VERSION_COL, DataType::BigInt, false, Some("0")));
+    }
+    for (id, c) in (0_i32..).zip(columns.iter_mut()) {
+        c.unique_id = id;
+    }
+    Ok(TableSchema {
+        columns,
+        keys,
+        schema_hash: 0,
+        schema_version: 0,
+    })
+}
+
+/// Properties of a new table as they will be shown, and its replica number.
+fn properties(
+    create: &ast::CreateTable,
+    db: &Properties,
+    default_replicas: u32,
+    unique_mow: Option<bool>,
+) -> Result<(Properties, u32), SqlError> {
+    let mut properties = create.properties.clone();
+    check_properties(&properties)?;
+    let replicas = match take_replicas(&mut properties, "")? {
+        Some(n) => n,
+        None => take_replicas(&mut db.clone(), "")?.unwrap_or(default_replicas),
+    };
+    let synced = properties
+        .get("is_being_synced")
+        .is_some_and(|v| v.eq_ignore_ascii_case("true"));
+    if synced {
+        for key in [
+            "colocate_with",
+            "storage_policy",
+            "dynamic_partition.storage_policy",
+        ] {
+            properties.remove(key);
+        }
+    }
+    properties.remove("_auto_bucket");
+    properties.remove("version_info");
+    for (key, value) in db.iter().filter(|(k, _)| k.starts_with("binlog.")) {
+        let mine = properties
+            .entry(key.clone())
+            .or_insert_with(|| value.clone());
+        if key == "binlog.enable" && value == "true" && mine != "true" {
+            return Err(SqlError::analysis(
+                "db binlog is enable, but table binlog is disable",
+            ));
+        }
+    }
+    let mut default = |key: &str, value: &str| {
+        properties
+            .entry(key.to_owned())
+            .or_insert_with(|| value.to_owned());
+    };
+    default("min_load_replica_num", "-1");
+    default("is_being_synced", "false");
+    default("storage_medium", "hdd");
+    default("storage_format", "V2");
+    default("inverted_index_storage_format", "V2");
+    default("light_schema_change", "true");
+    default("disable_auto_compaction", "false");
+    default("enable_single_replica_compaction", "false");
+    default("group_commit_interval_ms", "10000");
+    default("group_commit_data_bytes", "134217728");
+    default("binlog.enable", "false");
+    default("binlog.ttl_seconds", "86400");
+    default("binlog.max_bytes", "9223372036854775807");
+    default("binlog.max_history_nums", "9223372036854775807");
+    if let Some(mow) = unique_mow {
+        default(
+            "enable_unique_key_merge_on_write",
+            if mow { "true" } else { "false" },
+        );
+        if mow {
+            default("enable_mow_light_delete", "false");
+        }
+    }
+    Ok((properties, replicas))
+}
+
+/// The table of a CREATE TABLE, without partitions.
+pub fn table(
+    state: &mut FeState,
+    create: &ast::CreateTable,
+    db: &Properties,
+    default_replicas: u32,
+) -> Result<OlapTable, SqlError> {
+    if create
+        .engine
+        .as_deref()
+        .is_some_and(|e| !e.eq_ignore_ascii_case("olap"))
+    {
+        return Err(SqlError::analysis("only the OLAP engine is simulated"));
+    }
+    let mut schema = schema(create, &create.properties)?;
+    let mow = match schema.keys {
+        KeysModel::Unique { mow, .. } => Some(mow),
+        KeysModel::Duplicate | KeysModel::Aggregate => None,
+    };
+    let (properties, replicas) = properties(create, db, default_replicas, mow)?;
+    let distribution = distribution(create.distribution.as_ref(), &schema)?;
+    let names = |columns: &[String]| -> Result<Vec<String>, SqlError> {
+        columns
+            .iter()
+            .map(|name| {
+                schema.column(name).map(|c| c.name.clone()).ok_or_else(|| {
+                    SqlError::analysis(format!(
+                        "Partition column[{name}] does not exist in table schema."
+                    ))
+                })
+            })
+            .collect()
+    };
+    let partition_kind = match &create.partition {
+        None => PartitionKind::Unpartitioned,
+        Some(by) => match by.kind {
+            ast::PartitionKind::Range => PartitionKind::Range(names(&by.columns)?),
+            ast::PartitionKind::List => PartitionKind::List(names(&by.columns)?),
+        },
+    };
+    let auto_partition = create.partition.as_ref().filter(|by| by.auto).map(|by| {
+        by.auto_expr.clone().unwrap_or_else(|| {
+            by.columns
+                .iter()
+                .map(|c| format!("`{c}`"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        })
+    });
+    let id = state.new_id();
+    let index_id = state.new_id();
+    schema.schema_hash = schema_hash(&schema);
+    let secondary = create
+        .indexes
+        .iter()
+        .map(|def| secondary_index(state, def, &schema))
+        .collect::<Result<_, _>>()?;
+    Ok(OlapTable {
+        id,
+        name: create.name.name.clone(),
+        partition_kind,
+        auto_partition,
+        distribution,
+        properties,
+        replication_num: replicas,
+        comment: create.comment.clone(),
+        partitions: std::collections::BTreeMap::new(),
+        indexes: vec![IndexMeta {
+            id: index_id,
+            name: create.name.name.clone(),
+            schema_hash: schema.schema_hash,
+            columns: Vec::new(),
+        }],
+        secondary,
+        state: TableState::Normal,
+        max_column_unique_id: schema.max_unique_id(),
+        auto_inc_next: schema.columns.iter().find_map(|c| c.auto_inc).unwrap_or(1),
+        schema,
+    })
+}
+
+/// A secondary index with a fresh id.
+pub fn secondary_index(
+    state: &mut FeState,
+    def: &ast::IndexDef,
+    schema: &TableSchema,
+) -> Result<SecondaryIndex, SqlError> {
+    for name in &def.columns {
+        if schema.column(name).is_none() {
+            return Err(SqlError::analysis(format!(
+                "Column does not exist in table. invalid column: {name}"
+            )));
+        }
+    }
+    Ok(SecondaryIndex {
+        id: state.new_id(),
+        name: def.name.clone(),
+        columns: def.columns.clone(),
+        kind: def.index_type.clone(),
+        properties: def.properties.clone(),
+        comment: def.comment.clone(),
+    })
+}
+
+/// A positive number that depends on the columns alone.
+#[must_use]
+pub fn schema_hash(schema: &TableSchema) -> i32 {
+    let mut text = String::new();
+    for c in &schema.columns {
+        text.push_str(&format!("{}:{}:{};", c.name, c.data_type, c.is_key));
+    }
+    i32::try_from(crc32fast::hash(text.as_bytes()) >> 1)
+        .unwrap_or(1)
+        .max(1)
+}

@@ -1,0 +1,307 @@
+//! Backup and restore jobs: one running per database, the last ten remembered, one state per tick.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::api::{JobView, RpcError, SqlError, StatusCode};
+use super::backup::BackupJob;
+use super::frontend::Frontend;
+use super::restore::RestoreJob;
+
+/// A job.
+#[derive(Debug, Clone)]
+pub enum Job {
+    /// BACKUP SNAPSHOT.
+    Backup(Box<BackupJob>),
+    /// restoreSnapshot.
+    Restore(Box<RestoreJob>),
+}
+
+/// What all jobs have.
+#[derive(Debug, Clone)]
+pub struct JobHead {
+    /// Id.
+    pub id: i64,
+    /// Database.
+    pub db_id: i64,
+    /// Its name at submission.
+    pub db: String,
+    /// Label.
+    pub label: String,
+    /// Epoch milliseconds.
+    pub create_ms: i64,
+    /// Finished or cancelled, -1 before.
+    pub finish_ms: i64,
+    /// `[OK]` or `[CODE, msg: text]`.
+    pub status: String,
+    /// Seconds.
+    pub timeout_s: i64,
+}
+
+impl JobHead {
+    /// A job just submitted.
+    #[must_use]
+    pub fn new(id: i64, db_id: i64, db: &str, label: &str, now_ms: i64, timeout_s: i64) -> Self {
+        Self {
+            id,
+            db_id,
+            db: db.to_owned(),
+            label: label.to_owned(),
+            create_ms: now_ms,
+            finish_ms: -1,
+            status: "[OK]".to_owned(),
+            timeout_s,
+        }
+    }
+
+    /// `createTime + timeout`.
+    #[must_use]
+    pub fn deadline_ms(&self) -> i64 {
+        self.create_ms
+            .saturating_add(self.timeout_s.saturating_mul(1000))
+    }
+}
+
+impl Job {
+    /// Common part.
+    #[must_use]
+    pub fn head(&self) -> &JobHead {
+        match self {
+            Self::Backup(job) => &job.head,
+            Self::Restore(job) => &job.head,
+        }
+    }
+
+    fn head_mut(&mut self) -> &mut JobHead {
+        match self {
+            Self::Backup(job) => &mut job.head,
+            Self::Restore(job) => &mut job.head,
+        }
+    }
+
+    /// Finished or cancelled.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.head().finish_ms >= 0
+    }
+}
+
+/// All jobs, by database, oldest first.
+#[derive(Debug, Default)]
+pub struct Jobs {
+    by_db: BTreeMap<i64, VecDeque<Job>>,
+}
+
+impl Jobs {
+    /// Takes a job in when nothing runs in its database; forgets the oldest beyond `keep`.
+    pub fn submit(&mut self, job: Job, keep: usize) -> Result<(), SqlError> {
+        let list = self.by_db.entry(job.head().db_id).or_default();
+        if let Some(running) = list.iter().find(|j| !j.is_done()) {
+            return Err(SqlError::new(
+                5064,
+                format!(
+                    "Can only run one backup or restore job of a database at same time , current running: label = {} jobId = {}, \
+                     to run label = {}",
+                    running.head().label,
+                    running.head().id,
+                    job.head().label
+                ),
+            ));
+        }
+        list.push_back(job);
+        while list.len() > keep.max(1) {
+            list.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Copies of the jobs that run.
+    #[must_use]
+    pub fn running(&self) -> Vec<Job> {
+        self.by_db
+            .values()
+            .flatten()
+            .filter(|j| !j.is_done())
+            .cloned()
+            .collect()
+    }
+
+    /// Puts back a job that was worked on; false when it was cancelled or forgotten meanwhile.
+    pub fn put_back(&mut self, job: Job) -> bool {
+        let slot = self.by_db.get_mut(&job.head().db_id).and_then(|list| {
+            list.iter_mut()
+                .find(|j| j.head().id == job.head().id && !j.is_done())
+        });
+        match slot {
+            Some(slot) => {
+                *slot = job;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The running job of a database.
+    pub fn running_in(&mut self, db_id: i64) -> Option<&mut Job> {
+        self.by_db
+            .get_mut(&db_id)?
+            .iter_mut()
+            .find(|j| !j.is_done())
+    }
+
+    /// Jobs of a database.
+    pub fn of_db(&self, db_id: i64) -> impl Iterator<Item = &Job> {
+        self.by_db.get(&db_id).into_iter().flatten()
+    }
+
+    /// The newest finished backup of that label, whatever its database.
+    #[must_use]
+    pub fn snapshot(&self, label: &str) -> Option<&BackupJob> {
+        self.by_db
+            .values()
+            .flatten()
+            .filter_map(|job| match job {
+                Job::Backup(backup) if backup.head.label == label && backup.is_finished() => {
+                    Some(backup.as_ref())
+                }
+                Job::Backup(_) | Job::Restore(_) => None,
+            })
+            .max_by_key(|b| b.head.id)
+    }
+
+    /// DROP DATABASE.
+    pub fn forget_db(&mut self, db_id: i64) {
+        self.by_db.remove(&db_id);
+    }
+}
+
+impl Frontend {
+    /// Advances every running job by at most one state.
+    pub async fn tick_jobs(&self) {
+        let jobs = self.lock().jobs.running();
+        for job in jobs {
+            let now = self.clock().now_ms();
+            if now > job.head().deadline_ms() {
+                let text = match &job {
+                    Job::Backup(_) => "[TIMEOUT, msg: backup job timeout]".to_owned(),
+                    Job::Restore(job) => format!(
+                        "[TIMEOUT, msg: restore job with label: {}  timeout.]",
+                        job.head.label
+                    ),
+                };
+                self.cancel(job, text).await;
+                continue;
+            }
+            match job {
+                Job::Backup(job) => self.step_backup(*job).await,
+                Job::Restore(job) => self.step_restore(*job).await,
+            }
+        }
+    }
+
+    /// Ends a job as CANCELLED and removes what it made.
+    pub(super) async fn cancel(&self, mut job: Job, status: String) {
+        job.head_mut().status = status;
+        job.head_mut().finish_ms = self.clock().now_ms();
+        match &mut job {
+            Job::Backup(backup) => backup.cancelled(),
+            Job::Restore(restore) => restore.cancelled(),
+        }
+        let won = self.lock().jobs.put_back(job.clone());
+        if let (true, Job::Restore(restore)) = (won, job) {
+            self.clean_up_restore(&restore).await;
+        }
+    }
+
+    pub(super) fn cancel_job(&self, db: &str, restore: bool) -> Result<(), SqlError> {
+        let job = {
+            let mut state = self.lock();
+            let db_id = state.db(db)?.id;
+            let kind = |job: &Job| matches!(job, Job::Restore(_)) == restore;
+            state.jobs.running_in(db_id).filter(|j| kind(j)).cloned()
+        };
+        let Some(job) = job else {
+            let kind = if restore { "restore" } else { "backup" };
+            return Err(SqlError::new(
+                5064,
+                format!("No {kind} job is currently running"),
+            ));
+        };
+        let text = match &job {
+            Job::Backup(_) => "user cancelled".to_owned(),
+            Job::Restore(restore) => {
+                format!("user cancelled, current state: {}", restore.state_name())
+            }
+        };
+        let Some(me) = self.me() else { return Ok(()) };
+        tokio::spawn(async move { me.cancel(job, format!("[COMMON_ERROR, msg: {text}]")).await });
+        Ok(())
+    }
+
+    /// Jobs of a database, oldest first.
+    #[must_use]
+    pub fn backup_jobs(&self, db: &str) -> Vec<JobView> {
+        let state = self.lock();
+        let Some(db) = state.catalog.database(db) else {
+            return Vec::new();
+        };
+        state
+            .jobs
+            .of_db(db.id)
+            .filter_map(|job| match job {
+                Job::Backup(backup) => Some(backup.view()),
+                Job::Restore(_) => None,
+            })
+            .collect()
+    }
+
+    /// Jobs of a database, oldest first.
+    #[must_use]
+    pub fn restore_jobs(&self, db: &str) -> Vec<JobView> {
+        let state = self.lock();
+        let Some(db) = state.catalog.database(db) else {
+            return Vec::new();
+        };
+        state
+            .jobs
+            .of_db(db.id)
+            .filter_map(|job| match job {
+                Job::Restore(restore) => Some(restore.view()),
+                Job::Backup(_) => None,
+            })
+            .collect()
+    }
+
+    /// getSnapshot after authentication.
+    pub fn get_snapshot(&self, label: &str) -> Result<super::api::Snapshot, RpcError> {
+        let now = self.clock().now_ms();
+        let state = self.lock();
+        let job = state.jobs.snapshot(label).ok_or_else(|| {
+            RpcError::plain(
+                StatusCode::SnapshotNotExist,
+                format!("snapshot {label} not exist"),
+            )
+        })?;
+        if now > job.head.deadline_ms() {
+            return Err(RpcError::plain(
+                StatusCode::SnapshotExpired,
+                format!("snapshot {label} is expired"),
+            ));
+        }
+        Ok(job.snapshot())
+    }
+}
+
+/// `timeout` of a job's properties in seconds.
+pub(super) fn timeout_s(properties: &BTreeMap<String, String>) -> Result<i64, SqlError> {
+    let Some(text) = properties.get("timeout") else {
+        return Ok(86_400);
+    };
+    match text.parse::<i64>() {
+        Ok(seconds) if seconds >= 600 => Ok(seconds),
+        Ok(_) => Err(SqlError::new(5064, "timeout must be at least 10 min")),
+        Err(_) => Err(SqlError::new(
+            5064,
+            format!("Invalid timeout format: {text}"),
+        )),
+    }
+}

@@ -1,0 +1,459 @@
+//! The JSON of binlog records, one builder per type (forms read in Doris master, January 2026).
+//!
+//! Every record carries a few members that readers have to ignore, as the real ones do.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::state::Record;
+use crate::model::catalog::Properties;
+use crate::model::{DistributionKind, OlapTable, Partition, PartitionItem, SecondaryIndex, View};
+
+/// Year 9999, the "never" of cool-down times.
+const NEVER_MS: i64 = 253_402_271_999_000;
+
+fn table_record(kind: i32, db_id: i64, table_id: i64, data: Value) -> Record {
+    Record {
+        kind,
+        db_id,
+        table_ids: vec![table_id],
+        data,
+    }
+}
+
+/// UPSERT (0).
+pub fn upsert(
+    db_id: i64,
+    table_ids: Vec<i64>,
+    txn_id: i64,
+    label: &str,
+    now_ms: i64,
+    tables: Map<String, Value>,
+    stids: Option<Vec<i64>>,
+) -> Record {
+    let mut data = json!({
+        "commitSeq": 0, "txnId": txn_id, "timeStamp": now_ms, "label": label, "dbId": db_id, "tableRecords": tables,
+    });
+    if let Some(stids) = stids {
+        data["stids"] = stids.into();
+    }
+    Record {
+        kind: 0,
+        db_id,
+        table_ids,
+        data,
+    }
+}
+
+fn data_property(partition: &Partition) -> Value {
+    json!({"storageMedium": partition.storage_medium, "cooldownTimeMs": NEVER_MS, "storagePolicy": "", "isMutable": true})
+}
+
+fn replica_alloc(replicas: u32) -> Value {
+    json!({"allocMap": {"{\"locationTag\":\"default\"}": replicas}})
+}
+
+fn distribution_info(table: &OlapTable, partition: &Partition) -> Value {
+    let d = &partition.distribution;
+    match &d.kind {
+        DistributionKind::Hash(columns) => json!({
+            "clazz": "HashDistributionInfo", "type": "HASH", "bucketNum": d.buckets, "autoBucket": d.auto,
+            "distributionColumns": columns.iter().filter_map(|c| table.schema.column(c)).map(|c| c.to_json()).collect::<Vec<_>>(),
+        }),
+        DistributionKind::Random => json!({
+            "clazz": "RandomDistributionInfo", "type": "RANDOM", "bucketNum": d.buckets, "autoBucket": d.auto,
+        }),
+    }
+}
+
+/// The clause of ADD_PARTITION; without BUCKETS, as Doris prints it.
+#[must_use]
+pub fn add_partition_sql(table: &OlapTable, partition: &Partition) -> String {
+    let keyword = if partition.is_temp {
+        "ADD TEMPORARY PARTITION"
+    } else {
+        "ADD PARTITION"
+    };
+    let head = format!("{keyword} `{}`", partition.name);
+    let values = partition.item.values_sql(&table.partition_types());
+    let version = partition.visible_version;
+    match partition.item {
+        PartitionItem::Range { .. } | PartitionItem::List(_) => {
+            format!("{head} {values} (\"version_info\" = \"{version}\");")
+        }
+        PartitionItem::ListDefault => format!("{head} (\"version_info\" = \"{version}\");"),
+        PartitionItem::All => head,
+    }
+}
+
+/// ADD_PARTITION (1).
+pub fn add_partition(db_id: i64, table: &OlapTable, partition: &Partition) -> Record {
+    table_record(
+        1,
+        db_id,
+        table.id,
+        json!({
+            "commitSeq": 0, "dbId": db_id, "tableId": table.id,
+            "partition": {
+                "id": partition.id, "nm": partition.name, "st": "NORMAL",
+                "vv": partition.visible_version, "vvt": partition.visible_version_time, "nv": partition.next_version,
+                "di": distribution_info(table, partition),
+            },
+            "dataProperty": data_property(partition), "replicaAlloc": replica_alloc(partition.replication_num),
+            "isInMemory": false, "isTempPartition": partition.is_temp, "isMutable": true,
+            "sql": add_partition_sql(table, partition),
+        }),
+    )
+}
+
+/// CREATE_TABLE (2) of an OLAP table; `sql` is the synced form of its DDL.
+pub fn create_table(
+    db_id: i64,
+    db: &str,
+    table: &OlapTable,
+    sql: &str,
+    properties: &Properties,
+) -> Record {
+    table_record(
+        2,
+        db_id,
+        table.id,
+        json!({
+            "commitSeq": 0, "dbId": db_id, "dbName": db, "tableId": table.id, "tableName": table.name, "tableType": "OLAP",
+            "sql": sql, "properties": properties,
+        }),
+    )
+}
+
+/// CREATE_TABLE (2) of a view.
+pub fn create_view(db_id: i64, db: &str, view: &View, sql: &str) -> Record {
+    table_record(
+        2,
+        db_id,
+        view.id,
+        json!({
+            "commitSeq": 0, "dbId": db_id, "dbName": db, "tableId": view.id, "tableName": view.name, "tableType": "VIEW",
+            "sql": sql, "properties": {},
+        }),
+    )
+}
+
+/// DROP_PARTITION (3).
+pub fn drop_partition(
+    db_id: i64,
+    table_id: i64,
+    partition: &Partition,
+    force: bool,
+    now_ms: i64,
+) -> Record {
+    let temp = if partition.is_temp { "TEMPORARY " } else { "" };
+    let tail = if force { " FORCE" } else { "" };
+    table_record(
+        3,
+        db_id,
+        table_id,
+        json!({
+            "dbId": db_id, "tableId": table_id, "pid": partition.id, "partitionName": partition.name,
+            "isTempPartition": partition.is_temp, "forceDrop": force, "recycleTime": if force { 0 } else { now_ms },
+            "sql": format!("DROP {temp}PARTITION `{}`{tail}", partition.name),
+            "version": partition.visible_version, "versionTime": partition.visible_version_time,
+        }),
+    )
+}
+
+/// DROP_TABLE (4).
+pub fn drop_table(db_id: i64, id: i64, name: &str, is_view: bool) -> Record {
+    let kind = if is_view { "VIEW" } else { "TABLE" };
+    table_record(
+        4,
+        db_id,
+        id,
+        json!({
+            "commitSeq": 0, "dbId": db_id, "tableId": id, "tableName": name, "isView": is_view, "forceDrop": false,
+            "rawSql": format!("DROP {kind} IF EXISTS `{name}`"),
+        }),
+    )
+}
+
+/// MODIFY_TABLE_ADD_OR_DROP_COLUMNS (6).
+pub fn alter_columns(
+    db_id: i64,
+    table: &OlapTable,
+    old_columns: &Value,
+    job_id: i64,
+    raw_sql: &str,
+) -> Record {
+    let base = table.base_index_id().to_string();
+    table_record(
+        6,
+        db_id,
+        table.id,
+        json!({
+            "dbId": db_id, "tableId": table.id, "baseIndexId": table.base_index_id(),
+            "indexSchemaMap": {base.clone(): columns_json(table)}, "oldIndexSchemaMap": {base: old_columns},
+            "indexNameToId": table.indexes.iter().map(|i| (i.name.clone(), json!(i.id))).collect::<Map<_, _>>(),
+            "indexes": indexes_json(&table.secondary), "jobId": job_id, "rawSql": raw_sql,
+        }),
+    )
+}
+
+/// The columns of the base index as JSON.
+#[must_use]
+pub fn columns_json(table: &OlapTable) -> Value {
+    table.schema.columns.iter().map(|c| c.to_json()).collect()
+}
+
+fn indexes_json(indexes: &[SecondaryIndex]) -> Value {
+    indexes
+        .iter()
+        .map(|i| json!({"i": i.id, "in": i.name, "c": i.columns, "it": i.kind, "pt": i.properties, "ct": i.comment}))
+        .collect()
+}
+
+/// ALTER_DATABASE_PROPERTY (8).
+pub fn alter_database(db_id: i64, db: &str, properties: &Properties) -> Record {
+    Record {
+        kind: 8,
+        db_id,
+        table_ids: Vec::new(),
+        data: json!({"dbId": db_id, "dbName": db, "properties": properties}),
+    }
+}
+
+/// MODIFY_TABLE_PROPERTY (9).
+pub fn modify_property(db_id: i64, db: &str, table: &OlapTable, properties: &Properties) -> Record {
+    let list: Vec<String> = properties
+        .iter()
+        .map(|(k, v)| format!("\"{k}\" = \"{v}\""))
+        .collect();
+    table_record(
+        9,
+        db_id,
+        table.id,
+        json!({
+            "dbId": db_id, "tableId": table.id, "ctlName": "internal", "dbName": db, "tableName": table.name,
+            "properties": properties, "sql": format!("SET ({} )", list.join(" ,")),
+        }),
+    )
+}
+
+/// BARRIER (10), plain form.
+pub fn barrier(db_id: i64, db: &str, table_id: i64, table: &str) -> Record {
+    table_record(
+        10,
+        db_id,
+        table_id,
+        json!({
+            "dbId": db_id, "dbName": db, "tableId": table_id, "tableName": table, "binlogType": 0,
+        }),
+    )
+}
+
+/// MODIFY_PARTITIONS (11).
+pub fn modify_partitions(
+    db_id: i64,
+    table_id: i64,
+    partitions: &[Partition],
+    properties: &Properties,
+) -> Record {
+    table_record(
+        11,
+        db_id,
+        table_id,
+        json!({"infos": partitions.iter().map(|p| json!({
+        "dbId": db_id, "tableId": table_id, "partitionId": p.id, "dataProperty": data_property(p), "isInMemory": false,
+        "replicaAlloc": replica_alloc(p.replication_num), "storagePolicy": "", "tableProperties": properties,
+    })).collect::<Vec<_>>()}),
+    )
+}
+
+/// What REPLACE_PARTITIONS carries.
+#[derive(Debug, Clone)]
+pub struct ReplacedPartitions {
+    /// Names of the replaced ones.
+    pub partitions: Vec<String>,
+    /// Names of the temporary ones.
+    pub temp_partitions: Vec<String>,
+    /// Ranges had to be equal.
+    pub strict_range: bool,
+    /// The temporary names stay.
+    pub use_temp_name: bool,
+    /// FORCE.
+    pub force: bool,
+    /// Ids of the replaced ones.
+    pub ids: Vec<i64>,
+}
+
+/// REPLACE_PARTITIONS (12).
+pub fn replace_partitions(
+    db_id: i64,
+    db: &str,
+    table: &OlapTable,
+    r: &ReplacedPartitions,
+) -> Record {
+    table_record(
+        12,
+        db_id,
+        table.id,
+        json!({
+            "dbId": db_id, "dbName": db, "tblId": table.id, "tblName": table.name, "partitions": r.partitions,
+            "tempPartitions": r.temp_partitions, "strictRange": r.strict_range, "useTempPartitionName": r.use_temp_name,
+            "version": 0, "versionTime": 0, "force": r.force, "partitionIds": r.ids,
+        }),
+    )
+}
+
+/// TRUNCATE_TABLE (13).
+pub fn truncate(
+    db_id: i64,
+    db: &str,
+    table: &OlapTable,
+    entire: bool,
+    raw_sql: &str,
+    old: &BTreeMap<i64, String>,
+) -> Record {
+    table_record(
+        13,
+        db_id,
+        table.id,
+        json!({
+            "dbId": db_id, "db": db, "tblId": table.id, "table": table.name, "isEntireTable": entire, "rawSql": raw_sql,
+            "op": old.iter().map(|(id, name)| (id.to_string(), json!(name))).collect::<Map<_, _>>(),
+        }),
+    )
+}
+
+/// The shared payload of renames.
+#[derive(Debug, Clone, Default)]
+pub struct Names<'a> {
+    /// Partition id, if one is renamed.
+    pub partition: Option<i64>,
+    /// Index id, if one is renamed.
+    pub index: Option<i64>,
+    /// (old, new) of the table.
+    pub table: Option<(&'a str, &'a str)>,
+    /// (old, new) of the rollup.
+    pub rollup: Option<(&'a str, &'a str)>,
+    /// (old, new) of the partition.
+    pub partition_name: Option<(&'a str, &'a str)>,
+}
+
+/// RENAME_TABLE (14), RENAME_ROLLUP (21), RENAME_PARTITION (22), MODIFY_DISTRIBUTION_TYPE (26).
+pub fn table_info(kind: i32, db_id: i64, table_id: i64, names: &Names<'_>) -> Record {
+    let (old_t, new_t) = names.table.unwrap_or(("", ""));
+    let (old_r, new_r) = names.rollup.unwrap_or(("", ""));
+    let (old_p, new_p) = names.partition_name.unwrap_or(("", ""));
+    table_record(
+        kind,
+        db_id,
+        table_id,
+        json!({
+            "db": db_id, "tb": table_id, "ind": names.index.unwrap_or(-1), "p": names.partition.unwrap_or(-1),
+            "nT": new_t, "oT": old_t, "nR": new_r, "oR": old_r, "nP": new_p, "oP": old_p,
+        }),
+    )
+}
+
+/// RENAME_COLUMN (15).
+pub fn rename_column(db_id: i64, table: &OlapTable, old: &str, new: &str) -> Record {
+    let versions: Map<String, Value> = table
+        .indexes
+        .iter()
+        .map(|i| (i.id.to_string(), json!(table.schema.schema_version)))
+        .collect();
+    table_record(
+        15,
+        db_id,
+        table.id,
+        json!({
+            "dbId": db_id, "tableId": table.id, "colName": old, "newColName": new, "indexIdToSchemaVersion": versions,
+        }),
+    )
+}
+
+/// MODIFY_COMMENT (16) of the table (`column` unset) or of one column.
+pub fn comment(db_id: i64, table_id: i64, column: Option<&str>, text: &str) -> Record {
+    let data = match column {
+        Some(column) => {
+            json!({"type": "COLUMN", "dbId": db_id, "tblId": table_id, "colToComment": {column: text}})
+        }
+        None => json!({"type": "TABLE", "dbId": db_id, "tblId": table_id, "tblComment": text}),
+    };
+    table_record(16, db_id, table_id, data)
+}
+
+/// MODIFY_VIEW_DEF (17).
+pub fn view_def(db_id: i64, view: &View) -> Record {
+    let columns: Vec<Value> = view
+        .columns
+        .iter()
+        .map(|(name, comment)| json!({"name": name, "comment": comment}))
+        .collect();
+    table_record(
+        17,
+        db_id,
+        view.id,
+        json!({
+            "dbId": db_id, "tableId": view.id, "inlineViewDef": view.definition, "newFullSchema": columns, "comment": view.comment,
+            "sv": {},
+        }),
+    )
+}
+
+/// REPLACE_TABLE (18): `newTblName` is the number of the new table, not its name.
+pub fn replace_table(
+    db_id: i64,
+    original: (i64, &str),
+    new: (i64, &str),
+    swap: bool,
+    force: bool,
+) -> Record {
+    table_record(
+        18,
+        db_id,
+        original.0,
+        json!({
+            "dbId": db_id, "origTblId": original.0, "origTblName": original.1, "newTblName": new.0, "actualNewTblName": new.1,
+            "swapTable": swap, "isForce": force,
+        }),
+    )
+}
+
+/// MODIFY_TABLE_ADD_OR_DROP_INVERTED_INDICES (19).
+pub fn alter_indexes(
+    db_id: i64,
+    table: &OlapTable,
+    changed: &[SecondaryIndex],
+    is_drop: bool,
+    job_id: i64,
+    raw_sql: &str,
+) -> Record {
+    table_record(
+        19,
+        db_id,
+        table.id,
+        json!({
+            "dbId": db_id, "tableId": table.id, "indexSchemaMap": {table.base_index_id().to_string(): columns_json(table)},
+            "indexes": indexes_json(&table.secondary), "alterInvertedIndexes": indexes_json(changed),
+            "isDropInvertedIndex": is_drop, "jobId": job_id, "rawSql": raw_sql,
+        }),
+    )
+}
+
+/// MODIFY_DISTRIBUTION_BUCKET_NUM (25).
+pub fn bucket_num(db_id: i64, table: &OlapTable) -> Record {
+    let d = &table.distribution;
+    let (kind, columns) = match &d.kind {
+        DistributionKind::Hash(columns) => ("HASH", columns.join(",")),
+        DistributionKind::Random => ("RANDOM", String::new()),
+    };
+    table_record(
+        25,
+        db_id,
+        table.id,
+        json!({
+            "dbId": db_id, "tableId": table.id, "type": kind, "autoBucket": d.auto, "bucketNum": d.buckets, "columnsName": columns,
+        }),
+    )
+}

@@ -1,0 +1,257 @@
+//! Everything the frontend knows, behind one lock: catalogue, ids, journal, streams, transactions, jobs, accounts.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::Value;
+
+use super::accounts::Accounts;
+use super::api::{Binlog, FrontendConfig, SqlError};
+use super::jobs::Jobs;
+use super::stream::{Scope, Streams};
+use super::txn::TxnTable;
+use crate::model::{Catalog, Database, OlapTable};
+
+/// A record to be journaled.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Number of the type.
+    pub kind: i32,
+    /// Database.
+    pub db_id: i64,
+    /// Tables named by the record.
+    pub table_ids: Vec<i64>,
+    /// JSON; `commitSeq` is filled in where the member exists.
+    pub data: Value,
+}
+
+/// The next `count` records become visible `delay_ms` late.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct LateRecords {
+    /// How many.
+    pub count: u32,
+    /// By how much.
+    pub delay_ms: i64,
+}
+
+/// The state.
+#[derive(Debug)]
+pub struct FeState {
+    /// Databases.
+    pub catalog: Catalog,
+    /// Binlog streams.
+    pub streams: Streams,
+    /// Transactions.
+    pub txns: TxnTable,
+    /// Backup and restore.
+    pub jobs: Jobs,
+    /// Users.
+    pub accounts: Accounts,
+    /// Injected lateness.
+    pub late: LateRecords,
+    /// Settings changed by ADMIN SET FRONTEND CONFIG.
+    pub settings: BTreeMap<String, String>,
+    next_id: i64,
+    journal: i64,
+    binlog_feature: bool,
+    next_backend: usize,
+    /// Tablet to (table, partition); filled on demand, every hit is checked.
+    homes: HashMap<i64, (i64, i64)>,
+}
+
+impl FeState {
+    /// A fresh cluster.
+    #[must_use]
+    pub fn new(config: &FrontendConfig) -> Self {
+        Self {
+            catalog: Catalog::default(),
+            streams: Streams::default(),
+            txns: TxnTable::new(config),
+            jobs: Jobs::default(),
+            accounts: Accounts::default(),
+            late: LateRecords::default(),
+            settings: BTreeMap::new(),
+            next_id: 10_000,
+            journal: 1_000,
+            binlog_feature: config.binlog_feature,
+            next_backend: 0,
+            homes: HashMap::new(),
+        }
+    }
+
+    /// A fresh id of the cluster.
+    pub fn new_id(&mut self) -> i64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    /// Takes a journal id without making a record.
+    pub fn journal(&mut self) -> i64 {
+        self.journal += 1;
+        self.journal
+    }
+
+    /// The newest journal id.
+    #[must_use]
+    pub fn journal_id(&self) -> i64 {
+        self.journal
+    }
+
+    /// Where replica placement goes on; grows with each tablet.
+    pub fn next_backend(&mut self) -> usize {
+        self.next_backend = self.next_backend.wrapping_add(1);
+        self.next_backend
+    }
+
+    /// (table, partition) of a tablet among these tables.
+    pub fn home_of(&mut self, db_id: i64, table_ids: &[i64], tablet: i64) -> Option<(i64, i64)> {
+        let db = self.catalog.databases.get(&db_id)?;
+        let holds = |(table, partition): (i64, i64)| {
+            let found = db
+                .tables
+                .get(&table)
+                .and_then(|t| t.partitions.get(&partition));
+            table_ids.contains(&table) && found.is_some_and(|p| p.tablets().any(|t| t.id == tablet))
+        };
+        if let Some(home) = self.homes.get(&tablet).copied().filter(|home| holds(*home)) {
+            return Some(home);
+        }
+        for table in table_ids.iter().filter_map(|id| db.tables.get(id)) {
+            for partition in table.partitions.values() {
+                self.homes.extend(
+                    partition
+                        .tablets()
+                        .map(|t| (t.id, (table.id, partition.id))),
+                );
+            }
+        }
+        self.homes.get(&tablet).copied().filter(|home| holds(*home))
+    }
+
+    /// Which streams take a record about these tables now.
+    #[must_use]
+    pub fn scope(&self, db_id: i64, table_ids: &[i64]) -> Scope {
+        let db = self
+            .catalog
+            .databases
+            .get(&db_id)
+            .filter(|_| self.binlog_feature);
+        Scope {
+            db_enabled: db.is_some_and(Database::binlog_enabled),
+            enabled_tables: table_ids
+                .iter()
+                .copied()
+                .filter(|id| {
+                    db.and_then(|d| d.tables.get(id))
+                        .is_some_and(OlapTable::binlog_enabled)
+                })
+                .collect(),
+        }
+    }
+
+    /// Journals a record under the switches as they are now; returns its commit seq.
+    pub fn emit(&mut self, record: Record, now_ms: i64) -> i64 {
+        let scope = self.scope(record.db_id, &record.table_ids);
+        self.emit_scoped(record, &scope, now_ms, now_ms)
+    }
+
+    /// Journals a record under switches noted before the change, with the record's own time.
+    pub fn emit_scoped(
+        &mut self,
+        mut record: Record,
+        scope: &Scope,
+        timestamp: i64,
+        now_ms: i64,
+    ) -> i64 {
+        let seq = self.journal();
+        if let Some(slot) = record.data.get_mut("commitSeq") {
+            *slot = seq.into();
+        }
+        let binlog = Binlog {
+            commit_seq: seq,
+            timestamp,
+            kind: record.kind,
+            db_id: record.db_id,
+            table_ids: record.table_ids,
+            data: Some(gson(&record.data)),
+            belong: None,
+            table_ref: 0,
+            remove_enable_cache: matches!(record.kind, 8 | 9),
+        };
+        let visible_from = if self.late.count > 0 {
+            self.late.count -= 1;
+            now_ms + self.late.delay_ms
+        } else {
+            i64::MIN
+        };
+        self.streams.add(binlog, scope, now_ms, visible_from);
+        seq
+    }
+
+    /// Database by name.
+    pub fn db(&self, name: &str) -> Result<&Database, SqlError> {
+        self.catalog
+            .database(name)
+            .ok_or_else(|| SqlError::unknown_db(name))
+    }
+
+    /// Database by name, to change it.
+    pub fn db_mut(&mut self, name: &str) -> Result<&mut Database, SqlError> {
+        self.catalog
+            .database_mut(name)
+            .ok_or_else(|| SqlError::unknown_db(name))
+    }
+
+    /// Table by names.
+    pub fn table(&self, db: &str, table: &str) -> Result<&OlapTable, SqlError> {
+        self.db(db)?
+            .table(table)
+            .ok_or_else(|| SqlError::unknown_table(table))
+    }
+
+    /// Table by names, to change it.
+    pub fn table_mut(&mut self, db: &str, table: &str) -> Result<&mut OlapTable, SqlError> {
+        self.db_mut(db)?
+            .table_mut(table)
+            .ok_or_else(|| SqlError::unknown_table(table))
+    }
+
+    /// Table by ids, to change it.
+    pub fn table_by_id_mut(&mut self, db_id: i64, table_id: i64) -> Option<&mut OlapTable> {
+        self.catalog
+            .databases
+            .get_mut(&db_id)?
+            .tables
+            .get_mut(&table_id)
+    }
+}
+
+/// JSON with the escapes of Gson: `= < > & '` inside strings become `\u003d` and so on.
+#[must_use]
+pub fn gson(value: &Value) -> String {
+    let plain = value.to_string();
+    let mut out = String::with_capacity(plain.len() + 16);
+    for c in plain.chars() {
+        match c {
+            '=' => out.push_str("\\u003d"),
+            '<' => out.push_str("\\u003c"),
+            '>' => out.push_str("\\u003e"),
+            '&' => out.push_str("\\u0026"),
+            '\'' => out.push_str("\\u0027"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gson_escapes_survive_a_decoder() {
+        let value = serde_json::json!({"sql": "a = 'b' && c <> d"});
+        let text = gson(&value);
+        assert!(text.contains(r"a \u003d \u0027b\u0027 \u0026\u0026 c \u003c\u003e d"));
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+    }
+}

@@ -1,0 +1,661 @@
+//! Binlog streams: one per database and one per table, ordered by journal id, headed by a DUMMY.
+//!
+//! Pure data and decisions; time comes in as a number. Answers follow the decision tables read in Doris master, January 2026.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::api::{Binlog, BinlogLag, BinlogReply};
+
+/// Number of the DUMMY's type.
+const DUMMY: i32 = 7;
+/// Numbers of the two types that live in the database's stream only.
+const CREATE_TABLE: i32 = 2;
+const DROP_TABLE: i32 = 4;
+
+/// A record and the time from which readers see it.
+#[derive(Debug, Clone)]
+struct Entry {
+    record: Arc<Binlog>,
+    visible_from_ms: i64,
+}
+
+/// One stream.
+#[derive(Debug, Clone)]
+pub struct Stream {
+    dummy: Arc<Binlog>,
+    records: BTreeMap<i64, Entry>,
+    bytes: i64,
+    locks: HashMap<String, i64>,
+}
+
+/// Limits of GC, from `binlog.*` properties.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GcLimits {
+    /// `binlog.ttl_seconds`.
+    pub ttl_seconds: i64,
+    /// `binlog.max_bytes`.
+    pub max_bytes: i64,
+    /// `binlog.max_history_nums`, the DUMMY counts.
+    pub max_history_nums: i64,
+}
+
+impl GcLimits {
+    /// Reads the properties, with the defaults of Doris for what is not set.
+    #[must_use]
+    pub fn from_properties(properties: &BTreeMap<String, String>) -> Self {
+        let number = |key: &str, default: i64| {
+            properties
+                .get(key)
+                .and_then(|v| v.parse().ok())
+                .unwrap_or(default)
+        };
+        Self {
+            ttl_seconds: number("binlog.ttl_seconds", 86_400),
+            max_bytes: number("binlog.max_bytes", i64::MAX),
+            max_history_nums: number("binlog.max_history_nums", i64::MAX),
+        }
+    }
+}
+
+/// Answer of lockBinlog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Locked {
+    /// The position held now.
+    At(i64),
+    /// Asked for a position after the newest record.
+    TooNew,
+}
+
+fn size_of(record: &Binlog) -> i64 {
+    let data = record.data.as_ref().map_or(0, String::len);
+    i64::try_from(80 + 8 * record.table_ids.len() + data).unwrap_or(i64::MAX)
+}
+
+impl Stream {
+    /// An empty stream: a DUMMY at -1.
+    #[must_use]
+    pub fn new(db_id: i64, belong: i64, now_ms: i64) -> Self {
+        Self {
+            dummy: Arc::new(dummy(db_id, belong, -1, now_ms)),
+            records: BTreeMap::new(),
+            bytes: 0,
+            locks: HashMap::new(),
+        }
+    }
+
+    /// Adds a record. A second one with the same commit seq is lost, as in Doris.
+    pub fn add(&mut self, record: Arc<Binlog>, visible_from_ms: i64) {
+        if record.commit_seq <= self.dummy.commit_seq
+            || self.records.contains_key(&record.commit_seq)
+        {
+            return;
+        }
+        self.bytes = self.bytes.saturating_add(size_of(&record));
+        self.records.insert(
+            record.commit_seq,
+            Entry {
+                record,
+                visible_from_ms,
+            },
+        );
+    }
+
+    fn visible_after(&self, prev: i64, now_ms: i64) -> impl Iterator<Item = &Arc<Binlog>> {
+        self.records
+            .range((Bound::Excluded(prev), Bound::Unbounded))
+            .filter(move |(_, e)| e.visible_from_ms <= now_ms)
+            .map(|(_, e)| &e.record)
+    }
+
+    /// getBinlog from here on.
+    #[must_use]
+    pub fn read(&self, prev: i64, num: i64, now_ms: i64) -> BinlogReply {
+        if prev < self.dummy.commit_seq {
+            return BinlogReply::TooOld(Arc::clone(&self.dummy));
+        }
+        let num = usize::try_from(num.clamp(1, 255)).unwrap_or(1);
+        let records: Vec<_> = self
+            .visible_after(prev, now_ms)
+            .take(num)
+            .cloned()
+            .collect();
+        if records.is_empty() {
+            BinlogReply::TooNew
+        } else {
+            BinlogReply::Records(records)
+        }
+    }
+
+    /// getBinlogLag.
+    #[must_use]
+    pub fn lag(&self, prev: i64, now_ms: i64) -> BinlogLag {
+        let last = self
+            .visible_after(i64::MIN, now_ms)
+            .last()
+            .unwrap_or(&self.dummy);
+        let mut lag = BinlogLag {
+            first_commit_seq: self.dummy.commit_seq,
+            first_timestamp: self.dummy.timestamp,
+            last_commit_seq: last.commit_seq,
+            last_timestamp: last.timestamp,
+            ..BinlogLag::default()
+        };
+        let too_old = prev < self.dummy.commit_seq;
+        let count = self
+            .visible_after(if too_old { i64::MIN } else { prev }, now_ms)
+            .count();
+        lag.lag = i64::try_from(count).unwrap_or(i64::MAX) + i64::from(too_old);
+        let next = if too_old {
+            Some(&self.dummy)
+        } else {
+            self.visible_after(prev, now_ms).next()
+        };
+        if let Some(next) = next {
+            lag.next_commit_seq = next.commit_seq;
+            lag.next_timestamp = next.timestamp;
+        }
+        lag
+    }
+
+    /// lockBinlog.
+    pub fn lock(&mut self, job: &str, seq: Option<i64>) -> Locked {
+        let first = self.dummy.commit_seq;
+        let last = self.records.keys().next_back().copied().unwrap_or(first);
+        let wanted = match seq {
+            None => last,
+            Some(seq) if seq < 0 => last,
+            Some(seq) if seq > last => return Locked::TooNew,
+            Some(seq) => seq.max(first),
+        };
+        let held = self.locks.entry(job.to_owned()).or_insert(wanted);
+        *held = (*held).max(wanted);
+        Locked::At(*held)
+    }
+
+    fn min_lock(&self) -> Option<i64> {
+        self.locks.values().min().copied()
+    }
+
+    /// The newest commit seq that has expired, given limits and the smallest lock of all streams concerned.
+    #[must_use]
+    pub fn expired(&self, limits: &GcLimits, min_lock: Option<i64>, now_ms: i64) -> Option<i64> {
+        let deadline = now_ms.saturating_sub(limits.ttl_seconds.saturating_mul(1000));
+        let mut by_time = i64::MIN;
+        for entry in self.records.values() {
+            if entry.record.timestamp > deadline {
+                break;
+            }
+            by_time = entry.record.commit_seq;
+        }
+        if let Some(lock) = min_lock {
+            by_time = by_time.max(lock - 1);
+        }
+        let (mut bytes, mut count) = (
+            self.bytes,
+            i64::try_from(self.records.len()).unwrap_or(i64::MAX) + 1,
+        );
+        let mut expired = None;
+        for entry in self.records.values() {
+            let seq = entry.record.commit_seq;
+            if seq > by_time && bytes <= limits.max_bytes && count <= limits.max_history_nums {
+                break;
+            }
+            expired = Some(seq);
+            bytes -= size_of(&entry.record);
+            count -= 1;
+        }
+        expired
+    }
+
+    /// Removes everything up to `seq`, moves the DUMMY there and returns what was removed, oldest first.
+    pub fn drop_up_to(&mut self, seq: i64) -> Vec<Arc<Binlog>> {
+        let kept = self.records.split_off(&(seq.saturating_add(1)));
+        let removed: Vec<_> = std::mem::replace(&mut self.records, kept)
+            .into_values()
+            .map(|e| e.record)
+            .collect();
+        if let Some(last) = removed.last() {
+            let belong = self.dummy.belong.unwrap_or(-1);
+            self.dummy = Arc::new(dummy(
+                self.dummy.db_id,
+                belong,
+                last.commit_seq,
+                last.timestamp,
+            ));
+        }
+        self.bytes -= removed.iter().map(|r| size_of(r)).sum::<i64>();
+        let first = self.dummy.commit_seq;
+        self.locks.retain(|_, held| *held > first);
+        removed
+    }
+}
+
+fn dummy(db_id: i64, belong: i64, commit_seq: i64, timestamp: i64) -> Binlog {
+    Binlog {
+        commit_seq,
+        timestamp,
+        kind: DUMMY,
+        db_id,
+        table_ids: Vec::new(),
+        data: None,
+        belong: Some(belong),
+        table_ref: 0,
+        remove_enable_cache: false,
+    }
+}
+
+/// All streams of a cluster, and what was dropped within their history.
+#[derive(Debug, Default)]
+pub struct Streams {
+    dbs: BTreeMap<i64, Stream>,
+    /// By table id: (database, stream).
+    tables: BTreeMap<i64, (i64, Stream)>,
+    dropped: BTreeMap<i64, super::api::DroppedIds>,
+}
+
+/// Which tables of a record have their own stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// The database's switch.
+    pub db_enabled: bool,
+    /// Tables of the record whose own switch is on.
+    pub enabled_tables: Vec<i64>,
+}
+
+/// What a GC round decided for one database.
+#[derive(Debug, Default)]
+pub struct Collected {
+    /// Expired records by table id (-1: the database's stream), oldest first.
+    pub by_table: Vec<(i64, Vec<Arc<Binlog>>)>,
+}
+
+impl Streams {
+    /// Puts a record where it belongs. Returns false when binlog is off for all it names.
+    pub fn add(
+        &mut self,
+        mut record: Binlog,
+        scope: &Scope,
+        now_ms: i64,
+        visible_from_ms: i64,
+    ) -> bool {
+        if !scope.db_enabled && scope.enabled_tables.is_empty() {
+            return false;
+        }
+        let in_tables: Vec<i64> = match record.kind {
+            CREATE_TABLE | DROP_TABLE => Vec::new(),
+            _ if scope.db_enabled => record.table_ids.clone(),
+            _ => scope.enabled_tables.clone(),
+        };
+        record.table_ref = i64::try_from(in_tables.len()).unwrap_or(i64::MAX);
+        let db_id = record.db_id;
+        let record = Arc::new(record);
+        self.dbs
+            .entry(db_id)
+            .or_insert_with(|| Stream::new(db_id, -1, now_ms))
+            .add(Arc::clone(&record), visible_from_ms);
+        for table in in_tables {
+            self.tables
+                .entry(table)
+                .or_insert_with(|| (db_id, Stream::new(db_id, table, now_ms)))
+                .1
+                .add(Arc::clone(&record), visible_from_ms);
+        }
+        true
+    }
+
+    /// Notes ids dropped by the record at `seq`.
+    pub fn note_dropped(
+        &mut self,
+        db_id: i64,
+        seq: i64,
+        partitions: &[i64],
+        tables: &[i64],
+        indexes: &[i64],
+    ) {
+        let dropped = self.dropped.entry(db_id).or_default();
+        dropped
+            .partitions
+            .extend(partitions.iter().map(|id| (*id, seq)));
+        dropped.tables.extend(tables.iter().map(|id| (*id, seq)));
+        dropped.indexes.extend(indexes.iter().map(|id| (*id, seq)));
+    }
+
+    /// What getMeta says of dropped ids.
+    #[must_use]
+    pub fn dropped(&self, db_id: i64) -> super::api::DroppedIds {
+        self.dropped.get(&db_id).cloned().unwrap_or_default()
+    }
+
+    /// The stream of a database.
+    #[must_use]
+    pub fn db(&self, db_id: i64) -> Option<&Stream> {
+        self.dbs.get(&db_id)
+    }
+
+    /// The stream of a table.
+    #[must_use]
+    pub fn table(&self, table_id: i64) -> Option<&Stream> {
+        self.tables.get(&table_id).map(|(_, s)| s)
+    }
+
+    /// The stream to lock.
+    pub fn stream_mut(&mut self, db_id: i64, table_id: Option<i64>) -> Option<&mut Stream> {
+        match table_id {
+            Some(table) => self.tables.get_mut(&table).map(|(_, s)| s),
+            None => self.dbs.get_mut(&db_id),
+        }
+    }
+
+    /// DROP DATABASE: its streams are gone.
+    pub fn forget_db(&mut self, db_id: i64) {
+        self.dbs.remove(&db_id);
+        self.tables.retain(|_, (db, _)| *db != db_id);
+        self.dropped.remove(&db_id);
+    }
+
+    /// Restart: locks live in memory only.
+    pub fn forget_locks(&mut self) {
+        self.dbs.values_mut().for_each(|s| s.locks.clear());
+        self.tables.values_mut().for_each(|(_, s)| s.locks.clear());
+    }
+
+    /// One GC round over a database. `db_limits`: the database's switch is on. `table_limits`: by table whose switch is on; a
+    /// table stream without an entry is purged when the database's switch is off.
+    pub fn collect(
+        &mut self,
+        db_id: i64,
+        db_limits: Option<GcLimits>,
+        table_limits: &BTreeMap<i64, GcLimits>,
+        now_ms: i64,
+    ) -> Collected {
+        let mut collected = Collected::default();
+        let Some(db_stream) = self.dbs.get_mut(&db_id) else {
+            return collected;
+        };
+        let of_db = || self.tables.iter().filter(|(_, (db, _))| *db == db_id);
+        let min_lock = db_stream
+            .min_lock()
+            .into_iter()
+            .chain(of_db().filter_map(|(_, (_, s))| s.min_lock()))
+            .min();
+        let mut db_expired = None;
+        if let Some(limits) = db_limits {
+            db_expired = db_stream.expired(&limits, min_lock, now_ms);
+            if let Some(seq) = db_expired {
+                for (table, (_, stream)) in
+                    self.tables.iter_mut().filter(|(_, (db, _))| *db == db_id)
+                {
+                    collected.by_table.push((*table, stream.drop_up_to(seq)));
+                }
+            }
+        } else {
+            let mut oldest_kept = i64::MAX;
+            for (table, (_, stream)) in self.tables.iter_mut().filter(|(_, (db, _))| *db == db_id) {
+                let expired = match table_limits.get(table) {
+                    Some(limits) => stream.expired(limits, stream.min_lock(), now_ms),
+                    None => stream.records.keys().next_back().copied(),
+                };
+                if let Some(seq) = expired {
+                    collected.by_table.push((*table, stream.drop_up_to(seq)));
+                }
+                oldest_kept =
+                    oldest_kept.min(stream.records.keys().next().copied().unwrap_or(i64::MAX));
+            }
+            let last = db_stream
+                .records
+                .range(..oldest_kept)
+                .next_back()
+                .map(|(seq, _)| *seq);
+            db_expired = db_expired.or(last);
+        }
+        if let Some(seq) = db_expired {
+            collected.by_table.push((-1, db_stream.drop_up_to(seq)));
+            if let Some(dropped) = self.dropped.get_mut(&db_id) {
+                for list in [
+                    &mut dropped.partitions,
+                    &mut dropped.tables,
+                    &mut dropped.indexes,
+                ] {
+                    list.retain(|(_, at)| *at > seq);
+                }
+            }
+        }
+        collected
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(seq: i64, at: i64) -> Binlog {
+        Binlog {
+            commit_seq: seq,
+            timestamp: at,
+            kind: 0,
+            db_id: 1,
+            table_ids: vec![10],
+            data: Some("{}".to_owned()),
+            belong: None,
+            table_ref: 0,
+            remove_enable_cache: false,
+        }
+    }
+
+    fn filled() -> Streams {
+        let mut streams = Streams::default();
+        let scope = Scope {
+            db_enabled: true,
+            enabled_tables: Vec::new(),
+        };
+        for (seq, at) in [(5, 1_000), (9, 2_000), (14, 3_000)] {
+            assert!(streams.add(record(seq, at), &scope, at, at));
+        }
+        streams
+    }
+
+    fn seqs(reply: BinlogReply) -> Vec<i64> {
+        match reply {
+            BinlogReply::Records(records) => records.iter().map(|r| r.commit_seq).collect(),
+            other => panic!("no records: {other:?}"),
+        }
+    }
+
+    const NO_LIMIT: GcLimits = GcLimits {
+        ttl_seconds: i64::MAX / 2000,
+        max_bytes: i64::MAX,
+        max_history_nums: i64::MAX,
+    };
+
+    #[test]
+    fn reading_follows_the_decision_table() {
+        let streams = filled();
+        let stream = streams.db(1).unwrap();
+        assert_eq!(seqs(stream.read(-1, 0, 9_000)), [5]);
+        assert_eq!(seqs(stream.read(-1, 999, 9_000)), [5, 9, 14]);
+        assert_eq!(seqs(stream.read(5, 2, 9_000)), [9, 14]);
+        assert_eq!(stream.read(14, 9, 9_000), BinlogReply::TooNew);
+        assert_eq!(stream.read(999, 9, 9_000), BinlogReply::TooNew);
+        let BinlogReply::TooOld(dummy) = stream.read(-2, 1, 9_000) else {
+            panic!("not too old")
+        };
+        assert_eq!(
+            (dummy.commit_seq, dummy.kind, dummy.belong),
+            (-1, 7, Some(-1))
+        );
+        assert_eq!(streams.table(10).unwrap().read(-2, 1, 0), {
+            BinlogReply::TooOld(Arc::new(super::dummy(1, 10, -1, 1_000)))
+        });
+    }
+
+    #[test]
+    fn lag_counts_the_dummy_only_when_too_old() {
+        let streams = filled();
+        let stream = streams.db(1).unwrap();
+        let lag = stream.lag(5, 9_000);
+        assert_eq!(
+            (lag.lag, lag.next_commit_seq, lag.last_commit_seq),
+            (2, 9, 14)
+        );
+        let old = stream.lag(-2, 9_000);
+        assert_eq!((old.lag, old.next_commit_seq), (4, -1));
+        let caught_up = stream.lag(14, 9_000);
+        assert_eq!(
+            (
+                caught_up.lag,
+                caught_up.next_commit_seq,
+                caught_up.next_timestamp
+            ),
+            (0, 0, 0)
+        );
+    }
+
+    #[test]
+    fn a_late_record_is_overtaken() {
+        let mut streams = Streams::default();
+        let scope = Scope {
+            db_enabled: true,
+            enabled_tables: Vec::new(),
+        };
+        streams.add(record(5, 1_000), &scope, 1_000, 1_500);
+        streams.add(record(6, 1_000), &scope, 1_000, 1_000);
+        assert_eq!(seqs(streams.db(1).unwrap().read(-1, 9, 1_100)), [6]);
+        assert_eq!(seqs(streams.db(1).unwrap().read(-1, 9, 1_500)), [5, 6]);
+    }
+
+    #[test]
+    fn same_seq_twice_is_lost_and_table_ddl_stays_in_the_db_stream() {
+        let mut streams = filled();
+        let scope = Scope {
+            db_enabled: true,
+            enabled_tables: Vec::new(),
+        };
+        streams.add(
+            Binlog {
+                kind: 23,
+                ..record(14, 4_000)
+            },
+            &scope,
+            4_000,
+            0,
+        );
+        streams.add(
+            Binlog {
+                kind: 4,
+                ..record(15, 4_000)
+            },
+            &scope,
+            4_000,
+            0,
+        );
+        assert_eq!(seqs(streams.db(1).unwrap().read(9, 9, 9_000)), [14, 15]);
+        assert_eq!(seqs(streams.table(10).unwrap().read(9, 9, 9_000)), [14]);
+        let off = Scope {
+            db_enabled: false,
+            enabled_tables: Vec::new(),
+        };
+        assert!(!streams.add(record(20, 1), &off, 1, 1));
+    }
+
+    #[test]
+    fn gc_by_ttl_count_and_bytes_moves_the_dummy() {
+        let limits = GcLimits {
+            ttl_seconds: 1,
+            ..NO_LIMIT
+        };
+        let mut streams = filled();
+        streams.note_dropped(1, 5, &[70], &[71], &[]);
+        streams.note_dropped(1, 14, &[80], &[], &[]);
+        streams.collect(1, Some(limits), &BTreeMap::new(), 3_000);
+        let stream = streams.db(1).unwrap();
+        let BinlogReply::TooOld(dummy) = stream.read(5, 1, 9_000) else {
+            panic!("not too old")
+        };
+        assert_eq!((dummy.commit_seq, dummy.timestamp), (9, 2_000));
+        assert_eq!(seqs(stream.read(9, 1, 9_000)), [14]);
+        assert_eq!(streams.dropped(1).partitions, [(80, 14)]);
+        assert!(streams.dropped(1).tables.is_empty());
+
+        let mut by_count = filled();
+        by_count.collect(
+            1,
+            Some(GcLimits {
+                max_history_nums: 2,
+                ..NO_LIMIT
+            }),
+            &BTreeMap::new(),
+            3_000,
+        );
+        assert_eq!(seqs(by_count.db(1).unwrap().read(9, 9, 9_000)), [14]);
+
+        let mut by_bytes = filled();
+        by_bytes.collect(
+            1,
+            Some(GcLimits {
+                max_bytes: 100,
+                ..NO_LIMIT
+            }),
+            &BTreeMap::new(),
+            3_000,
+        );
+        assert_eq!(seqs(by_bytes.db(1).unwrap().read(9, 9, 9_000)), [14]);
+    }
+
+    #[test]
+    fn locks_speed_gc_up_and_protect_nothing() {
+        let mut streams = filled();
+        assert_eq!(
+            streams.stream_mut(1, None).unwrap().lock("a", Some(14)),
+            Locked::At(14)
+        );
+        assert_eq!(
+            streams.stream_mut(1, None).unwrap().lock("a", Some(5)),
+            Locked::At(14)
+        );
+        assert_eq!(
+            streams.stream_mut(1, None).unwrap().lock("a", Some(15)),
+            Locked::TooNew
+        );
+        assert_eq!(
+            streams.stream_mut(1, Some(10)).unwrap().lock("b", Some(9)),
+            Locked::At(9)
+        );
+        streams.collect(1, Some(NO_LIMIT), &BTreeMap::new(), 3_000);
+        assert_eq!(seqs(streams.db(1).unwrap().read(5, 9, 9_000)), [9, 14]);
+        assert!(matches!(
+            streams.db(1).unwrap().read(4, 9, 9_000),
+            BinlogReply::TooOld(_)
+        ));
+        // ttl deletes what is locked
+        streams.collect(
+            1,
+            Some(GcLimits {
+                ttl_seconds: 0,
+                ..NO_LIMIT
+            }),
+            &BTreeMap::new(),
+            9_000,
+        );
+        assert_eq!(
+            streams.db(1).unwrap().read(14, 9, 9_000),
+            BinlogReply::TooNew
+        );
+        assert!(streams.stream_mut(1, None).unwrap().locks.is_empty());
+    }
+
+    #[test]
+    fn a_table_switched_off_is_purged() {
+        let mut streams = filled();
+        streams.collect(1, None, &BTreeMap::new(), 3_000);
+        assert_eq!(
+            streams.table(10).unwrap().read(14, 9, 9_000),
+            BinlogReply::TooNew
+        );
+        assert!(matches!(
+            streams.db(1).unwrap().read(9, 9, 9_000),
+            BinlogReply::TooOld(_)
+        ));
+    }
+}

@@ -1,0 +1,544 @@
+//! Transactions and labels: who may begin, commit and roll back, and with which words it is refused.
+//!
+//! Pure data; versions and backends are [`super::commit`]'s business.
+
+use std::collections::{BTreeMap, HashMap};
+
+use tokio::sync::watch;
+
+use super::api::{
+    BeginRefused, FrontendConfig, LoadSource, RpcError, StatusCode, SubTxn, TxnKey, TxnStatus,
+    TxnView,
+};
+
+/// The partition of a committed transaction, with the version it got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TxnPart {
+    /// Table.
+    pub table_id: i64,
+    /// Partition.
+    pub partition_id: i64,
+    /// Version.
+    pub version: i64,
+    /// Transaction id that the backends know: the sub transaction, or the transaction itself.
+    pub be_txn_id: i64,
+    /// Sub transaction, -1 without.
+    pub stid: i64,
+    /// Range text at commit.
+    pub range: String,
+    /// Temporary partition.
+    pub is_temp: bool,
+    /// Successful replicas: (tablet, backend).
+    pub replicas: Vec<(i64, i64)>,
+}
+
+/// A transaction.
+#[derive(Debug, Clone)]
+pub struct Txn {
+    /// Id.
+    pub id: i64,
+    /// Database.
+    pub db_id: i64,
+    /// Label.
+    pub label: String,
+    /// State.
+    pub status: TxnStatus,
+    /// Who began it.
+    pub source: LoadSource,
+    /// Tables.
+    pub table_ids: Vec<i64>,
+    /// Key of idempotence.
+    pub request_id: Option<(i64, i64)>,
+    /// Ids given out; the first equals `id`.
+    pub sub_txn_ids: Vec<i64>,
+    /// Times in epoch milliseconds, -1 when not reached.
+    pub prepare_ms: i64,
+    /// Committed.
+    pub commit_ms: i64,
+    /// Visible or aborted.
+    pub finish_ms: i64,
+    /// Milliseconds.
+    pub timeout_ms: i64,
+    /// Why it was aborted.
+    pub reason: String,
+    /// What it writes, once committed.
+    pub parts: Vec<TxnPart>,
+    /// True when it has sub transactions.
+    pub explicit: bool,
+    /// Statements of an explicit transaction or the one of a precommitted load, waiting for COMMIT.
+    pub pending: Vec<SubTxn>,
+    /// Rows of `pending`.
+    pub pending_rows: u64,
+    /// Becomes true when visible.
+    pub done: Option<watch::Receiver<bool>>,
+}
+
+impl Txn {
+    fn is_final(&self) -> bool {
+        matches!(self.status, TxnStatus::Visible | TxnStatus::Aborted)
+    }
+
+    /// As SHOW TRANSACTION shows it.
+    #[must_use]
+    pub fn view(&self) -> TxnView {
+        TxnView {
+            id: self.id,
+            label: self.label.clone(),
+            status: self.status,
+            source_type: match self.source {
+                LoadSource::Insert => "INSERT_STREAMING",
+                LoadSource::StreamLoad | LoadSource::Rpc => "BACKEND_STREAMING",
+            },
+            prepare_ms: self.prepare_ms,
+            commit_ms: self.commit_ms,
+            finish_ms: self.finish_ms,
+            reason: self.reason.clone(),
+            timeout_ms: self.timeout_ms,
+            table_ids: self.table_ids.clone(),
+        }
+    }
+}
+
+/// A transaction to begin.
+#[derive(Debug, Clone)]
+pub struct NewTxn {
+    /// Database.
+    pub db_id: i64,
+    /// Label.
+    pub label: String,
+    /// Tables.
+    pub table_ids: Vec<i64>,
+    /// Who begins it.
+    pub source: LoadSource,
+    /// Seconds.
+    pub timeout_s: Option<i64>,
+    /// Key of idempotence.
+    pub request_id: Option<(i64, i64)>,
+}
+
+/// What beginning came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begun {
+    /// A new one.
+    New(i64),
+    /// The same request again.
+    Repeated(i64),
+}
+
+/// `stream_load_default_timeout_second`: three days.
+const DEFAULT_TIMEOUT_S: i64 = 259_200;
+
+/// All transactions of the cluster.
+#[derive(Debug)]
+pub struct TxnTable {
+    txns: BTreeMap<i64, Txn>,
+    labels: HashMap<(i64, String), Vec<i64>>,
+    next_id: i64,
+    keep_num: usize,
+    keep_ms: i64,
+    max_running: usize,
+    running: HashMap<i64, usize>,
+    /// Finished ones, oldest first: (finish time, id).
+    finished: std::collections::VecDeque<(i64, i64)>,
+    /// By table: becomes true when the newest committed transaction is visible.
+    pub tails: HashMap<i64, watch::Receiver<bool>>,
+}
+
+impl TxnTable {
+    /// Empty.
+    #[must_use]
+    pub fn new(config: &FrontendConfig) -> Self {
+        Self {
+            txns: BTreeMap::new(),
+            labels: HashMap::new(),
+            next_id: 1_000,
+            keep_num: config.label_keep_num,
+            keep_ms: i64::try_from(config.label_keep.as_millis()).unwrap_or(i64::MAX),
+            max_running: config.max_running_txns,
+            running: HashMap::new(),
+            finished: std::collections::VecDeque::new(),
+            tails: HashMap::new(),
+        }
+    }
+
+    /// A fresh transaction id, also for sub transactions.
+    pub fn new_id(&mut self) -> i64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    /// Transaction by id.
+    #[must_use]
+    pub fn get(&self, id: i64) -> Option<&Txn> {
+        self.txns.get(&id)
+    }
+
+    /// Transaction by id, to change it.
+    pub fn get_mut(&mut self, id: i64) -> Option<&mut Txn> {
+        self.txns.get_mut(&id)
+    }
+
+    /// Transaction of a database by id or (newest one) by label.
+    #[must_use]
+    pub fn find(&self, db_id: i64, key: &TxnKey) -> Option<&Txn> {
+        let id = match key {
+            TxnKey::Id(id) => *id,
+            TxnKey::Label(label) => *self.labels.get(&(db_id, label.clone()))?.iter().max()?,
+        };
+        self.txns.get(&id).filter(|t| t.db_id == db_id)
+    }
+
+    /// beginTxn.
+    pub fn begin(&mut self, new: NewTxn, now_ms: i64) -> Result<Begun, BeginRefused> {
+        let refuse = |error| {
+            Err(BeginRefused {
+                error,
+                job_status: None,
+            })
+        };
+        let pattern_ok = !new.label.is_empty()
+            && new.label.len() <= 128
+            && new
+                .label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b':'));
+        if !pattern_ok {
+            return refuse(RpcError::analysis(format!(
+                "Label format error. regex: ^[-_A-Za-z0-9:]{{1,128}}$, label: {}",
+                new.label
+            )));
+        }
+        let timeout_s = new
+            .timeout_s
+            .filter(|t| *t != 0)
+            .unwrap_or(DEFAULT_TIMEOUT_S);
+        if !(1..=DEFAULT_TIMEOUT_S).contains(&timeout_s) {
+            return refuse(RpcError::analysis(format!(
+                "Invalid timeout: {timeout_s}. Timeout should between 1 and {DEFAULT_TIMEOUT_S} seconds"
+            )));
+        }
+        let key = (new.db_id, new.label.clone());
+        let holder = self
+            .labels
+            .get(&key)
+            .into_iter()
+            .flatten()
+            .filter_map(|id| self.txns.get(id))
+            .find(|t| t.status != TxnStatus::Aborted);
+        if let Some(holder) = holder {
+            let open = matches!(holder.status, TxnStatus::Prepare | TxnStatus::Precommitted);
+            if open && new.request_id.is_some() && holder.request_id == new.request_id {
+                return Ok(Begun::Repeated(holder.id));
+            }
+            return Err(BeginRefused {
+                error: RpcError {
+                    code: StatusCode::LabelAlreadyExists,
+                    err_code: Some(2),
+                    text: format!(
+                        "Label [{}] has already been used, relate to txn [{}], status [{}].",
+                        new.label, holder.id, holder.status
+                    ),
+                },
+                job_status: Some(match holder.status {
+                    TxnStatus::Prepare => "RUNNING",
+                    TxnStatus::Precommitted => "PRECOMMITTED",
+                    TxnStatus::Committed | TxnStatus::Visible | TxnStatus::Aborted => "FINISHED",
+                }),
+            });
+        }
+        let running = self.running.get(&new.db_id).copied().unwrap_or(0);
+        if running >= self.max_running {
+            return refuse(RpcError::analysis(format!(
+                "current running txns on db {} is {running}, larger than limit {}",
+                new.db_id, self.max_running
+            )));
+        }
+        let id = self.new_id();
+        self.txns.insert(
+            id,
+            Txn {
+                id,
+                db_id: new.db_id,
+                label: new.label,
+                status: TxnStatus::Prepare,
+                source: new.source,
+                table_ids: new.table_ids,
+                request_id: new.request_id,
+                sub_txn_ids: Vec::new(),
+                prepare_ms: now_ms,
+                commit_ms: -1,
+                finish_ms: -1,
+                timeout_ms: timeout_s * 1000,
+                reason: String::new(),
+                parts: Vec::new(),
+                explicit: false,
+                pending: Vec::new(),
+                pending_rows: 0,
+                done: None,
+            },
+        );
+        self.labels.entry(key).or_default().push(id);
+        *self.running.entry(new.db_id).or_default() += 1;
+        Ok(Begun::New(id))
+    }
+
+    /// Notes that a running transaction reached COMMITTED.
+    pub fn note_committed(&mut self, id: i64) {
+        if let Some(txn) = self.txns.get(&id) {
+            let db_id = txn.db_id;
+            self.leave_running(db_id);
+        }
+    }
+
+    fn leave_running(&mut self, db_id: i64) {
+        if let Some(count) = self.running.get_mut(&db_id) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    /// Notes the final state of a transaction and forgets the oldest finished ones beyond the limits.
+    pub fn note_finished(&mut self, id: i64, now_ms: i64) {
+        self.finished.push_back((now_ms, id));
+        while self.finished.len() > self.keep_num
+            || self
+                .finished
+                .front()
+                .is_some_and(|(at, _)| now_ms - at > self.keep_ms)
+        {
+            let Some((_, old)) = self.finished.pop_front() else {
+                break;
+            };
+            self.forget(old);
+        }
+    }
+
+    fn forget(&mut self, id: i64) {
+        if let Some(txn) = self.txns.remove(&id) {
+            let key = (txn.db_id, txn.label);
+            if let Some(ids) = self.labels.get_mut(&key) {
+                ids.retain(|other| *other != id);
+                if ids.is_empty() {
+                    self.labels.remove(&key);
+                }
+            }
+        }
+    }
+
+    /// Forgets a finished transaction by label, as an FE does whose limits are small (a fault of tests).
+    pub fn forget_label(&mut self, db_id: i64, label: &str) -> bool {
+        let key = (db_id, label.to_owned());
+        let ids: Vec<i64> = self.labels.get(&key).cloned().unwrap_or_default();
+        let finished: Vec<i64> = ids
+            .into_iter()
+            .filter(|id| self.txns.get(id).is_some_and(Txn::is_final))
+            .collect();
+        finished.iter().for_each(|id| self.forget(*id));
+        !finished.is_empty()
+    }
+
+    /// rollbackTxn: the decision and its effect.
+    pub fn abort(&mut self, id: i64, reason: &str, now_ms: i64) -> Result<(), RpcError> {
+        let Some(txn) = self.txns.get_mut(&id) else {
+            return Err(RpcError::analysis(format!("transaction [{id}] not found")));
+        };
+        match txn.status {
+            TxnStatus::Prepare | TxnStatus::Precommitted => {}
+            TxnStatus::Committed => {
+                return Err(RpcError::analysis(format!(
+                    "transaction [{id}] is already COMMITTED, could not abort."
+                )));
+            }
+            TxnStatus::Visible | TxnStatus::Aborted => {
+                return Err(RpcError::analysis("transaction not found"));
+            }
+        }
+        txn.status = TxnStatus::Aborted;
+        reason.clone_into(&mut txn.reason);
+        txn.finish_ms = now_ms;
+        let db_id = txn.db_id;
+        self.leave_running(db_id);
+        self.note_finished(id, now_ms);
+        Ok(())
+    }
+
+    /// Open transactions older than their timeout.
+    #[must_use]
+    pub fn timed_out(&self, now_ms: i64) -> Vec<i64> {
+        self.txns
+            .values()
+            .filter(|t| matches!(t.status, TxnStatus::Prepare | TxnStatus::Precommitted))
+            .filter(|t| now_ms - t.prepare_ms > t.timeout_ms)
+            .map(|t| t.id)
+            .collect()
+    }
+
+    /// Restart or master switch: PREPARE transactions were never persisted. Returns their ids.
+    pub fn forget_prepared(&mut self) -> Vec<i64> {
+        let gone: Vec<(i64, i64)> = self
+            .txns
+            .values()
+            .filter(|t| t.status == TxnStatus::Prepare)
+            .map(|t| (t.id, t.db_id))
+            .collect();
+        for (id, db_id) in &gone {
+            self.leave_running(*db_id);
+            self.forget(*id);
+        }
+        gone.into_iter().map(|(id, _)| id).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> TxnTable {
+        TxnTable::new(&FrontendConfig {
+            label_keep_num: 2,
+            ..FrontendConfig::default()
+        })
+    }
+
+    fn new(label: &str) -> NewTxn {
+        NewTxn {
+            db_id: 1,
+            label: label.to_owned(),
+            table_ids: vec![5],
+            source: LoadSource::Rpc,
+            timeout_s: None,
+            request_id: None,
+        }
+    }
+
+    fn begun(table: &mut TxnTable, label: &str) -> i64 {
+        match table.begin(new(label), 0).unwrap() {
+            Begun::New(id) | Begun::Repeated(id) => id,
+        }
+    }
+
+    #[test]
+    fn a_label_is_taken_until_aborted() {
+        let mut txns = table();
+        let id = begun(&mut txns, "a");
+        let refused = txns.begin(new("a"), 0).unwrap_err();
+        assert_eq!(refused.error.code, StatusCode::LabelAlreadyExists);
+        assert_eq!(refused.job_status, Some("RUNNING"));
+        assert_eq!(
+            refused.error.message().unwrap(),
+            format!(
+                "errCode = 2, detailMessage = Label [a] has already been used, relate to txn [{id}], status [PREPARE]."
+            )
+        );
+        txns.get_mut(id).unwrap().status = TxnStatus::Visible;
+        assert_eq!(
+            txns.begin(new("a"), 0).unwrap_err().job_status,
+            Some("FINISHED")
+        );
+        assert!(
+            matches!(
+                txns.begin(
+                    NewTxn {
+                        db_id: 2,
+                        ..new("a")
+                    },
+                    0
+                ),
+                Ok(Begun::New(_))
+            ),
+            "labels are per database"
+        );
+        let b = begun(&mut txns, "b");
+        txns.abort(b, "x", 1).unwrap();
+        assert!(begun(&mut txns, "b") > b);
+    }
+
+    #[test]
+    fn the_same_request_gets_the_same_transaction() {
+        let mut txns = table();
+        let request = || NewTxn {
+            request_id: Some((1, 2)),
+            ..new("a")
+        };
+        let Ok(Begun::New(id)) = txns.begin(request(), 0) else {
+            panic!("not begun")
+        };
+        assert_eq!(txns.begin(request(), 0).unwrap(), Begun::Repeated(id));
+        assert!(
+            txns.begin(
+                NewTxn {
+                    request_id: Some((9, 9)),
+                    ..new("a")
+                },
+                0
+            )
+            .is_err()
+        );
+    }
+
+    #[test]
+    fn bad_labels_and_timeouts_are_refused() {
+        let mut txns = table();
+        for label in ["", "a b", "ü", &"x".repeat(129)] {
+            assert_eq!(
+                txns.begin(new(label), 0).unwrap_err().error.code,
+                StatusCode::AnalysisError
+            );
+        }
+        let refused = txns
+            .begin(
+                NewTxn {
+                    timeout_s: Some(-1),
+                    ..new("a")
+                },
+                0,
+            )
+            .unwrap_err();
+        assert!(refused.error.text.starts_with("Invalid timeout: "));
+    }
+
+    #[test]
+    fn rollback_texts_follow_the_state() {
+        let mut txns = table();
+        let id = begun(&mut txns, "a");
+        let text = |r: Result<(), RpcError>| r.unwrap_err().text;
+        assert_eq!(text(txns.abort(99, "", 0)), "transaction [99] not found");
+        txns.get_mut(id).unwrap().status = TxnStatus::Committed;
+        assert_eq!(
+            text(txns.abort(id, "", 0)),
+            format!("transaction [{id}] is already COMMITTED, could not abort.")
+        );
+        txns.get_mut(id).unwrap().status = TxnStatus::Visible;
+        assert_eq!(text(txns.abort(id, "", 0)), "transaction not found");
+        let b = begun(&mut txns, "b");
+        assert!(txns.abort(b, "why", 0).is_ok());
+        assert_eq!(text(txns.abort(b, "", 0)), "transaction not found");
+        assert_eq!(txns.get(b).unwrap().reason, "why");
+    }
+
+    #[test]
+    fn finished_ones_are_forgotten_by_number_and_age() {
+        let mut txns = table();
+        let ids: Vec<i64> = ["a", "b", "c"]
+            .iter()
+            .map(|l| begun(&mut txns, l))
+            .collect();
+        for id in &ids {
+            txns.abort(*id, "", 10).unwrap();
+        }
+        assert!(txns.get(ids[0]).is_none() && txns.get(ids[1]).is_some());
+        let d = begun(&mut txns, "d");
+        txns.abort(d, "", 10 + 43_200_001).unwrap();
+        assert!(txns.get(ids[2]).is_none() && txns.get(d).is_some());
+    }
+
+    #[test]
+    fn a_restart_forgets_what_was_only_prepared() {
+        let mut txns = table();
+        let a = begun(&mut txns, "a");
+        let b = begun(&mut txns, "b");
+        txns.get_mut(b).unwrap().status = TxnStatus::Committed;
+        assert_eq!(txns.forget_prepared(), [a]);
+        assert!(txns.get(a).is_none() && txns.get(b).is_some());
+        assert!(txns.begin(new("a"), 0).is_ok(), "the label is free again");
+    }
+}
