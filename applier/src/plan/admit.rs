@@ -243,7 +243,15 @@ impl Apply {
             return false;
         }
         self.judge_left -= 1;
-        !self.judged_all && !tables.keys().any(|table| self.judged.contains(table))
+        if self.judged_all {
+            return false;
+        }
+        // Behind an event that was not started nothing of its other tables was started either.
+        let not_started = tables.keys().any(|table| self.judged.contains(table));
+        if not_started {
+            self.judged.extend(tables.keys().copied());
+        }
+        !not_started
     }
 
     /// Nothing behind a change that is still to be run was started.

@@ -1,14 +1,14 @@
 //! Events -> statements for the destination, each with what must hold before it is first run and how to see that it is in
 //! effect, so that a change whose outcome is unknown is judged by the object's shape.
 
+use ccr_doris::ddl::{self as sql, CreateRewrite, NotUnderstood, ObjectName};
 use ccr_schemas::event::{
-    BucketCountModified, ColumnsChanged, CommentModified, Distribution, IndexesChanged,
+    BucketCountModified, ColumnsChanged, CommentModified, IndexesChanged,
     PartitionAdded, PartitionDropped, PropertiesChanged, Renamed, RollupDropped, TableCreated,
     TableDropped, TableReplaced, TableTruncated, ViewRedefined,
 };
 
 use crate::plan::state::Settings;
-use crate::plan::text::{self, ident, text};
 
 /// One change of shape at the destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,7 +126,7 @@ impl Ddl {
 
 /// A quoted identifier.
 pub fn quoted(name: &str) -> String {
-    ident(name)
+    sql::ident(name)
 }
 
 fn one(what: String, statement: String, effect: Effect) -> Ddl {
@@ -139,34 +139,36 @@ fn one(what: String, statement: String, effect: Effect) -> Ddl {
 }
 
 /// CREATE TABLE or CREATE VIEW.
-pub fn table_created(event: &TableCreated, settings: &Settings) -> Ddl {
+///
+/// # Errors
+/// [`NotUnderstood`] when the source's statement is neither.
+pub fn table_created(event: &TableCreated, settings: &Settings) -> Result<Ddl, NotUnderstood> {
     let name = settings.dest_name(&event.table.name);
     let is_view = event.table_type == "VIEW";
-    let sql = text::create_for_destination(
+    let statement = sql::create_for_destination(
         &event.sql,
-        &text::CreateRewrite {
+        &CreateRewrite {
             source_database: &settings.source_database,
-            database: &settings.database,
-            name,
-            is_view,
+            target: ObjectName::new(&settings.database, name),
             replication_num: settings.options.replication_num,
+            if_not_exists: false,
         },
-    );
-    Ddl {
+    )?;
+    Ok(Ddl {
         what: format!("create {} {name}", if is_view { "view" } else { "table" }),
-        statements: vec![sql],
+        statements: vec![statement],
         before: Before::Absent(name.to_owned()),
         effect: Effect::ObjectThere(name.to_owned()),
-    }
+    })
 }
 
 /// DROP TABLE or DROP VIEW.
 pub fn table_dropped(event: &TableDropped, settings: &Settings) -> Ddl {
     let name = settings.dest_name(&event.table.name);
     let statement = if event.is_view {
-        format!("DROP VIEW IF EXISTS {}", ident(name))
+        sql::drop_view(ObjectName::bare(name))
     } else {
-        format!("DROP TABLE IF EXISTS {} FORCE", ident(name))
+        sql::drop_table(ObjectName::bare(name), true)
     };
     one(
         format!("drop {name}"),
@@ -178,26 +180,29 @@ pub fn table_dropped(event: &TableDropped, settings: &Settings) -> Ddl {
 /// TRUNCATE TABLE.
 pub fn table_truncated(event: &TableTruncated, settings: &Settings) -> Ddl {
     let name = settings.dest_name(&event.table.name);
-    let partitions = if event.entire || event.partitions.is_empty() {
-        String::new()
+    let partitions: Vec<&str> = if event.entire {
+        Vec::new()
     } else {
-        let names: Vec<_> = event.partitions.iter().map(|p| ident(&p.name)).collect();
-        format!(" PARTITION ({})", names.join(", "))
+        event.partitions.iter().map(|p| p.name.as_str()).collect()
     };
     one(
         format!("truncate {name}"),
-        format!("TRUNCATE TABLE {}{partitions}", ident(name)),
+        sql::truncate(ObjectName::bare(name), &partitions, event.force),
         Effect::Repeatable,
     )
 }
 
 /// ALTER TABLE RENAME.
 pub fn table_renamed(event: &Renamed, settings: &Settings) -> Ddl {
-    let old = if event.old.is_empty() { &event.table.name } else { &event.old };
+    let old = if event.old.is_empty() {
+        &event.table.name
+    } else {
+        &event.old
+    };
     let (old, new) = (settings.dest_name(old), settings.dest_name(&event.new));
     one(
         format!("rename table {old} to {new}"),
-        format!("ALTER TABLE {} RENAME {}", ident(old), ident(new)),
+        sql::rename_table(ObjectName::bare(old), new),
         Effect::ObjectRenamed {
             old: old.to_owned(),
             new: new.to_owned(),
@@ -206,41 +211,27 @@ pub fn table_renamed(event: &Renamed, settings: &Settings) -> Ddl {
 }
 
 /// ALTER TABLE ADD PARTITION.
-pub fn partition_added(event: &PartitionAdded, settings: &Settings) -> Ddl {
+///
+/// # Errors
+/// [`NotUnderstood`] when the source's clause is another.
+pub fn partition_added(event: &PartitionAdded, settings: &Settings) -> Result<Ddl, NotUnderstood> {
     let table = settings.dest_name(&event.table.name);
-    let clause = text::add_partition_clause(&event.sql, &distribution(&event.distribution));
-    one(
+    Ok(one(
         format!("add partition {} to {table}", event.name),
-        format!("ALTER TABLE {} {clause}", ident(table)),
+        sql::add_partition(ObjectName::bare(table), &event.sql, &event.distribution)?,
         Effect::PartitionThere {
             table: table.to_owned(),
             partition: event.name.clone(),
         },
-    )
-}
-
-/// `DISTRIBUTED BY ... BUCKETS n`.
-fn distribution(distribution: &Distribution) -> String {
-    let buckets = distribution.buckets;
-    if distribution.hash {
-        let columns: Vec<_> = distribution.columns.iter().map(|c| ident(c)).collect();
-        format!("DISTRIBUTED BY HASH({}) BUCKETS {buckets}", columns.join(", "))
-    } else {
-        format!("DISTRIBUTED BY RANDOM BUCKETS {buckets}")
-    }
+    ))
 }
 
 /// ALTER TABLE DROP PARTITION.
 pub fn partition_dropped(event: &PartitionDropped, settings: &Settings) -> Ddl {
     let table = settings.dest_name(&event.table.name);
-    let force = if event.force { " FORCE" } else { "" };
     one(
         format!("drop partition {} of {table}", event.name),
-        format!(
-            "ALTER TABLE {} DROP PARTITION IF EXISTS {}{force}",
-            ident(table),
-            ident(&event.name)
-        ),
+        sql::drop_partition(ObjectName::bare(table), &event.name, event.force),
         Effect::PartitionGone {
             table: table.to_owned(),
             partition: event.name.clone(),
@@ -251,15 +242,9 @@ pub fn partition_dropped(event: &PartitionDropped, settings: &Settings) -> Ddl {
 /// ALTER TABLE RENAME PARTITION.
 pub fn partition_renamed(event: &Renamed, settings: &Settings) -> Ddl {
     let table = settings.dest_name(&event.table.name).to_owned();
-    let statement = format!(
-        "ALTER TABLE {} RENAME PARTITION {} {}",
-        ident(&table),
-        ident(&event.old),
-        ident(&event.new)
-    );
     one(
         format!("rename partition {} of {table} to {}", event.old, event.new),
-        statement,
+        sql::rename_partition(ObjectName::bare(&table), &event.old, &event.new),
         Effect::PartitionRenamed {
             table,
             old: event.old.clone(),
@@ -269,12 +254,14 @@ pub fn partition_renamed(event: &Renamed, settings: &Settings) -> Ddl {
 }
 
 /// Light ADD and DROP COLUMN.
-pub fn columns_changed(event: &ColumnsChanged, settings: &Settings) -> Ddl {
+///
+/// # Errors
+/// [`NotUnderstood`] when the source's statement is not ALTER TABLE.
+pub fn columns_changed(event: &ColumnsChanged, settings: &Settings) -> Result<Ddl, NotUnderstood> {
     let table = settings.dest_name(&event.table.name).to_owned();
-    let statement = text::retarget_alter(&event.sql, &table);
-    one(
+    Ok(one(
         format!("change columns of {table}"),
-        statement,
+        sql::retarget_alter(&event.sql, ObjectName::bare(&table))?,
         if event.columns.is_empty() {
             Effect::Repeatable
         } else {
@@ -283,21 +270,15 @@ pub fn columns_changed(event: &ColumnsChanged, settings: &Settings) -> Ddl {
                 columns: event.columns.clone(),
             }
         },
-    )
+    ))
 }
 
 /// ALTER TABLE RENAME COLUMN.
 pub fn column_renamed(event: &Renamed, settings: &Settings) -> Ddl {
     let table = settings.dest_name(&event.table.name).to_owned();
-    let statement = format!(
-        "ALTER TABLE {} RENAME COLUMN {} {}",
-        ident(&table),
-        ident(&event.old),
-        ident(&event.new)
-    );
     one(
         format!("rename column {} of {table} to {}", event.old, event.new),
-        statement,
+        sql::rename_column(ObjectName::bare(&table), &event.old, &event.new),
         Effect::ColumnRenamed {
             table,
             old: event.old.clone(),
@@ -311,15 +292,15 @@ pub fn comment_modified(event: &CommentModified, settings: &Settings) -> Ddl {
     let table = settings.dest_name(&event.table.name);
     let mut statements = Vec::new();
     if let Some(comment) = &event.table_comment {
-        statements.push(format!("ALTER TABLE {} MODIFY COMMENT {}", ident(table), text(comment)));
+        statements.push(sql::table_comment(ObjectName::bare(table), comment));
     }
     if !event.columns.is_empty() {
-        let columns: Vec<_> = event
+        let comments: Vec<_> = event
             .columns
             .iter()
-            .map(|c| format!("MODIFY COLUMN {} COMMENT {}", ident(&c.key), text(&c.value)))
+            .map(|c| (c.key.as_str(), c.value.as_str()))
             .collect();
-        statements.push(format!("ALTER TABLE {} {}", ident(table), columns.join(", ")));
+        statements.push(sql::column_comments(ObjectName::bare(table), &comments));
     }
     Ddl {
         what: format!("change comments of {table}"),
@@ -345,16 +326,16 @@ const OWN_PROPERTIES: [&str; 9] = [
 /// ALTER TABLE SET. `None` when only properties changed that belong to each cluster alone.
 pub fn table_properties(event: &PropertiesChanged, settings: &Settings) -> Option<Ddl> {
     let table = settings.dest_name(&event.table.name);
-    let pairs: Vec<_> = event
+    let properties: Vec<_> = event
         .properties
         .iter()
         .filter(|p| !OWN_PROPERTIES.contains(&p.key.as_str()))
-        .map(|p| format!("{} = {}", text(&p.key), text(&p.value)))
+        .map(|p| (p.key.as_str(), p.value.as_str()))
         .collect();
-    (!pairs.is_empty()).then(|| {
+    (!properties.is_empty()).then(|| {
         one(
             format!("set properties of {table}"),
-            format!("ALTER TABLE {} SET ({})", ident(table), pairs.join(", ")),
+            sql::set_properties(ObjectName::bare(table), &properties),
             Effect::Repeatable,
         )
     })
@@ -363,18 +344,22 @@ pub fn table_properties(event: &PropertiesChanged, settings: &Settings) -> Optio
 /// ALTER VIEW.
 pub fn view_redefined(event: &ViewRedefined, settings: &Settings) -> Ddl {
     let view = settings.dest_name(&event.view.name);
-    let definition = text::requalify(
+    let definition = sql::requalify(
         &event.definition,
         &settings.source_database,
         &settings.database,
     );
     let statement = if definition.trim().is_empty() {
         let comment = event.comment.as_deref().unwrap_or_default();
-        format!("ALTER VIEW {} MODIFY COMMENT {}", ident(view), text(comment))
+        sql::view_comment(ObjectName::bare(view), comment)
     } else {
-        format!("ALTER VIEW {} AS {definition}", ident(view))
+        sql::alter_view(ObjectName::bare(view), &definition)
     };
-    one(format!("redefine view {view}"), statement, Effect::Repeatable)
+    one(
+        format!("redefine view {view}"),
+        statement,
+        Effect::Repeatable,
+    )
 }
 
 /// ALTER TABLE REPLACE WITH TABLE.
@@ -383,12 +368,7 @@ pub fn table_replaced(event: &TableReplaced, settings: &Settings) -> Ddl {
     let replacement = settings.dest_name(&event.replacement.name);
     one(
         format!("replace table {original} with {replacement}"),
-        format!(
-            "ALTER TABLE {} REPLACE WITH TABLE {} PROPERTIES (\"swap\" = \"{}\")",
-            ident(original),
-            ident(replacement),
-            event.swap
-        ),
+        sql::replace_table(ObjectName::bare(original), replacement, event.swap),
         if event.swap {
             Effect::Swapped {
                 name: original.to_owned(),
@@ -402,10 +382,9 @@ pub fn table_replaced(event: &TableReplaced, settings: &Settings) -> Ddl {
 /// DROP INDEX.
 pub fn indexes_dropped(event: &IndexesChanged, settings: &Settings) -> Ddl {
     let table = settings.dest_name(&event.table.name).to_owned();
-    let drops: Vec<_> = event.names.iter().map(|n| format!("DROP INDEX {}", ident(n))).collect();
     one(
         format!("drop indexes of {table}"),
-        format!("ALTER TABLE {} {}", ident(&table), drops.join(", ")),
+        sql::drop_indexes(ObjectName::bare(&table), &event.names),
         Effect::IndexesGone {
             table,
             names: event.names.clone(),
@@ -418,7 +397,7 @@ pub fn rollup_dropped(event: &RollupDropped, settings: &Settings) -> Ddl {
     let table = settings.dest_name(&event.table.name).to_owned();
     one(
         format!("drop rollup {} of {table}", event.name),
-        format!("ALTER TABLE {} DROP ROLLUP {}", ident(&table), ident(&event.name)),
+        sql::drop_rollup(ObjectName::bare(&table), &event.name),
         Effect::RollupGone {
             table,
             name: event.name.clone(),
@@ -429,15 +408,9 @@ pub fn rollup_dropped(event: &RollupDropped, settings: &Settings) -> Ddl {
 /// RENAME ROLLUP.
 pub fn rollup_renamed(event: &Renamed, settings: &Settings) -> Ddl {
     let table = settings.dest_name(&event.table.name).to_owned();
-    let statement = format!(
-        "ALTER TABLE {} RENAME ROLLUP {} {}",
-        ident(&table),
-        ident(&event.old),
-        ident(&event.new)
-    );
     one(
         format!("rename rollup {} of {table} to {}", event.old, event.new),
-        statement,
+        sql::rename_rollup(ObjectName::bare(&table), &event.old, &event.new),
         Effect::RollupRenamed {
             table,
             old: event.old.clone(),
@@ -449,19 +422,9 @@ pub fn rollup_renamed(event: &Renamed, settings: &Settings) -> Ddl {
 /// MODIFY DISTRIBUTION: buckets of future partitions.
 pub fn bucket_count(event: &BucketCountModified, settings: &Settings) -> Ddl {
     let table = settings.dest_name(&event.table.name);
-    let wanted = &event.distribution;
-    let by = distribution(wanted);
-    let by = if wanted.auto {
-        match by.rsplit_once(' ') {
-            Some((head, _)) => format!("{head} AUTO"),
-            None => by,
-        }
-    } else {
-        by
-    };
     one(
         format!("change the bucket count of {table}"),
-        format!("ALTER TABLE {} MODIFY DISTRIBUTION {by}", ident(table)),
+        sql::modify_distribution(ObjectName::bare(table), &event.distribution),
         Effect::Repeatable,
     )
 }
@@ -471,7 +434,7 @@ pub fn distribution_random(table: &str, settings: &Settings) -> Ddl {
     let table = settings.dest_name(table);
     one(
         format!("distribute {table} at random"),
-        format!("ALTER TABLE {} SET (\"distribution_type\" = \"random\")", ident(table)),
+        sql::distribute_randomly(ObjectName::bare(table)),
         Effect::Repeatable,
     )
 }

@@ -15,7 +15,6 @@ mod load;
 pub mod mapping;
 pub mod route;
 pub mod state;
-mod text;
 pub mod window;
 
 use std::fmt;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ccr_control::Policy;
+use ccr_doris::ddl::NotUnderstood;
 use ccr_schemas::event::{RowsetsCommitted, TableRef};
 use ccr_schemas::{Envelope, Event, Replay, TableId};
 
@@ -136,10 +137,18 @@ fn change(envelope: &Envelope, tables: BTreeMap<TableId, String>, settings: &Set
         tables: tables.clone(),
         barrier: true,
     };
+    let rewritten = |ddl: Result<Ddl, NotUnderstood>, barrier: bool| match ddl {
+        Ok(ddl) => Route::Change {
+            ddl: Box::new(ddl),
+            tables: tables.clone(),
+            barrier,
+        },
+        Err(error) => unsupported(tables.clone(), &error.to_string(), settings, envelope),
+    };
     let not_by_sql = |reason: &str| unsupported(tables.clone(), reason, settings, envelope);
     match &envelope.event {
         Event::TableCreated(e) => match e.table_type.as_str() {
-            "OLAP" | "VIEW" => barrier(ddl::table_created(e, settings)),
+            "OLAP" | "VIEW" => rewritten(ddl::table_created(e, settings), true),
             other => Route::Skip(format!("tables of type {other} are not replicated")),
         },
         Event::TableDropped(e) => barrier(ddl::table_dropped(e, settings)),
@@ -159,13 +168,13 @@ fn change(envelope: &Envelope, tables: BTreeMap<TableId, String>, settings: &Set
         }
         Event::ViewRedefined(e) => barrier(ddl::view_redefined(e, settings)),
         Event::PartitionAdded(e) if e.is_temp => skip("temporary partition"),
-        Event::PartitionAdded(e) => lane(ddl::partition_added(e, settings)),
+        Event::PartitionAdded(e) => rewritten(ddl::partition_added(e, settings), false),
         Event::PartitionDropped(e) if e.is_temp => skip("temporary partition"),
         Event::PartitionDropped(e) => lane(ddl::partition_dropped(e, settings)),
         Event::PartitionRenamed(e) if e.old.is_empty() => not_by_sql("the old name is not known"),
         Event::PartitionRenamed(e) => lane(ddl::partition_renamed(e, settings)),
         Event::TableTruncated(e) => lane(ddl::table_truncated(e, settings)),
-        Event::ColumnsChanged(e) => lane(ddl::columns_changed(e, settings)),
+        Event::ColumnsChanged(e) => rewritten(ddl::columns_changed(e, settings), false),
         Event::ColumnRenamed(e) => lane(ddl::column_renamed(e, settings)),
         Event::CommentModified(e) => lane(ddl::comment_modified(e, settings)),
         Event::TablePropertiesChanged(e) => match ddl::table_properties(e, settings) {

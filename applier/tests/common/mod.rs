@@ -1,4 +1,6 @@
 //! A destination in memory: labels, transactions, versions, tablets and what was ingested, with a crash at any call.
+pub mod source;
+pub mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -150,6 +152,7 @@ impl Fake {
                 match world.crash_at {
                     Some((at, after)) if world.calls >= at => {
                         world.crashed = true;
+                        self.crashed.notify_one();
                         Some(after)
                     }
                     _ => None,
@@ -164,7 +167,6 @@ impl Fake {
     }
 
     async fn hang(&self) -> ! {
-        self.crashed.notify_one();
         std::future::pending().await
     }
 
