@@ -192,7 +192,7 @@ impl BackendMeta {
             host: wire.host,
             be_port: port(wire.be_port)?,
             http_port: port(wire.http_port)?,
-            // Unset by old FEs, which list only the living.
+            // An FE that does not say is believed: a dead one shows when it is called.
             alive: wire.is_alive.unwrap_or(true),
         })
     }

@@ -50,7 +50,7 @@ impl FrontendAddress {
     }
 }
 
-/// Bounds in time. Each is for one attempt.
+/// Bounds in time. Those of calls are for one attempt, and there for the first byte of the answer and for each further piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     /// Opening a connection.
@@ -63,6 +63,8 @@ pub struct Timeouts {
     pub snapshot: Duration,
     /// ingest_binlog, which lasts as long as the download when the BE works synchronously.
     pub ingest: Duration,
+    /// The whole of an answer that keeps coming.
+    pub answer: Duration,
     /// A statement without a result; CREATE and TRUNCATE wait for tablets.
     pub statement: Duration,
 }
@@ -78,6 +80,8 @@ impl Timeouts {
     pub const DEFAULT_SNAPSHOT: Duration = Duration::from_secs(300);
     /// Default of [`Timeouts::ingest`].
     pub const DEFAULT_INGEST: Duration = Duration::from_secs(600);
+    /// Default of [`Timeouts::answer`].
+    pub const DEFAULT_ANSWER: Duration = Duration::from_secs(600);
     /// Default of [`Timeouts::statement`].
     pub const DEFAULT_STATEMENT: Duration = Duration::from_secs(120);
 }
@@ -90,6 +94,7 @@ impl Default for Timeouts {
             commit: Self::DEFAULT_COMMIT,
             snapshot: Self::DEFAULT_SNAPSHOT,
             ingest: Self::DEFAULT_INGEST,
+            answer: Self::DEFAULT_ANSWER,
             statement: Self::DEFAULT_STATEMENT,
         }
     }

@@ -33,7 +33,8 @@ const UNKNOWN_METHOD: i64 = 1;
 pub(crate) struct Call {
     /// Method name.
     pub method: &'static str,
-    /// Bound from sending to the whole answer.
+    /// Bound from sending to the first byte of the answer, and for every further piece of it: a long answer over a slow
+    /// line is not an error as long as it goes on.
     pub timeout: Duration,
     /// What may be done when the connection breaks.
     pub repeat: Repeat,
@@ -82,6 +83,8 @@ enum Broken {
     Unanswered(io::Error),
     /// The connection ended inside the answer.
     Cut(io::Error),
+    /// Nothing came, or nothing more.
+    Silent,
     /// The bytes are no answer.
     Unreadable(String),
 }
@@ -135,12 +138,11 @@ impl Pool {
                 Some(connection) => connection,
                 None => self.connect(&server, call).await?,
             };
-            let exchanged = timeout(
-                call.timeout,
-                connection.exchange(call.method, build, self.settings.max_message),
-            )
-            .await
-            .map_err(|_| server.timed_out(call, call.timeout, true))?;
+            let whole = call.timeout.max(self.settings.timeouts.answer);
+            let exchanging = connection.exchange(call, build, self.settings.max_message);
+            let exchanged = timeout(whole, exchanging)
+                .await
+                .map_err(|_| server.timed_out(call, whole, true))?;
             match exchanged {
                 Ok((answer, clean)) => {
                     if clean {
@@ -157,6 +159,7 @@ impl Pool {
                 Err(Broken::Unanswered(source) | Broken::Cut(source)) => {
                     return Err(server.broken(call, source.into(), true));
                 }
+                Err(Broken::Silent) => return Err(server.timed_out(call, call.timeout, true)),
                 Err(Broken::Unreadable(text)) => return Err(server.unreadable(call, text)),
             }
         }
@@ -276,16 +279,16 @@ impl Connection {
     /// Sends a request and reads the whole answer. True with the answer when nothing came behind it.
     async fn exchange<Q: TSerializable, A: TSerializable>(
         &mut self,
-        method: &str,
+        call: Call,
         build: &(dyn Fn(&str) -> Q + Send + Sync),
         max_message: usize,
     ) -> Result<(Answer<A>, bool), Broken> {
         self.sequence = self.sequence.wrapping_add(1);
-        let bytes = message::encode(method, self.sequence, &build(&self.local_ip))
+        let bytes = message::encode(call.method, self.sequence, &build(&self.local_ip))
             .map_err(|error| Broken::Unsent(io::Error::other(error)))?;
-        self.stream
-            .write_all(&bytes)
+        timeout(call.timeout, self.stream.write_all(&bytes))
             .await
+            .map_err(|_| Broken::Silent)?
             .map_err(Broken::Unsent)?;
         drop(bytes);
 
@@ -300,7 +303,10 @@ impl Connection {
                 true => Broken::Unanswered(error),
                 false => Broken::Cut(error),
             };
-            let read = self.stream.read_buf(&mut answer).await.map_err(broken)?;
+            let read = timeout(call.timeout, self.stream.read_buf(&mut answer))
+                .await
+                .map_err(|_| Broken::Silent)?
+                .map_err(broken)?;
             if read == 0 {
                 return Err(broken(io::ErrorKind::UnexpectedEof.into()));
             }
@@ -311,7 +317,7 @@ impl Connection {
                 break;
             }
         }
-        let value = message::decode(method, self.sequence, &answer[..scan.length()])
+        let value = message::decode(call.method, self.sequence, &answer[..scan.length()])
             .map_err(|error| Broken::Unreadable(error.to_string()))?;
         Ok((value, answer.len() == scan.length()))
     }

@@ -294,6 +294,28 @@ async fn a_server_that_hangs_is_left_after_the_bound() {
 }
 
 #[tokio::test]
+async fn a_long_answer_may_last_as_long_as_it_goes_on() {
+    let fe = Thrift::start(|seen, before| {
+        let answer = value_bytes(seen, &binlogs(0, &[1]));
+        let pause = [Duration::from_millis(200), Duration::from_secs(2)][before];
+        Reaction::SendSlowly(answer, 4, pause)
+    })
+    .await;
+    // Four pieces take longer than the bound of one.
+    let bound = crate::fake::settings().timeouts.call;
+    let client = client(&[(fe.port, dead_port().await)]);
+    let begin = tokio::time::Instant::now();
+    let page = client.get_binlog(&shop(), 1).await.unwrap();
+    assert!(matches!(page, BinlogPage::Records(_)) && begin.elapsed() > bound);
+    let error = client.get_binlog(&shop(), 1).await.unwrap_err();
+    assert!(
+        matches!(error, Error::Timeout { .. } | Error::NoMaster { .. }),
+        "{error}"
+    );
+    assert_names(&error, fe.port, "getBinlog");
+}
+
+#[tokio::test]
 async fn garbage_is_an_error_that_names_the_server() {
     let garbage: [&[u8]; 6] = [
         b"HTTP/1.1 400 Bad Request\r\n\r\n",

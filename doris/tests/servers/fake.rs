@@ -25,6 +25,8 @@ pub enum Reaction {
     Send(Vec<u8>),
     /// Answers with these bytes, then closes.
     SendAndClose(Vec<u8>),
+    /// Answers with these bytes in pieces, with pauses between them.
+    SendSlowly(Vec<u8>, usize, Duration),
     /// Closes.
     Close,
     /// Never answers.
@@ -127,6 +129,12 @@ async fn serve(
             Reaction::SendAndClose(answer) => {
                 let _ = stream.write_all(&answer).await;
                 return;
+            }
+            Reaction::SendSlowly(answer, pieces, pause) => {
+                for piece in answer.chunks(answer.len().div_ceil(pieces)) {
+                    stream.write_all(piece).await.unwrap();
+                    tokio::time::sleep(pause).await;
+                }
             }
             Reaction::Close => return,
             Reaction::Hang => std::future::pending().await,
@@ -308,6 +316,7 @@ pub fn settings() -> Settings {
             commit: Duration::from_millis(500),
             snapshot: Duration::from_millis(500),
             ingest: Duration::from_millis(500),
+            answer: Duration::from_secs(3),
             statement: Duration::from_millis(500),
         },
         ..Settings::default()
