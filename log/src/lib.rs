@@ -2,14 +2,16 @@
 //!
 //! `producer -> EventLog::append => topic => EventLog::join -> GroupReader -> ReaderEvent -> applier`
 //!
-//! Read in this order: [`event_log`] (the trait and its types), [`kafka`] (Apache Kafka through rdkafka), [`embedded`] (one
-//! SQLite file, one process), [`error`].
+//! Read in this order: [`event_log`] (the trait and its types), [`embedded`] (one SQLite file, one process), [`kafka`] (Apache
+//! Kafka through rdkafka), [`error`], [`metrics`], [`registry`] (the schema's id, for tools that read the topics).
+//! What every log promises is written as tests in `tests/contract/suite.rs`.
 
 pub mod embedded;
 pub mod error;
 pub mod event_log;
 pub mod kafka;
 pub mod metrics;
+pub mod registry;
 
 pub use embedded::Embedded;
 pub use error::Error;
@@ -18,3 +20,4 @@ pub use event_log::{
     ReaderEvent, Record, SharedLog, TopicKind, TopicSpec,
 };
 pub use kafka::{Kafka, KafkaConfig, Security, TlsFiles};
+pub use registry::{Missing, SchemaId, SchemaRegistry};

@@ -116,7 +116,8 @@ impl fmt::Debug for KafkaConfig {
     }
 }
 
-fn is_secret(key: &str) -> bool {
+/// True for properties whose value must not be shown.
+pub(super) fn is_secret(key: &str) -> bool {
     ["password", "secret", "pem", "oauthbearer", "token", "jaas"]
         .iter()
         .any(|word| key.contains(word))
@@ -297,6 +298,9 @@ impl KafkaConfig {
 
 #[cfg(test)]
 mod tests {
+    use rdkafka::admin::AdminClient;
+
+    use super::super::failure::{Quiet, of_call};
     use super::*;
 
     #[test]
@@ -333,6 +337,40 @@ mod tests {
             matches!(config.validate(), Err(Error::Config(t)) if t.contains("auto.offset.reset"))
         );
         assert!(KafkaConfig::new(" ").validate().is_err());
+    }
+
+    #[test]
+    fn librdkafka_is_built_with_what_security_promises() {
+        let with = |mechanism: &str, tls: Option<TlsFiles>| {
+            let mut config = KafkaConfig::new("127.0.0.1:1");
+            config.security = Security::Sasl {
+                mechanism: mechanism.to_owned(),
+                user: "u".to_owned(),
+                password: Secret::new("pa55".to_owned()),
+                tls,
+            };
+            config
+                .admin()
+                .create_with_context::<_, AdminClient<Quiet>>(Quiet)
+                .map(drop)
+                .map_err(|error| of_call("make a client", error))
+        };
+        for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
+            with(mechanism, None).expect("known");
+            with(mechanism, Some(TlsFiles::default())).expect("known");
+        }
+        let missing = TlsFiles {
+            ca: Some("/no/such/file.pem".into()),
+            ..TlsFiles::default()
+        };
+        let refused = with("PLAIN", Some(missing))
+            .expect_err("no file")
+            .to_string();
+        assert!(
+            refused.contains("/no/such/file.pem") && !refused.contains("pa55"),
+            "{refused}"
+        );
+        assert!(matches!(with("NO-SUCH", None), Err(Error::Config(_))));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
+use super::config::is_secret;
 use crate::error::Error;
 
 /// An error of a call on one topic.
@@ -32,7 +33,16 @@ pub(super) fn of_call(action: &str, source: KafkaError) -> Error {
                 | Code::UnsupportedSASLMechanism
         )
     );
-    if refused || matches!(source, KafkaError::ClientConfig(..)) {
+    if let KafkaError::ClientConfig(_, reason, key, _) = &source {
+        // The reason may quote the value.
+        let reason = if is_secret(key) {
+            "its value is refused"
+        } else {
+            reason
+        };
+        return Error::Config(format!("Kafka property {key}: {reason}"));
+    }
+    if refused || matches!(source, KafkaError::ClientCreation(_)) {
         return Error::Config(format!("Kafka refused to {action}: {source}"));
     }
     Error::Unavailable {

@@ -106,6 +106,7 @@ impl Pump {
     /// Works until told to leave. Dropping `self` leaves the group; that may block for as long as the coordinator does.
     pub(super) fn run(mut self, commands: &Receiver<Command>) {
         let mut busy = false;
+        let gauge = ::metrics::gauge!(metrics::BUFFERED_BYTES, "topic" => self.topic.0.clone());
         loop {
             let nap = if busy { Duration::ZERO } else { NAP };
             match commands.recv_timeout(nap) {
@@ -119,6 +120,8 @@ impl Pump {
             busy = self.poll(Duration::ZERO);
             self.arrive();
             self.hold_back();
+            let buffered = self.shared.buffered.load(Ordering::Acquire);
+            gauge.set(buffered as f64);
             if let Err(error) = self.look_for_stall() {
                 self.complain(error);
             }
@@ -440,8 +443,6 @@ impl Pump {
                 Err(error) => self.complain(of_topic("go on reading", &self.topic, error)),
             }
         }
-        ::metrics::gauge!(metrics::BUFFERED_BYTES, "topic" => self.topic.0.clone())
-            .set(buffered as f64);
     }
 
     fn set_paused(&mut self, value: bool) {
