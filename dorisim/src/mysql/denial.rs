@@ -18,6 +18,13 @@ impl Denial {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
     }
 
+    fn is_set(&self) -> bool {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some()
+    }
+
     /// Given an error packet, the packet to send instead.
     fn replace(&self, packet: &[u8]) -> Option<Vec<u8>> {
         let text = self
@@ -90,6 +97,27 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for DenialWriter<W> {
             return Poll::Ready(Ok(buf.len()));
         }
         Pin::new(&mut this.inner).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.denial.is_set() {
+            // Header and body come apart; the replacement needs both.
+            let packet: Vec<u8> = bufs.iter().flat_map(|buf| buf.iter().copied()).collect();
+            return self.poll_write(cx, &packet);
+        }
+        let this = self.get_mut();
+        if this.poll_pending(cx)?.is_pending() {
+            return Poll::Pending;
+        }
+        Pin::new(&mut this.inner).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

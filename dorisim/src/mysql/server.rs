@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use opensrv_mysql::{AsyncMysqlIntermediary, IntermediaryOptions};
+use tokio::io::BufWriter;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -83,7 +84,7 @@ impl MysqlServer {
         let served = AsyncMysqlIntermediary::run_with_options(
             shim,
             reader,
-            DenialWriter::new(writer, denial),
+            DenialWriter::new(BufWriter::new(writer), denial),
             &options,
         )
         .await;

@@ -68,10 +68,9 @@ pub struct LoadParseError(pub String);
 /// Resolves `\t`, `\n`, `\r`, `\\` and `\x01` / `0x01` in a separator header.
 #[must_use]
 pub fn unescape_separator(text: &str) -> String {
-    if let Some(hex) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        if let Some(bytes) = hex_bytes(hex) {
-            return bytes;
-        }
+    let hex = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+    if let Some(bytes) = hex.and_then(hex_bytes) {
+        return bytes;
     }
     let mut result = String::new();
     let mut rest = text;

@@ -17,9 +17,8 @@ impl Parser<'_> {
         }
         let kind = if self.accept("RANGE") {
             PartitionKind::Range
-        } else if self.accept("LIST") || auto {
-            PartitionKind::List
         } else {
+            self.accept("LIST");
             PartitionKind::List
         };
         let mut auto_expr = None;

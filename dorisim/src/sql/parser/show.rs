@@ -60,17 +60,17 @@ impl Parser<'_> {
         } else if self.accept("TABLES") {
             Show::Tables {
                 full,
-                db: self.from_db()?,
+                db: self.db_clause()?,
                 like: self.like()?,
             }
         } else if self.accept("VIEWS") {
             Show::Views {
-                db: self.from_db()?,
+                db: self.db_clause()?,
                 like: self.like()?,
             }
         } else if self.accept_all(&["TABLE", "STATUS"]) {
             Show::TableStatus {
-                db: self.from_db()?,
+                db: self.db_clause()?,
                 like: self.like()?,
             }
         } else if self.accept("CREATE") {
@@ -78,13 +78,13 @@ impl Parser<'_> {
         } else if self.accept_any(&["COLUMNS", "FIELDS"]).is_some() {
             Show::Columns {
                 full,
-                table: self.from_table()?,
+                table: self.table_clause()?,
                 like: self.like()?,
             }
         } else if self.accept("PARTITIONS") {
             Show::Partitions {
                 temp,
-                table: self.from_table()?,
+                table: self.table_clause()?,
                 rest: self.tail(),
             }
         } else if self
@@ -92,10 +92,10 @@ impl Parser<'_> {
             .is_some()
         {
             Show::Index {
-                table: self.from_table()?,
+                table: self.table_clause()?,
             }
         } else if self.accept("TABLETS") {
-            let table = self.from_table()?;
+            let table = self.table_clause()?;
             let (partitions, _) = self.partitions()?;
             Show::Tablets {
                 table,
@@ -123,7 +123,7 @@ impl Parser<'_> {
             }
         } else if self.accept("DATA") {
             let table = if self.is_word("FROM") {
-                Some(self.from_table()?)
+                Some(self.table_clause()?)
             } else {
                 None
             };
@@ -166,13 +166,13 @@ impl Parser<'_> {
             return self.show_transaction().map(Some);
         } else if self.accept("BACKUP") {
             Show::Backup {
-                db: self.from_db()?,
+                db: self.db_clause()?,
                 rest: self.tail(),
             }
         } else if self.accept("RESTORE") {
             Show::Restore {
                 brief,
-                db: self.from_db()?,
+                db: self.db_clause()?,
                 rest: self.tail(),
             }
         } else if self.accept("SNAPSHOT") {
@@ -198,12 +198,12 @@ impl Parser<'_> {
             }
             Show::Alter {
                 kind,
-                db: self.from_db()?,
+                db: self.db_clause()?,
                 rest: self.tail(),
             }
         } else if self.accept_all(&["BUILD", "INDEX"]) {
             Show::BuildIndex {
-                db: self.from_db()?,
+                db: self.db_clause()?,
                 rest: self.tail(),
             }
         } else if self.accept_all(&["CATALOG", "RECYCLE", "BIN"]) {
@@ -217,7 +217,7 @@ impl Parser<'_> {
     }
 
     fn show_transaction(&mut self) -> Read<Show> {
-        let db = self.from_db()?;
+        let db = self.db_clause()?;
         let (mut id, mut label) = (None, None);
         if self.accept("WHERE") {
             let key = self.name()?;
@@ -237,7 +237,7 @@ impl Parser<'_> {
     }
 
     /// `FROM|IN db [FROM catalog]`.
-    fn from_db(&mut self) -> Read<Option<String>> {
+    fn db_clause(&mut self) -> Read<Option<String>> {
         if self.accept_any(&["FROM", "IN"]).is_none() {
             return Ok(None);
         }
@@ -245,12 +245,12 @@ impl Parser<'_> {
     }
 
     /// `FROM|IN t [FROM|IN db]`.
-    fn from_table(&mut self) -> Read<ObjectName> {
+    fn table_clause(&mut self) -> Read<ObjectName> {
         if self.accept_any(&["FROM", "IN"]).is_none() {
             return self.unexpected("{'FROM', 'IN'}");
         }
         let mut table = self.object_name()?;
-        if let Some(db) = self.from_db()? {
+        if let Some(db) = self.db_clause()? {
             table.db = Some(db);
         }
         Ok(table)
