@@ -7,7 +7,8 @@ mod common;
 use ccr_doris_wire::{
     TBackendServiceSyncClient, TBeginTxnRequest, TBinlog, TBinlogType, TCommitTxnRequest,
     TFrontendServiceSyncClient, TGetBinlogRequest, TGetMetaDB, TGetMetaRequest, TGetMetaTableMeta,
-    TIngestBinlogRequest, TStatusCode, TTabletCommitInfo, TUniqueId,
+    TGetSnapshotRequest, TIngestBinlogRequest, TRestoreSnapshotRequest, TSnapshotType, TStatusCode,
+    TTabletCommitInfo, TUniqueId,
 };
 use common::{FrontendClient, backend_client, frontend_client};
 use dorisim::{SimCluster, SimConfig};
@@ -276,4 +277,118 @@ async fn wrong_passwords_and_followers_are_refused() {
         .status
         .unwrap();
     assert_ne!(status.status_code, TStatusCode::NOT_MASTER);
+}
+
+/// Polls a SHOW statement until its last row's state is an end state.
+async fn job_end(cluster: &SimCluster, show: &str, state_column: usize) -> Vec<Option<String>> {
+    for _ in 0..400 {
+        let rows = cluster.sql(show).await.unwrap();
+        if let Some(row) = rows.last()
+            && matches!(row[state_column].as_deref(), Some("FINISHED" | "CANCELLED"))
+        {
+            return row.clone();
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    panic!("{show} came to no end");
+}
+
+fn snapshot_request(label: &str) -> TGetSnapshotRequest {
+    TGetSnapshotRequest::new(
+        None,
+        text("root"),
+        text("secret"),
+        text("d"),
+        None,
+        None,
+        text(label),
+        text(label),
+        TSnapshotType::LOCAL,
+        None,
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_is_restored_and_increments_go_on_from_it() {
+    let (source, target) = (start("full-source").await, start("full-target").await);
+    target.sql("DROP TABLE d.t FORCE").await.unwrap();
+    source
+        .sql("INSERT INTO d.t VALUES (1, 'one', 1.00), (2, 'two', 2.00)")
+        .await
+        .unwrap();
+    source
+        .sql("BACKUP SNAPSHOT `d`.`snap_1` TO `__keep_on_local__` ON (`t`) PROPERTIES (\"type\" = \"full\")")
+        .await
+        .unwrap();
+    let backup = job_end(&source, "SHOW BACKUP FROM d", 3).await;
+    assert_eq!(backup[3].as_deref(), Some("FINISHED"), "{backup:?}");
+
+    let mut fe = frontend_client(source.thrift_port());
+    let missing = fe
+        .get_snapshot(snapshot_request("snap_2"))
+        .unwrap()
+        .status
+        .unwrap();
+    assert_eq!(missing.status_code, TStatusCode::SNAPSHOT_NOT_EXIST);
+    let snapshot = fe.get_snapshot(snapshot_request("snap_1")).unwrap();
+    assert_eq!(snapshot.status.unwrap().status_code, TStatusCode::OK);
+    let mut info: Value = serde_json::from_slice(&snapshot.job_info.unwrap()).unwrap();
+    let network: serde_json::Map<String, Value> = source
+        .backend_addresses()
+        .iter()
+        .map(|be| {
+            (
+                be.id.to_string(),
+                serde_json::json!({"ip": be.host, "port": be.http_port}),
+            )
+        })
+        .collect();
+    let token = source.frontend().config().token.clone();
+    info["extra_info"] = serde_json::json!({"be_network_map": network, "token": token});
+    let restore = TRestoreSnapshotRequest::new(
+        None,
+        text("root"),
+        text("secret"),
+        text("d"),
+        None,
+        None,
+        text("snap_1_r"),
+        text("__keep_on_local__"),
+        None,
+        std::collections::BTreeMap::from([("reserve_replica".to_owned(), "true".to_owned())]),
+        snapshot.meta.unwrap(),
+        serde_json::to_vec(&info).unwrap(),
+        false,
+        false,
+        false,
+        None,
+        false,
+    );
+    let accepted = frontend_client(target.thrift_port())
+        .restore_snapshot(restore)
+        .unwrap();
+    let status = accepted.status.unwrap();
+    assert_eq!(status.status_code, TStatusCode::OK, "{status:?}");
+    let restored = job_end(&target, "SHOW RESTORE FROM d", 4).await;
+    assert_eq!(restored[4].as_deref(), Some("FINISHED"), "{restored:?}");
+    assert!(
+        source.faults().count("tablet_download") > 0,
+        "files come over HTTP"
+    );
+
+    source
+        .sql("INSERT INTO d.t VALUES (2, 'changed', 2.50), (3, 'three', 3.00)")
+        .await
+        .unwrap();
+    let after = records(&mut fe, snapshot.commit_seq.unwrap());
+    let upserts: Vec<_> = after
+        .iter()
+        .filter(|record| record.type_ == Some(TBinlogType::UPSERT))
+        .collect();
+    assert_eq!(upserts.len(), 1, "the snapshot holds the first insert");
+    replicate(&source, &target, upserts[0]);
+    let query = "SELECT id, v, n FROM d.t ORDER BY id";
+    let rows = target.sql(query).await.unwrap();
+    assert_eq!(rows.len(), 3);
+    assert_eq!(rows, source.sql(query).await.unwrap());
 }
