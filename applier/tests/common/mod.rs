@@ -269,8 +269,15 @@ impl Frontend for Fake {
             if !text.contains("be_network_map") || !text.contains("\"token\":\"tok\"") {
                 return Err(refused(Refusal::Other, "Invalid job extra info empty"));
             }
-            for (name, alias) in &request.tables {
-                create(world, alias.as_deref().unwrap_or(name));
+            let info: serde_json::Value = serde_json::from_str(&text).unwrap();
+            for (name, object) in info["backup_objects"].as_object().unwrap() {
+                let wanted = request.tables.iter().find(|(wanted, _)| wanted == name);
+                if wanted.is_some() || request.tables.is_empty() {
+                    let alias = wanted.and_then(|(_, alias)| alias.as_deref());
+                    let id = create(world, alias.unwrap_or(name));
+                    let version = object["version"].as_i64().unwrap();
+                    world.tables.get_mut(&id).unwrap().version = version;
+                }
             }
             world.restores.push((request.label.clone(), request.tables.clone()));
             Ok(())
