@@ -160,10 +160,26 @@ impl KafkaConfig {
         if self.linger > Duration::from_secs(1) {
             return refuse(format!("Kafka linger of {:?} is above 1 s", self.linger));
         }
+        for path in self.files() {
+            if let Err(error) = std::fs::File::open(path) {
+                return refuse(format!("{} can not be read: {error}", path.display()));
+            }
+        }
         if self.replication_factor == Some(0) {
             return refuse("a Kafka replication factor of 0 keeps nothing".to_owned());
         }
         Ok(())
+    }
+
+    fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        let tls = match &self.security {
+            Security::Plaintext => None,
+            Security::Tls(files) => Some(files),
+            Security::Sasl { tls, .. } => tls.as_ref(),
+        };
+        tls.into_iter()
+            .flat_map(|files| [&files.ca, &files.certificate, &files.key])
+            .flatten()
     }
 
     fn common(&self) -> ClientConfig {
@@ -340,6 +356,17 @@ mod tests {
     }
 
     #[test]
+    fn files_that_can_not_be_read_are_named() {
+        let mut config = KafkaConfig::new("b:9092");
+        config.security = Security::Tls(TlsFiles {
+            ca: Some("/no/such/file.pem".into()),
+            ..TlsFiles::default()
+        });
+        let refused = config.validate().expect_err("no file").to_string();
+        assert!(refused.contains("/no/such/file.pem"), "{refused}");
+    }
+
+    #[test]
     fn librdkafka_is_built_with_what_security_promises() {
         let with = |mechanism: &str, tls: Option<TlsFiles>| {
             let mut config = KafkaConfig::new("127.0.0.1:1");
@@ -359,17 +386,6 @@ mod tests {
             with(mechanism, None).expect("known");
             with(mechanism, Some(TlsFiles::default())).expect("known");
         }
-        let missing = TlsFiles {
-            ca: Some("/no/such/file.pem".into()),
-            ..TlsFiles::default()
-        };
-        let refused = with("PLAIN", Some(missing))
-            .expect_err("no file")
-            .to_string();
-        assert!(
-            refused.contains("/no/such/file.pem") && !refused.contains("pa55"),
-            "{refused}"
-        );
         assert!(matches!(with("NO-SUCH", None), Err(Error::Config(_))));
     }
 

@@ -1,6 +1,8 @@
 //! The reader's own thread. It polls whatever happens, also while the applier works for minutes, so that the group never takes
 //! it for dead; it holds the partition back by pausing it, never by not polling.
 
+mod calls;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
@@ -10,18 +12,18 @@ use std::time::Duration;
 use ccr_ops::Clock;
 use ccr_schemas::TopicName;
 use rdkafka::Offset as At;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use tokio::sync::mpsc;
 
 use super::config::KafkaConfig;
-use super::failure::{is_fenced, of_call, of_topic};
+use super::failure::{of_call, of_topic};
 use super::fetch::{ASK, at, check_position, committed_in, record, size};
-use super::group::{Membership, Note, restart};
+use super::group::{Membership, Note};
 use super::reader::{Command, Shared, Told};
 use super::watchdog::{Verdict, Watchdog};
 use crate::error::Error;
-use crate::event_log::{Committed, Offset, ReaderEvent, Record};
+use crate::event_log::{Offset, ReaderEvent, Record};
 use crate::metrics;
 
 /// Most bytes told and not yet taken (one record may go beyond); delivery goes on at half of it.
@@ -33,10 +35,6 @@ const RESERVE: usize = 1024;
 const NAP: Duration = Duration::from_millis(50);
 /// Records taken before commands are looked at again.
 const TURN: usize = 256;
-/// Bound of a seek, of a commit while the group rebalances, and between two attempts of either.
-const SEEK: Duration = Duration::from_secs(5);
-const REBALANCE: Duration = Duration::from_secs(15);
-const AGAIN: Duration = Duration::from_millis(20);
 /// Between two attempts to read the group's position after an assignment.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -146,98 +144,6 @@ impl Pump {
                 answer,
             } => {
                 drop(answer.send(self.commit(ownership, &position)));
-            }
-        }
-    }
-
-    fn fenced(&self) -> Error {
-        Error::Fenced {
-            group: self.group.clone(),
-            topic: self.topic.clone(),
-        }
-    }
-
-    fn owns(&self, ownership: u64) -> bool {
-        ownership == self.ownership
-            && match self.phase {
-                Phase::Waiting | Phase::Arriving { .. } => false,
-                Phase::Holding | Phase::Delivering { .. } => true,
-            }
-    }
-
-    fn seek(&mut self, ownership: u64, offset: Offset) -> Result<(), Error> {
-        let until = self.clock.monotonic() + SEEK;
-        loop {
-            // Before the answer of the broker is waited for: what comes meanwhile is of the old position.
-            if !self.owns(ownership) {
-                return Err(self.fenced());
-            }
-            self.phase = Phase::Holding;
-            match self.start(offset.0) {
-                Ok(()) => {
-                    self.phase = Phase::Delivering {
-                        position: offset.0,
-                        paused: false,
-                        at_end: false,
-                    };
-                    self.complained = false;
-                    self.watchdog.alive(self.clock.monotonic());
-                    return Ok(());
-                }
-                Err(error) if self.clock.monotonic() >= until => {
-                    return Err(of_topic("seek", &self.topic, error));
-                }
-                // The partition is still being started.
-                Err(_) => {
-                    self.poll(AGAIN);
-                }
-            }
-        }
-    }
-
-    fn start(&mut self, offset: i64) -> Result<(), KafkaError> {
-        if self.stopped {
-            restart(&self.consumer, &at(&self.topic, At::Offset(offset))?)?;
-            self.stopped = false;
-        }
-        self.consumer
-            .seek(&self.topic.0, 0, At::Offset(offset), SEEK)?;
-        self.consumer.resume(&at(&self.topic, At::Invalid)?)
-    }
-
-    /// The owner keeps its topic while others join (cooperative), so a rebalance under way, or one that overtook this commit,
-    /// means: once more, with the generation of then. A member that has lost the topic hears of it by a revocation, which
-    /// ends this ownership before the group's next generation begins; so a repeated commit can not hit a later owner.
-    fn commit(&mut self, ownership: u64, position: &Committed) -> Result<(), Error> {
-        let failed = |error| of_topic("commit a position", &self.topic, error);
-        let list = at(&self.topic, At::Offset(position.offset.0)).map_err(failed)?;
-        match list.find_partition(&self.topic.0, 0) {
-            Some(mut element) => element.set_metadata(&position.metadata),
-            None => return Err(failed(KafkaError::NoMessageReceived)),
-        }
-        let until = self.clock.monotonic() + REBALANCE;
-        loop {
-            if !self.owns(ownership) {
-                return Err(self.fenced());
-            }
-            match self.consumer.commit(&list, CommitMode::Sync) {
-                Ok(()) => return Ok(()),
-                Err(error) if is_fenced(&error) => {
-                    tracing::warn!(%error, group = %self.group, topic = %self.topic, "commit refused");
-                    return Err(self.fenced());
-                }
-                Err(KafkaError::ConsumerCommit(Code::OffsetMetadataTooLarge)) => {
-                    return Err(Error::MetadataTooLarge(position.metadata.len()));
-                }
-                Err(KafkaError::ConsumerCommit(
-                    Code::RebalanceInProgress | Code::IllegalGeneration,
-                )) if self.clock.monotonic() < until => {
-                    self.poll(AGAIN);
-                }
-                Err(KafkaError::ConsumerCommit(Code::IllegalGeneration)) => {
-                    return Err(self.fenced());
-                }
-                Err(error) => return Err(of_topic("commit a position", &self.topic, error)),
             }
         }
     }
