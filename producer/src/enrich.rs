@@ -4,21 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
-use ccr_doris::DatabaseMeta;
 use ccr_doris::binlog::{self, Binlog, Record};
+use ccr_doris::{DatabaseMeta, Row};
 use ccr_log::{MAX_RECORD_BYTES, NewRecord, Offset};
 use ccr_schemas::envelope::SCHEMA_VERSION;
-use ccr_schemas::event::{Gap, Heartbeat, SnapshotTaken};
+use ccr_schemas::event::{Gap, Heartbeat, SnapshotTaken, TableRef};
 use ccr_schemas::topic::event_key;
 use ccr_schemas::{CommitSeq, DbId, Envelope, Event, Replay, TableId, TimestampMs};
 use tokio::sync::{mpsc, oneshot};
+use tracing::debug;
 
 use crate::context::Context;
 use crate::error::Error;
 use crate::locate::Checkpoint;
 use crate::metrics as names;
 use crate::plan::Settled;
-use crate::plan::catalog::Catalog;
+use crate::plan::catalog::{Catalog, VIEW};
 use crate::plan::layout::Layouts;
 use crate::plan::translate::{Translated, View, invalidates, translate, unreadable};
 use crate::publish::Batch;
@@ -366,8 +367,7 @@ impl<'a> Enricher<'a> {
     }
 }
 
-/// The database's id and its catalogue as the source has it now. Views are not listed by getMeta; they become known with
-/// the first snapshot, or when they are created.
+/// The database's id and its catalogue as the source has it now.
 pub(crate) async fn survey(ctx: &Context) -> Result<(DbId, Catalog), Error> {
     let meta = ctx
         .ask("get_meta", || ctx.source.get_meta(&ctx.key.database, None))
@@ -375,7 +375,31 @@ pub(crate) async fn survey(ctx: &Context) -> Result<(DbId, Catalog), Error> {
     let DatabaseMeta { id, tables, .. } =
         meta.ok_or_else(|| Error::UnknownDatabase(ctx.key.database.clone()))?;
     let id = id.ok_or_else(|| Error::UnknownDatabase(ctx.key.database.clone()))?;
-    Ok((id, Catalog::of(&tables, &[])))
+    let views = views(ctx, id).await;
+    Ok((id, Catalog::of(&tables, &views)))
+}
+
+/// Views, which getMeta leaves out. The statement needs a privilege that the account may lack; then views become known with
+/// the first snapshot, or when they are created.
+async fn views(ctx: &Context, db_id: DbId) -> Vec<TableRef> {
+    let statement = format!("SHOW PROC '/dbs/{db_id}'");
+    let rows = match ctx.source.query(None, &statement).await {
+        Ok(rows) => rows,
+        Err(error) => {
+            debug!(stream = %ctx.key, error = %error, "ids of views are not known yet");
+            return Vec::new();
+        }
+    };
+    let text = |row: &Row, column: &str| row.get(column).cloned().flatten();
+    rows.iter()
+        .filter(|row| text(row, "Type").as_deref() == Some(VIEW))
+        .filter_map(|row| {
+            Some(TableRef {
+                id: TableId(text(row, "TableId")?.trim().parse().ok()?),
+                name: text(row, "TableName")?,
+            })
+        })
+        .collect()
 }
 
 /// How long ago the oldest of some records was first seen.

@@ -1,6 +1,6 @@
 //! Statements of a backup.
 
-use ccr_doris::Row;
+use ccr_doris::{Row, ddl};
 
 use super::plan::Scope;
 
@@ -9,25 +9,19 @@ pub const SHOW_TABLES: &str = "SHOW TABLES";
 
 /// Starts a backup that stays on the source's BEs.
 pub fn backup(database: &str, label: &str, scope: &Scope) -> String {
-    let on = match scope {
-        Scope::Database => String::new(),
-        Scope::Tables(tables) => {
-            let quoted: Vec<String> = tables.iter().map(|table| quote(table)).collect();
-            format!("ON ({}) ", quoted.join(", "))
-        }
+    let tables: Vec<&str> = match scope {
+        Scope::Database => Vec::new(),
+        Scope::Tables(tables) => tables.iter().map(String::as_str).collect(),
     };
-    format!(
-        "BACKUP SNAPSHOT {}.{} TO `__keep_on_local__` {on}PROPERTIES (\"type\" = \"full\")",
-        quote(database),
-        quote(label)
-    )
+    ddl::backup_snapshot(database, label, &tables)
 }
 
 /// The backups of a label.
 pub fn show_backup(database: &str, label: &str) -> String {
     format!(
-        "SHOW BACKUP FROM {} WHERE SnapshotName = \"{label}\"",
-        quote(database)
+        "SHOW BACKUP FROM {} WHERE SnapshotName = {}",
+        ddl::ident(database),
+        ddl::string(label)
     )
 }
 
@@ -36,10 +30,6 @@ pub fn table_name(row: &Row) -> Option<String> {
     row.iter()
         .find(|(column, _)| column.starts_with("Tables_in_"))
         .and_then(|(_, value)| value.clone())
-}
-
-fn quote(name: &str) -> String {
-    format!("`{}`", name.replace('`', "``"))
 }
 
 #[cfg(test)]

@@ -344,6 +344,9 @@ impl SqlSession for FakeSource {
                 .map(|name| Row::from([column("Tables_in_db", name)]))
                 .collect());
         }
+        if sql.starts_with("SHOW PROC") {
+            return refused("SHOW PROC", Refusal::AccessDenied);
+        }
         assert!(sql.starts_with("SHOW BACKUP FROM `db` WHERE"), "{sql}");
         Ok(world
             .backups

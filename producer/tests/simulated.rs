@@ -1,0 +1,225 @@
+//! The producer against a simulated cluster over its real sockets.
+#![allow(clippy::unwrap_used, missing_docs, reason = "a test")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ccr_control::{
+    ClusterSpec, DestSpec, JobOptions, JobRegistry, JobSpec, ProducerRequest, SourceSpec,
+    StatusBoard, TableFilter, Wanted,
+};
+use ccr_log::embedded::Embedded;
+use ccr_log::{NewRecord, Offset, SharedLog};
+use ccr_ops::{Sealer, Secret, SystemClock};
+use ccr_producer::{Deps, ProducerConfig, ProducerService, connect_doris};
+use ccr_schemas::codec::{Codec, RecordAt};
+use ccr_schemas::event::Presence;
+use ccr_schemas::invariant::{Link, link};
+use ccr_schemas::{Envelope, Event, Incarnation, Replay, TopicName};
+use dorisim::{SimCluster, SimConfig};
+use tokio_util::sync::CancellationToken;
+
+async fn events(log: &SharedLog) -> Vec<Envelope> {
+    let topic = TopicName::events("ccr", "c1", "sales");
+    let mut out = Vec::new();
+    let mut next = Offset(0);
+    while let Ok(records) = log.read_range(&topic, next, 1000).await {
+        let Some(last) = records.last() else { break };
+        next = Offset(last.offset.0 + 1);
+        for record in &records {
+            let at = RecordAt {
+                topic: &topic,
+                offset: record.offset.0,
+            };
+            let bytes = record.value.as_ref().unwrap();
+            out.push(Codec::default().decode(bytes, &at).unwrap());
+        }
+    }
+    out
+}
+
+async fn until(log: &SharedLog, what: &str, holds: impl Fn(&[Envelope]) -> bool) -> Vec<Envelope> {
+    for _ in 0..300 {
+        let events = events(log).await;
+        if holds(&events) {
+            return events;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let seen: Vec<_> = events(log).await.iter().map(|e| e.event.kind()).collect();
+    panic!("not in 15 s: {what}; seen {seen:?}");
+}
+
+fn job(cluster: ClusterSpec) -> JobSpec {
+    JobSpec {
+        name: "j".to_owned(),
+        incarnation: Incarnation("1".to_owned()),
+        version: 1,
+        wanted: Wanted::Running,
+        source: SourceSpec {
+            cluster_name: "c1".to_owned(),
+            cluster: cluster.clone(),
+            database: "sales".to_owned(),
+            host_mapping: Default::default(),
+        },
+        dest: DestSpec {
+            cluster,
+            database: "copy".to_owned(),
+            table_names: Default::default(),
+        },
+        tables: TableFilter::default(),
+        options: JobOptions::default(),
+        created_at_ms: 0,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_of_a_cluster_become_events_and_a_snapshot_is_taken() {
+    let sim = SimCluster::start(SimConfig::default()).await.unwrap();
+    sim.sql("CREATE DATABASE sales PROPERTIES (\"binlog.enable\" = \"true\")")
+        .await
+        .unwrap();
+    let create = |name: &str| {
+        format!(
+            "CREATE TABLE sales.{name} (k INT, v VARCHAR(20)) DUPLICATE KEY(k) \
+             DISTRIBUTED BY HASH(k) BUCKETS 3 PROPERTIES (\"replication_num\" = \"1\", \"binlog.enable\" = \"true\")"
+        )
+    };
+    sim.sql(&create("a")).await.unwrap();
+    sim.sql("INSERT INTO sales.a VALUES (1, 'x')")
+        .await
+        .unwrap();
+
+    let log = Embedded::in_memory().unwrap();
+    let sealer = Sealer::from_base64(Sealer::generate_key().expose()).unwrap();
+    let registry = JobRegistry::open(log.clone(), "ccr").await.unwrap();
+    let status = StatusBoard::open(log.clone(), "ccr").await.unwrap();
+    let cluster = ClusterSpec {
+        frontends: vec![("127.0.0.1".to_owned(), sim.query_port(), sim.thrift_port())],
+        user: "root".to_owned(),
+        sealed_password: sealer.seal(&Secret::new(String::new())).unwrap(),
+        host_mapping: Default::default(),
+    };
+    registry.create(&job(cluster)).await.unwrap();
+    let service = ProducerService::new(
+        Deps {
+            log: log.clone(),
+            registry,
+            status: status.clone(),
+            sealer,
+            clock: SystemClock::shared(),
+            connect: connect_doris(),
+        },
+        ProducerConfig::new("test"),
+    );
+    let token = CancellationToken::new();
+    let running = tokio::spawn(service.run(token.clone()));
+    until(&log, "stream begun", |events| !events.is_empty()).await;
+
+    sim.sql("INSERT INTO sales.a VALUES (2, 'y'), (3, 'z')")
+        .await
+        .unwrap();
+    // What is dropped before it was looked at has no places any more.
+    until(&log, "the first transaction", |events| {
+        events
+            .iter()
+            .any(|e| matches!(e.event, Event::RowsetsCommitted(_)))
+    })
+    .await;
+    sim.sql(&create("b")).await.unwrap();
+    sim.sql("INSERT INTO sales.b VALUES (1, 'b')")
+        .await
+        .unwrap();
+    sim.sql("ALTER TABLE sales.b RENAME c").await.unwrap();
+    sim.sql("TRUNCATE TABLE sales.c").await.unwrap();
+    sim.sql("INSERT INTO sales.c VALUES (2, 'c')")
+        .await
+        .unwrap();
+    sim.sql("DROP TABLE sales.a FORCE").await.unwrap();
+    let events = until(&log, "the drop published", |events| {
+        events
+            .iter()
+            .any(|e| matches!(e.event, Event::TableDropped(_)))
+    })
+    .await;
+    let mut last = events[0].commit_seq;
+    let mut story = Vec::new();
+    for envelope in &events {
+        if link(last, envelope).unwrap() == Link::Next {
+            last = envelope.commit_seq;
+            let tables: Vec<&str> = envelope
+                .event
+                .tables()
+                .iter()
+                .map(|t| t.name.as_str())
+                .collect();
+            story.push(format!(
+                "{} {}",
+                envelope.event.kind().as_str(),
+                tables.join(",")
+            ));
+        }
+    }
+    assert_eq!(
+        story,
+        [
+            "rowsets_committed a",
+            "table_created b",
+            "rowsets_committed b",
+            "table_renamed b",
+            "table_truncated c",
+            "rowsets_committed c",
+            "table_dropped a",
+        ]
+    );
+    let first = events
+        .iter()
+        .find(|e| matches!(e.event, Event::RowsetsCommitted(_)))
+        .unwrap();
+    assert_eq!(first.replay, Replay::Transaction);
+    let Event::RowsetsCommitted(rowsets) = &first.event else {
+        unreachable!()
+    };
+    let partition = &rowsets.tables[0].partitions[0];
+    assert_eq!(partition.presence, Presence::Present);
+    assert!(partition.indexes[0].is_base);
+    assert_eq!(partition.indexes[0].tablets.len(), 3);
+    for tablet in &partition.indexes[0].tablets {
+        assert_eq!(tablet.backends.len(), 1);
+        assert!(rowsets.backends.iter().any(|b| b.id == tablet.backends[0]));
+    }
+
+    let request = ProducerRequest::Snapshot {
+        request_id: "r".to_owned(),
+        tables: vec!["c".to_owned()],
+        not_before: -1,
+    };
+    let record = NewRecord {
+        key: "r".to_owned(),
+        value: Some(serde_json::to_vec(&request).unwrap().into()),
+        headers: Vec::new(),
+    };
+    log.append(&TopicName::control("ccr", "c1", "sales"), vec![record])
+        .await
+        .unwrap();
+    let events = until(&log, "the snapshot announced", |events| {
+        events
+            .iter()
+            .any(|e| matches!(e.event, Event::SnapshotTaken(_)))
+    })
+    .await;
+    let snapshot = events
+        .iter()
+        .find_map(|e| match &e.event {
+            Event::SnapshotTaken(snapshot) => Some(snapshot),
+            _ => None,
+        })
+        .unwrap();
+    assert_eq!(snapshot.request_ids, ["r"]);
+    assert_eq!(snapshot.tables[0].table.name, "c");
+    assert!(snapshot.tables[0].commit_seq > last);
+    assert!(snapshot.chunk_count >= 1);
+    token.cancel();
+    running.await.unwrap().unwrap();
+    assert!(status.stream("c1", "sales").unwrap().last_error.is_none());
+}
