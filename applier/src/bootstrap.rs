@@ -38,7 +38,7 @@ pub struct Ready {
 
 /// What became of one snapshot.
 enum Attempt {
-    Restored(Ready),
+    Restored(Box<Ready>),
     /// Another one is needed.
     Unusable(String),
 }
@@ -93,13 +93,16 @@ impl Session<'_> {
         let mut last_reason = String::new();
         while mark.n <= MOST_REQUESTS {
             let record = match mark.at {
-                Some(at) => self.log.read_range(&topic, Offset(at), 1).await?.into_iter().next(),
-                None => {
-                    match self.await_snapshot(reader, &topic, offset, &mark).await? {
-                        Flow::On(record) => record,
-                        Flow::End(end) => return Ok(Flow::End(end)),
-                    }
-                }
+                Some(at) => self
+                    .log
+                    .read_range(&topic, Offset(at), 1)
+                    .await?
+                    .into_iter()
+                    .next(),
+                None => match self.await_snapshot(reader, &topic, offset, &mark).await? {
+                    Flow::On(record) => record,
+                    Flow::End(end) => return Ok(Flow::End(end)),
+                },
             };
             let taken = match record {
                 None => None,
@@ -119,7 +122,7 @@ impl Session<'_> {
                 }
             };
             match attempt {
-                Attempt::Restored(ready) => return Ok(Flow::On(ready)),
+                Attempt::Restored(ready) => return Ok(Flow::On(*ready)),
                 Attempt::Unusable(reason) => {
                     tracing::warn!(job = %self.spec.name, request = mark.n, %reason, "snapshot not usable");
                     let now = self.clock.now_ms();
@@ -165,7 +168,12 @@ impl Session<'_> {
     ) -> Result<Flow<Option<Record>>, Error> {
         let spec = self.spec;
         let request_id = format!("{}.{}.{}", spec.name, spec.incarnation, mark.n);
-        self.tell(|p| p.enter(JobState::AwaitingSnapshot, format!("waiting for snapshot {request_id}")));
+        self.tell(|p| {
+            p.enter(
+                JobState::AwaitingSnapshot,
+                format!("waiting for snapshot {request_id}"),
+            )
+        });
         if let Flow::End(end) = self.mark(reader, offset, mark).await? {
             return Ok(Flow::End(end));
         }
@@ -177,7 +185,8 @@ impl Session<'_> {
         let value = serde_json::to_vec(&request)
             .map_err(|error| Error::Config(format!("request can not be written: {error}")))?;
         let source = &spec.source;
-        let control = TopicName::control(&self.config.prefix, &source.cluster_name, &source.database);
+        let control =
+            TopicName::control(&self.config.prefix, &source.cluster_name, &source.database);
         let posted = NewRecord {
             key: request_id.clone(),
             value: Some(value.into()),
@@ -224,7 +233,12 @@ impl Session<'_> {
         mark: &mut RestoreMark,
         taken: &SnapshotTaken,
     ) -> Result<Flow<Attempt>, Error> {
-        self.tell(|p| p.enter(JobState::Restoring, format!("restoring snapshot {}", taken.label)));
+        self.tell(|p| {
+            p.enter(
+                JobState::Restoring,
+                format!("restoring snapshot {}", taken.label),
+            )
+        });
         let database = self.spec.dest.database.clone();
         let create = format!("CREATE DATABASE IF NOT EXISTS {}", quoted(&database));
         self.dest.execute(None, &create).await?;
@@ -247,8 +261,11 @@ impl Session<'_> {
                     return Ok(unusable(format!("snapshot {} has expired", taken.label)));
                 }
                 let source = &self.spec.source;
-                let topic =
-                    TopicName::snapshots(&self.config.prefix, &source.cluster_name, &source.database);
+                let topic = TopicName::snapshots(
+                    &self.config.prefix,
+                    &source.cluster_name,
+                    &source.database,
+                );
                 let payload = match snapshot::fetch(self.log, &topic, taken).await {
                     Ok(payload) => payload,
                     Err(error) => return Ok(unusable(full_text(&error))),
@@ -258,8 +275,9 @@ impl Session<'_> {
                     return Ok(Flow::End(end));
                 }
                 let refs = if everything { Vec::new() } else { tables };
-                let started =
-                    self.start_restore(reader, taken, payload, &label, refs, again).await?;
+                let started = self
+                    .start_restore(reader, taken, payload, &label, refs, again)
+                    .await?;
                 match started {
                     Flow::On(None) => {}
                     Flow::On(Some(reason)) => return Ok(unusable(reason)),
@@ -277,14 +295,17 @@ impl Session<'_> {
             base: Some(at),
             ..Checkpoint::at(CommitSeq::BEFORE_FIRST)
         };
-        if let Flow::End(end) = self.commit(reader, taken.resume_offset, &checkpoint).await? {
+        if let Flow::End(end) = self
+            .commit(reader, taken.resume_offset, &checkpoint)
+            .await?
+        {
             return Ok(Flow::End(end));
         }
-        Ok(Flow::On(Attempt::Restored(Ready {
+        Ok(Flow::On(Attempt::Restored(Box::new(Ready {
             offset: taken.resume_offset,
             checkpoint,
             covered: covered(taken),
-        })))
+        }))))
     }
 
     /// Objects to restore with their names here, and whether that is the whole snapshot under its own names.
@@ -302,7 +323,12 @@ impl Session<'_> {
                 everything = false;
                 continue;
             }
-            let alias = spec.dest.table_names.get(name).filter(|alias| *alias != name).cloned();
+            let alias = spec
+                .dest
+                .table_names
+                .get(name)
+                .filter(|alias| *alias != name)
+                .cloned();
             everything &= alias.is_none();
             wanted.push((name.clone(), alias));
         }
@@ -383,7 +409,12 @@ impl Session<'_> {
             let now = self.clock.now_ms();
             self.tell(|p| p.error(Some(text.clone()), now));
             if error.kind() == ErrorKind::Unavailable
-                && self.restore_state(&request.database, label).await.ok().flatten().is_some()
+                && self
+                    .restore_state(&request.database, label)
+                    .await
+                    .ok()
+                    .flatten()
+                    .is_some()
             {
                 return Ok(Flow::On(None));
             }
@@ -449,7 +480,11 @@ impl Session<'_> {
         database: &str,
         label: &str,
     ) -> Result<Option<RestoreState>, ccr_doris::Error> {
-        let sql = format!("SHOW RESTORE FROM {} WHERE Label = \"{label}\"", quoted(database));
+        let sql = format!(
+            "SHOW RESTORE FROM {} WHERE Label = {}",
+            quoted(database),
+            ccr_doris::ddl::string(label)
+        );
         let rows = match self.dest.query(Some(database), &sql).await {
             Err(error) if error.refusal() == Some(Refusal::UnknownDatabase) => return Ok(None),
             other => other?,
@@ -461,7 +496,9 @@ impl Session<'_> {
             let text = |column| inspect::value(row, column).cloned().unwrap_or_default();
             RestoreState {
                 state: text("State"),
-                text: format!("{} {}", text("Status"), text("Progress")).trim().to_owned(),
+                text: format!("{} {}", text("Status"), text("Progress"))
+                    .trim()
+                    .to_owned(),
             }
         }))
     }
@@ -494,7 +531,13 @@ fn unusable(reason: String) -> Flow<Attempt> {
 pub fn label_text(text: &str, most: usize) -> String {
     let clean: String = text
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '_' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '-' || c == '_' {
+                c
+            } else {
+                '_'
+            }
+        })
         .collect();
     if clean.len() <= most && clean == text {
         return clean;
@@ -515,7 +558,10 @@ mod tests {
         assert_eq!(label_text("ccr_job_a_1", 64), "ccr_job_a_1");
         let (a, b) = (label_text("job ä", 64), label_text("job ö", 64));
         assert_ne!(a, b);
-        assert!(a.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)));
+        assert!(
+            a.chars()
+                .all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
+        );
         let long = "x".repeat(300);
         assert!(label_text(&long, 100).len() <= 100);
         assert_ne!(label_text(&long, 100), label_text(&format!("{long}y"), 100));

@@ -45,6 +45,8 @@ impl Default for ApplierConfig {
 impl ApplierConfig {
     /// Whether this process runs the job.
     pub fn runs(&self, job: &str) -> bool {
-        self.only_jobs.as_ref().is_none_or(|only| only.contains(job))
+        self.only_jobs
+            .as_ref()
+            .is_none_or(|only| only.contains(job))
     }
 }

@@ -10,11 +10,11 @@ pub trait Destination: Frontend + Backend + SqlSession {}
 
 impl<T: Frontend + Backend + SqlSession> Destination for T {}
 
+type Make = dyn Fn(&ClusterAddress) -> Result<Arc<dyn Destination>, ccr_doris::Error> + Send + Sync;
+
 /// Makes a client of a cluster. Connects lazily: an unreachable cluster shows in the first call.
 #[derive(Clone)]
-pub struct Connect(
-    Arc<dyn Fn(&ClusterAddress) -> Result<Arc<dyn Destination>, ccr_doris::Error> + Send + Sync>,
-);
+pub struct Connect(Arc<Make>);
 
 impl Connect {
     /// From a function.
@@ -40,4 +40,9 @@ impl fmt::Debug for Connect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Connect")
     }
+}
+
+/// Real clusters.
+pub fn connect_doris() -> Connect {
+    Connect::new(|address| Ok(Arc::new(ccr_doris::DorisCluster::new(address.clone()))))
 }

@@ -50,7 +50,11 @@ enum Replica {
     Held,
     TabletMissing(String),
     /// `lost`: the answer of a call is unknown, it may still run.
-    Failed { text: String, unreachable: bool, lost: bool },
+    Failed {
+        text: String,
+        unreachable: bool,
+        lost: bool,
+    },
 }
 
 impl Ingester {
@@ -161,7 +165,10 @@ impl Ingester {
         first: usize,
     ) -> Replica {
         let Some(known) = self.known(backend) else {
-            return Replica::TabletMissing(format!("destination backend {} is not known", backend.0));
+            return Replica::TabletMissing(format!(
+                "destination backend {} is not known",
+                backend.0
+            ));
         };
         if !known.alive {
             return Replica::Failed {
@@ -299,10 +306,10 @@ impl Ingester {
         let mut backends = self.backends.lock().unwrap_or_else(PoisonError::into_inner);
         let mut fresh = BTreeMap::new();
         for backend in listed {
-            let window = backends
-                .known
-                .get(&backend.id)
-                .map_or_else(|| Arc::new(Semaphore::new(self.per_backend)), |k| k.window.clone());
+            let window = backends.known.get(&backend.id).map_or_else(
+                || Arc::new(Semaphore::new(self.per_backend)),
+                |k| k.window.clone(),
+            );
             fresh.insert(
                 backend.id,
                 Known {

@@ -13,7 +13,10 @@ use crate::plan::mapping::Layout;
 /// Tables and views of a database.
 pub async fn objects(dest: &dyn Destination, database: &str) -> Result<BTreeSet<String>, Error> {
     let rows = dest.query(Some(database), "SHOW TABLES").await?;
-    Ok(rows.iter().filter_map(|row| first_with(row, "Tables_in")).collect())
+    Ok(rows
+        .iter()
+        .filter_map(|row| first_with(row, "Tables_in"))
+        .collect())
 }
 
 /// A table by name, with its partitions and tablets. `None` when there is no such table.
@@ -77,7 +80,11 @@ pub async fn in_effect(
         Effect::IndexesGone { table, names } => {
             let sql = format!("SHOW INDEX FROM {}", crate::plan::ddl::quoted(table));
             let rows = dest.query(Some(database), &sql).await?;
-            !rows.iter().any(|row| names.iter().any(|name| value(row, "Key_name") == Some(name)))
+            !rows.iter().any(|row| {
+                names
+                    .iter()
+                    .any(|name| value(row, "Key_name") == Some(name))
+            })
         }
         Effect::RollupGone { table, name } => !indexes(dest, database, table).await?.contains(name),
         Effect::RollupRenamed { table, old, new } => {
@@ -93,7 +100,9 @@ pub async fn table_id(
     database: &str,
     name: &str,
 ) -> Result<Option<i64>, Error> {
-    Ok(layout(dest, database, name, None).await?.map(|layout| layout.table.id.0))
+    Ok(layout(dest, database, name, None)
+        .await?
+        .map(|layout| layout.table.id.0))
 }
 
 async fn partitions(
@@ -103,7 +112,14 @@ async fn partitions(
 ) -> Result<BTreeSet<String>, Error> {
     let layout = layout(dest, database, table, None).await?;
     Ok(layout
-        .map(|layout| layout.table.partitions.into_iter().map(|p| p.name).collect())
+        .map(|layout| {
+            layout
+                .table
+                .partitions
+                .into_iter()
+                .map(|p| p.name)
+                .collect()
+        })
         .unwrap_or_default())
 }
 
@@ -116,13 +132,20 @@ async fn indexes(
     Ok(layout
         .map(|layout| {
             let partitions = layout.table.partitions.into_iter();
-            partitions.flat_map(|p| p.indexes).map(|index| index.name).collect()
+            partitions
+                .flat_map(|p| p.indexes)
+                .map(|index| index.name)
+                .collect()
         })
         .unwrap_or_default())
 }
 
 /// Visible columns in order; none when the table is not there.
-async fn columns(dest: &dyn Destination, database: &str, table: &str) -> Result<Vec<String>, Error> {
+async fn columns(
+    dest: &dyn Destination,
+    database: &str,
+    table: &str,
+) -> Result<Vec<String>, Error> {
     let sql = format!("DESC {}", crate::plan::ddl::quoted(table));
     match dest.query(Some(database), &sql).await {
         Ok(rows) => Ok(rows

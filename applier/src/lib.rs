@@ -15,6 +15,7 @@ pub mod error;
 pub mod ingest;
 pub mod inspect;
 pub mod metrics;
+pub mod null;
 pub mod perform;
 pub mod plan;
 pub mod progress;
@@ -24,7 +25,7 @@ pub mod session;
 pub mod snapshot;
 
 pub use config::ApplierConfig;
-pub use destination::{Connect, Destination};
+pub use destination::{Connect, Destination, connect_doris};
 pub use error::Error;
 pub use runtime::{JobRunner, RunnerDeps};
 pub use service::{ApplierService, Deps};

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ccr_doris::{
-    BeginTxn, CommitTxn, Error, SubTxnCommit, TabletCommit, TxnState,
-};
+use ccr_doris::{BeginTxn, CommitTxn, Error, SubTxnCommit, TabletCommit, TxnState};
 use ccr_ops::{Clock, ErrorKind};
 use ccr_schemas::{CommitSeq, TableId, TxnId};
 
@@ -73,7 +71,10 @@ impl Performer {
             }
             Action::AskLabel { seq, failures } => {
                 self.back_off(failures).await;
-                let told = self.dest.label_state(&self.database, &self.label(seq)).await;
+                let told = self
+                    .dest
+                    .label_state(&self.database, &self.label(seq))
+                    .await;
                 answer(seq, told.map(|(state, txn)| Outcome::Label(state, txn)))
             }
             Action::IngestTablets {
@@ -238,7 +239,9 @@ impl Performer {
                         ),
                     }));
                 }
-                self.clock.sleep(self.poll_interval.min(Duration::from_millis(100))).await;
+                self.clock
+                    .sleep(self.poll_interval.min(Duration::from_millis(100)))
+                    .await;
             }
         }
         Ok(Outcome::Visible)

@@ -126,17 +126,20 @@ impl Progress {
             self.moved_at_ms = now_ms;
         }
         let (twin, action) = match state {
-            State::Applying(apply) if apply.catching_up() => {
-                (JobState::CatchingUp, format!("catching up, {pending} events under way"))
-            }
+            State::Applying(apply) if apply.catching_up() => (
+                JobState::CatchingUp,
+                format!("catching up, {pending} events under way"),
+            ),
             State::Applying(_) if pending == 0 => (JobState::Applying, "following".to_owned()),
             State::Applying(_) => (JobState::Applying, format!("{pending} events under way")),
-            State::Draining(_, StopReason::Asked) => {
-                (JobState::Applying, format!("stopping, {pending} events under way"))
-            }
-            State::Draining(_, StopReason::Halted(text)) => {
-                (JobState::Applying, format!("finishing {pending} events, then: {text}"))
-            }
+            State::Draining(_, StopReason::Asked) => (
+                JobState::Applying,
+                format!("stopping, {pending} events under way"),
+            ),
+            State::Draining(_, StopReason::Halted(text)) => (
+                JobState::Applying,
+                format!("finishing {pending} events, then: {text}"),
+            ),
             State::Stopped(_, StopReason::Asked) => (JobState::Paused, "stopped".to_owned()),
             State::Stopped(_, StopReason::Halted(text)) => (JobState::Halted, text.clone()),
         };

@@ -23,9 +23,7 @@ use crate::ingest::Ingester;
 use crate::metrics as names;
 use crate::perform::Performer;
 use crate::plan::state::Covered;
-use crate::plan::{
-    Action, Apply, Checkpoint, Input, Settings, Start, State, StopReason, step,
-};
+use crate::plan::{Action, Apply, Checkpoint, Input, Settings, Start, State, StopReason, step};
 use crate::progress::Progress;
 use crate::session::{Ended, Flow, Session};
 
@@ -222,7 +220,10 @@ impl Session<'_> {
             None => Covered::default(),
             Some(base) => {
                 let records = self.log.read_range(&topic, Offset(base), 1).await?;
-                let envelope = records.first().map(|record| decode(&topic, record)).transpose()?;
+                let envelope = records
+                    .first()
+                    .map(|record| decode(&topic, record))
+                    .transpose()?;
                 match envelope.map(|envelope| envelope.event) {
                     Some(Event::SnapshotTaken(taken)) => covered(&taken),
                     Some(_) | None => {
@@ -256,7 +257,11 @@ impl Session<'_> {
         let label = format!("{}_{witness}", label_prefix(self.spec));
         let mut failures = 0_u32;
         loop {
-            match self.dest.label_state(&self.spec.dest.database, &label).await {
+            match self
+                .dest
+                .label_state(&self.spec.dest.database, &label)
+                .await
+            {
                 Ok((state, _)) => {
                     return Flow::On(matches!(state, TxnState::Committed | TxnState::Visible));
                 }
@@ -340,7 +345,8 @@ impl Session<'_> {
                 let next = step(state, input);
                 state = next.state;
                 for action in next.actions {
-                    if let Flow::End(end) = self.act(reader, action, &performer, &mut tasks).await? {
+                    if let Flow::End(end) = self.act(reader, action, &performer, &mut tasks).await?
+                    {
                         return Ok(end);
                     }
                 }
@@ -423,7 +429,8 @@ impl Session<'_> {
                 metrics::counter!(names::EVENTS_APPLIED, "event" => kind.as_str()).increment(1);
                 if source_at.0 > 0 {
                     let lag = Duration::from_millis(u64::try_from(now - source_at.0).unwrap_or(0));
-                    metrics::histogram!(names::LAG_SECONDS).record(lag.as_secs_f64());
+                    metrics::histogram!(names::LAG_SECONDS, "job" => self.spec.name.clone())
+                        .record(lag.as_secs_f64());
                 }
                 self.tell(|p| p.applied(source_at.0, now));
             }

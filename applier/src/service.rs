@@ -119,7 +119,8 @@ impl Supervisor {
                 Wanted::Running => {
                     let started = self.deps.clock.monotonic();
                     let failed = self.run_once(&spec).await;
-                    if self.deps.clock.monotonic().saturating_sub(started) > Duration::from_secs(60) {
+                    if self.deps.clock.monotonic().saturating_sub(started) > Duration::from_secs(60)
+                    {
                         failures = 0;
                     }
                     if failed {
@@ -176,7 +177,9 @@ impl Supervisor {
         let now = self.deps.clock.now_ms();
         let known = self.deps.status.job(&spec.name);
         let mut status = known.unwrap_or_else(|| {
-            Progress::new(spec, &self.config.owner, now).status().clone()
+            Progress::new(spec, &self.config.owner, now)
+                .status()
+                .clone()
         });
         status.state = JobState::Paused;
         status.action = "paused".to_owned();

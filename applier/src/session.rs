@@ -117,7 +117,8 @@ impl Session<'_> {
         &mut self,
         reader: &mut dyn GroupReader,
     ) -> Result<Flow<()>, Error> {
-        let due = self.clock.monotonic().saturating_sub(self.last_commit_at) > Duration::from_secs(3);
+        let due =
+            self.clock.monotonic().saturating_sub(self.last_commit_at) > Duration::from_secs(3);
         match self.last_commit.clone() {
             Some(position) if due => self.commit_position(reader, position).await,
             Some(_) | None => Ok(Flow::On(())),

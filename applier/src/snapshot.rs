@@ -73,7 +73,10 @@ pub async fn fetch(
                 source,
             })?;
         if page.is_empty() {
-            return Err(damaged(label, format!("{have} of {wanted} chunks are in {topic}")));
+            return Err(damaged(
+                label,
+                format!("{have} of {wanted} chunks are in {topic}"),
+            ));
         }
         for record in page {
             next = Offset(record.offset.0 + 1);
@@ -96,9 +99,15 @@ fn unpack(label: &str, bytes: &[u8], sha256: &str) -> Result<Payload, SnapshotEr
     let (job_info, meta) = rest
         .split_at_checked(length)
         .ok_or_else(|| damaged(label, "the chunks are shorter than they say".to_owned()))?;
-    let found = hex(&Sha256::new().chain_update(job_info).chain_update(meta).finalize());
+    let found = hex(&Sha256::new()
+        .chain_update(job_info)
+        .chain_update(meta)
+        .finalize());
     if found != sha256 {
-        return Err(damaged(label, format!("checksum {found}, expected {sha256}")));
+        return Err(damaged(
+            label,
+            format!("checksum {found}, expected {sha256}"),
+        ));
     }
     Ok(Payload {
         job_info: job_info.to_vec(),
@@ -139,8 +148,8 @@ pub fn with_extra_info(
     } else {
         job_info.to_vec()
     };
-    let text = String::from_utf8(plain)
-        .map_err(|_| damaged(label, "job info is not UTF-8".to_owned()))?;
+    let text =
+        String::from_utf8(plain).map_err(|_| damaged(label, "job info is not UTF-8".to_owned()))?;
     let parsed: serde_json::Map<String, Value> = serde_json::from_str(&text)
         .map_err(|error| damaged(label, format!("job info is not a JSON object: {error}")))?;
     let map: serde_json::Map<String, Value> = snapshot
@@ -162,7 +171,11 @@ pub fn with_extra_info(
     } else {
         let end = text.rfind('}').unwrap_or(text.len());
         let comma = if parsed.is_empty() { "" } else { "," };
-        format!("{}{comma}\"extra_info\":{extra}{}", &text[..end], &text[end..])
+        format!(
+            "{}{comma}\"extra_info\":{extra}{}",
+            &text[..end],
+            &text[end..]
+        )
     };
     if !snapshot.compressed {
         return Ok(text.into_bytes());
@@ -227,8 +240,13 @@ mod tests {
         let token = Secret::new("t".to_owned());
         let after = with_extra_info(&packed, &snapshot(true), &token, &BTreeMap::new()).unwrap();
         let mut plain = String::new();
-        GzDecoder::new(after.as_slice()).read_to_string(&mut plain).unwrap();
-        assert!(plain.starts_with(r#"{"extra_info":{"be_network_map""#), "{plain}");
+        GzDecoder::new(after.as_slice())
+            .read_to_string(&mut plain)
+            .unwrap();
+        assert!(
+            plain.starts_with(r#"{"extra_info":{"be_network_map""#),
+            "{plain}"
+        );
         for hostile in [&b"x"[..], b"[]", b"{"] {
             assert!(with_extra_info(hostile, &snapshot(false), &token, &BTreeMap::new()).is_err());
         }

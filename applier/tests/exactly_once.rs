@@ -25,7 +25,10 @@ async fn world(seed: u64, events: usize) -> (Harness, Source) {
 
 async fn check(harness: &Harness, source: &Source, what: &str) {
     let halted = harness.committed().await.unwrap().metadata;
-    assert!(!halted.contains("\"h\""), "{what}: a table stands: {halted}");
+    assert!(
+        !halted.contains("\"h\""),
+        "{what}: a table stands: {halted}"
+    );
     assert_eq!(summary(harness.fake.tables()), source.expected(), "{what}");
 }
 

@@ -16,13 +16,17 @@ use common::world::Harness;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
-const JOB_INFO: &[u8] = 
+const JOB_INFO: &[u8] =
     br#"{"name":"snap","backup_objects":{"a":{"version":6},"b":{"version":6}},"big":9223372036854775807}"#;
 
 /// Answers the first request of the control topic.
 async fn answer(harness: &Harness, source: &Source, resume: i64) -> String {
     let request_id = loop {
-        let requests = harness.log.read_range(&harness.control(), Offset(0), 10).await.unwrap();
+        let requests = harness
+            .log
+            .read_range(&harness.control(), Offset(0), 10)
+            .await
+            .unwrap();
         if let Some(record) = requests.first() {
             match serde_json::from_slice(record.value.as_ref().unwrap()).unwrap() {
                 ProducerRequest::Snapshot { request_id, .. } => break request_id,
@@ -44,8 +48,15 @@ async fn answer(harness: &Harness, source: &Source, resume: i64) -> String {
         })
         .collect();
     let count = records.len() as i64;
-    let last = harness.log.append(&harness.snapshots(), records).await.unwrap();
-    let sum = Sha256::new().chain_update(JOB_INFO).chain_update(&meta).finalize();
+    let last = harness
+        .log
+        .append(&harness.snapshots(), records)
+        .await
+        .unwrap();
+    let sum = Sha256::new()
+        .chain_update(JOB_INFO)
+        .chain_update(&meta)
+        .finalize();
     let tables = source
         .tables
         .keys()
@@ -92,7 +103,11 @@ async fn scenario(harness: &Harness) -> Source {
     }
     let mut new = vec![source.write(&[a]), source.create("later")];
     let later = *source.tables.keys().last().unwrap();
-    new.extend([source.write(&[later]), source.truncate(a), source.write(&[a, b])]);
+    new.extend([
+        source.write(&[later]),
+        source.truncate(a),
+        source.write(&[a, b]),
+    ]);
     harness.publish(&new).await;
     source
 }
@@ -102,22 +117,34 @@ async fn a_new_job_restores_a_snapshot_and_goes_on_behind_it() {
     let harness = Harness::new(Fake::default()).await;
     let token = CancellationToken::new();
     let running = tokio::spawn(harness.runner().run(token.clone()));
-    let source = tokio::time::timeout(Duration::from_secs(10), scenario(&harness)).await.unwrap();
+    let source = tokio::time::timeout(Duration::from_secs(10), scenario(&harness))
+        .await
+        .unwrap();
     let (_, end) = harness.log.watermarks(&harness.events()).await.unwrap();
     let until_applied = async {
         while !harness.committed().await.is_some_and(|c| c.offset >= end) {
             tokio::time::sleep(Duration::from_millis(3)).await;
         }
     };
-    if tokio::time::timeout(Duration::from_secs(10), until_applied).await.is_err() {
-        panic!("{:#?} {:?}", harness.status.job("job"), harness.committed().await);
+    if tokio::time::timeout(Duration::from_secs(10), until_applied)
+        .await
+        .is_err()
+    {
+        panic!(
+            "{:#?} {:?}",
+            harness.status.job("job"),
+            harness.committed().await
+        );
     }
     assert_eq!(summary(harness.fake.tables()), source.expected());
     assert_eq!(harness.fake.restores().len(), 1);
     token.cancel();
     running.await.unwrap().unwrap();
     let status = harness.status.job("job").unwrap();
-    assert_eq!(status.skipped["contained in the snapshot"], 3, "read from offset 2");
+    assert_eq!(
+        status.skipped["contained in the snapshot"], 3,
+        "read from offset 2"
+    );
     assert_eq!(status.applied, source.seq());
 }
 
@@ -133,7 +160,9 @@ async fn a_crash_during_the_first_start_goes_on() {
             harness.spec.options.allow_table_exists = false;
             let first = tokio::spawn(harness.runner().run(CancellationToken::new()));
             let source = scenario(&harness).await;
-            tokio::time::timeout(Duration::from_secs(5), harness.fake.crashed.notified()).await.unwrap();
+            tokio::time::timeout(Duration::from_secs(5), harness.fake.crashed.notified())
+                .await
+                .unwrap();
             first.abort();
             let _ = first.await;
             harness.fake.no_crash();
@@ -161,7 +190,9 @@ async fn existing_tables_are_never_overwritten_unasked() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    let status = tokio::time::timeout(Duration::from_secs(10), halted).await.unwrap();
+    let status = tokio::time::timeout(Duration::from_secs(10), halted)
+        .await
+        .unwrap();
     assert!(status.action.contains("has b already"), "{}", status.action);
     assert!(harness.fake.restores().is_empty());
     token.cancel();

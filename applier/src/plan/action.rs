@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use ccr_doris::{BeginOutcome, CommitOutcome, RollbackOutcome, TxnState};
 use ccr_doris::error::Refusal;
+use ccr_doris::{BeginOutcome, CommitOutcome, RollbackOutcome, TxnState};
 use ccr_ops::ErrorKind;
 use ccr_schemas::event::RowsetsCommitted;
 use ccr_schemas::{BackendId, CommitSeq, EventKind, TableId, TabletId, TimestampMs, TxnId};
@@ -225,19 +225,29 @@ impl fmt::Display for Action {
         match self {
             Self::ReadLayout { name, .. } => write!(f, "ReadLayout {name}"),
             Self::BeginTxn { seq, .. } => write!(f, "BeginTxn {seq}"),
-            Self::RollbackTxn { seq, txn, reason, .. } => {
+            Self::RollbackTxn {
+                seq, txn, reason, ..
+            } => {
                 write!(f, "RollbackTxn {seq} txn {txn} ({reason})")
             }
             Self::AskLabel { seq, .. } => write!(f, "AskLabel {seq}"),
-            Self::IngestTablets { seq, plan, held, .. } => {
+            Self::IngestTablets {
+                seq, plan, held, ..
+            } => {
                 let tablets: usize = plan.parts.iter().map(|p| p.tablets.len()).sum();
                 write!(f, "IngestTablets {seq} x{tablets}")?;
-                if held.is_empty() { Ok(()) } else { write!(f, " without {}", held.len()) }
+                if held.is_empty() {
+                    Ok(())
+                } else {
+                    write!(f, " without {}", held.len())
+                }
             }
             Self::CommitTxn { seq, begun, .. } => write!(f, "CommitTxn {seq} txn {}", begun.txn),
             Self::AwaitVisible { seq, txns, .. } => write!(f, "AwaitVisible {seq} x{}", txns.len()),
             Self::ReadEvidence { seq, .. } => write!(f, "ReadEvidence {seq}"),
-            Self::RunDdl { seq, replay, ddl, .. } => {
+            Self::RunDdl {
+                seq, replay, ddl, ..
+            } => {
                 let how = if *replay { " again" } else { "" };
                 write!(f, "RunDdl{how} {seq} ({})", ddl.what)
             }

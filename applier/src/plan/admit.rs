@@ -120,7 +120,9 @@ impl Apply {
                 return;
             }
             Route::Load(tables) | Route::Stand { tables, .. } => (tables.clone(), false),
-            Route::Change { tables, barrier, .. } => (tables.clone(), *barrier),
+            Route::Change {
+                tables, barrier, ..
+            } => (tables.clone(), *barrier),
         };
         let mut tables = tables;
         // First what the snapshot has: a floor of a table says nothing about an event that never stood in its lane.
@@ -131,7 +133,12 @@ impl Apply {
         }
         let below = self.below(seq, &tables);
         if let Below::Applied = below {
-            self.skip(offset, seq, "applied before the restart".to_owned(), actions);
+            self.skip(
+                offset,
+                seq,
+                "applied before the restart".to_owned(),
+                actions,
+            );
             return;
         }
         let wanted = tables.len();

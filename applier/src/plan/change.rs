@@ -54,7 +54,13 @@ impl Apply {
         txns
     }
 
-    fn look(&mut self, mut unit: Unit, ddl: Arc<Ddl>, floor: Option<Floor>, actions: &mut Vec<Action>) {
+    fn look(
+        &mut self,
+        mut unit: Unit,
+        ddl: Arc<Ddl>,
+        floor: Option<Floor>,
+        actions: &mut Vec<Action>,
+    ) {
         let seq = unit.seq;
         if let Some(floor) = floor {
             unit.work = Work::Change(ddl.clone(), ChangePhase::Running(floor.evidence));
@@ -79,7 +85,13 @@ impl Apply {
         }
     }
 
-    fn run(&mut self, mut unit: Unit, ddl: Arc<Ddl>, evidence: Option<i64>, actions: &mut Vec<Action>) {
+    fn run(
+        &mut self,
+        mut unit: Unit,
+        ddl: Arc<Ddl>,
+        evidence: Option<i64>,
+        actions: &mut Vec<Action>,
+    ) {
         let seq = unit.seq;
         let floor = Floor {
             at: seq,
@@ -90,8 +102,13 @@ impl Apply {
         unit.work = Work::Change(ddl.clone(), ChangePhase::Running(evidence));
         self.units.insert(seq, unit);
         let first = self.units.keys().next() == Some(&seq);
-        let room = if first { MAX_METADATA_BYTES } else { MAX_METADATA_BYTES * 3 / 4 };
-        if !self.checkpoint().1.encode().is_some_and(|text| text.len() <= room) {
+        let room = if first {
+            MAX_METADATA_BYTES
+        } else {
+            MAX_METADATA_BYTES * 3 / 4
+        };
+        let text = self.checkpoint().1.encode();
+        if text.is_none_or(|text| text.len() > room) {
             // No room for the floor: the window shrinks as other lanes go on, then it is tried again. Some is kept for
             // the first of the window, which nothing else can make room for.
             if let Some(mut unit) = self.units.remove(&seq) {

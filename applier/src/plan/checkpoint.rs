@@ -132,7 +132,9 @@ pub enum CheckpointError {
         source: serde_json::Error,
     },
     /// Written by a newer program.
-    #[error("committed metadata has version {found}, this program reads up to {VERSION}; run the newer version again")]
+    #[error(
+        "committed metadata has version {found}, this program reads up to {VERSION}; run the newer version again"
+    )]
     Newer {
         /// As found.
         found: u32,

@@ -3,9 +3,9 @@
 
 use ccr_doris::ddl::{self as sql, CreateRewrite, NotUnderstood, ObjectName};
 use ccr_schemas::event::{
-    BucketCountModified, ColumnsChanged, CommentModified, IndexesChanged,
-    PartitionAdded, PartitionDropped, PropertiesChanged, Renamed, RollupDropped, TableCreated,
-    TableDropped, TableReplaced, TableTruncated, ViewRedefined,
+    BucketCountModified, ColumnsChanged, CommentModified, IndexesChanged, PartitionAdded,
+    PartitionDropped, PropertiesChanged, Renamed, RollupDropped, TableCreated, TableDropped,
+    TableReplaced, TableTruncated, ViewRedefined,
 };
 
 use crate::plan::state::Settings;

@@ -110,7 +110,10 @@ mod tests {
         let baseline = dest.iter().map(|(p, v)| (PartitionId(*p), *v)).collect();
         let mut window_versions: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
         for (p, v) in window {
-            window_versions.entry(PartitionId(*p)).or_default().insert(*v);
+            window_versions
+                .entry(PartitionId(*p))
+                .or_default()
+                .insert(*v);
         }
         judge(
             &plan(versions),

@@ -165,7 +165,11 @@ impl Apply {
         reason: &str,
         actions: &mut Vec<Action>,
     ) {
-        let names = self.units.get(&seq).map(|unit| unit.tables.clone()).unwrap_or_default();
+        let names = self
+            .units
+            .get(&seq)
+            .map(|unit| unit.tables.clone())
+            .unwrap_or_default();
         for table in tables {
             let name = names.get(table).cloned().unwrap_or_default();
             self.halted
@@ -218,7 +222,13 @@ impl Apply {
         };
         if let Some((plan, txn)) = with_txn {
             unit.dirty = true;
-            self.undo(unit, plan, txn, crate::plan::state::Then::PlanAgain, actions);
+            self.undo(
+                unit,
+                plan,
+                txn,
+                crate::plan::state::Then::PlanAgain,
+                actions,
+            );
             return;
         }
         if unit.tables.is_empty() {

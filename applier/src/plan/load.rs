@@ -17,6 +17,9 @@ use crate::plan::{Action, Failure, LayoutRead, Outcome};
 /// How often a layout is read again for something that has no counterpart, before its table stands.
 const MOST_MISSES: u32 = 5;
 
+/// Transactions per table whose visibility the next change waits for; older ones are visible long before.
+const MOST_UNSEEN: usize = 16;
+
 impl Apply {
     /// Plans the ingest, or asks for what is missing to do so.
     pub(crate) fn map(&mut self, seq: CommitSeq, actions: &mut Vec<Action>) {
@@ -77,9 +80,18 @@ impl Apply {
                     "{}; repair it or sync the table again with `ccr job resync-table {} {}`",
                     miss.what,
                     self.settings.job,
-                    self.units[&seq].tables.get(&miss.table).map_or("", String::as_str)
+                    self.units[&seq]
+                        .tables
+                        .get(&miss.table)
+                        .map_or("", String::as_str)
                 );
-                self.fail_or_undo(seq, again.map(|(begun, _)| begun.txn), miss.table, reason, actions);
+                self.fail_or_undo(
+                    seq,
+                    again.map(|(begun, _)| begun.txn),
+                    miss.table,
+                    reason,
+                    actions,
+                );
             }
         }
     }
@@ -102,9 +114,19 @@ impl Apply {
         }
     }
 
-    fn begin(&mut self, seq: CommitSeq, plan: Arc<IngestPlan>, failures: u32, actions: &mut Vec<Action>) {
+    fn begin(
+        &mut self,
+        seq: CommitSeq,
+        plan: Arc<IngestPlan>,
+        failures: u32,
+        actions: &mut Vec<Action>,
+    ) {
         self.set_load_phase(seq, LoadPhase::Beginning(plan.clone()));
-        actions.push(Action::BeginTxn { seq, plan, failures });
+        actions.push(Action::BeginTxn {
+            seq,
+            plan,
+            failures,
+        });
     }
 
     fn ingest(
@@ -303,7 +325,10 @@ impl Apply {
                 let empty = BTreeMap::new();
                 let mut baseline = BTreeMap::new();
                 for table in unit.tables.keys() {
-                    let slot = self.layouts.get(table).and_then(|slot| slot.baseline.as_ref());
+                    let slot = self
+                        .layouts
+                        .get(table)
+                        .and_then(|slot| slot.baseline.as_ref());
                     baseline.extend(slot.unwrap_or(&empty).iter().map(|(p, v)| (*p, *v)));
                 }
                 let verdict = judge(
@@ -359,7 +384,9 @@ impl Apply {
     ) {
         let seq = unit.seq;
         match (state, txn) {
-            (TxnState::Committed | TxnState::Visible, _) => self.took_effect(unit, true, None, actions),
+            (TxnState::Committed | TxnState::Visible, _) => {
+                self.took_effect(unit, true, None, actions)
+            }
             (TxnState::Prepare | TxnState::Precommitted, Some(txn)) => {
                 self.undo(unit, plan, txn, Then::BeginAgain, actions);
             }
@@ -432,8 +459,10 @@ impl Apply {
     ) {
         let seq = unit.seq;
         match outcome {
-            CommitOutcome::Committed => self.took_effect(unit, false, None, actions),
-            CommitOutcome::VisibleLater => self.took_effect(unit, false, Some(begun.txn), actions),
+            // Asked only to commit: it becomes visible a little later in either case.
+            CommitOutcome::Committed | CommitOutcome::VisibleLater => {
+                self.took_effect(unit, false, Some(begun.txn), actions);
+            }
             CommitOutcome::NotFound | CommitOutcome::Aborted { .. } => {
                 unit.failures += 1;
                 let failures = unit.failures;
@@ -564,7 +593,7 @@ impl Apply {
             for table in unit.tables.keys() {
                 if let Some(lane) = self.lanes.get_mut(table) {
                     lane.unseen.push(txn);
-                    if lane.unseen.len() > 64 {
+                    if lane.unseen.len() > MOST_UNSEEN {
                         lane.unseen.remove(0);
                     }
                 }
@@ -586,7 +615,12 @@ impl Apply {
     }
 
     /// A layout was read: whoever waits for it goes on.
-    pub(crate) fn layout_read(&mut self, table: TableId, read: LayoutRead, actions: &mut Vec<Action>) {
+    pub(crate) fn layout_read(
+        &mut self,
+        table: TableId,
+        read: LayoutRead,
+        actions: &mut Vec<Action>,
+    ) {
         let Some(slot) = self.layouts.get_mut(&table) else {
             return;
         };
@@ -594,7 +628,11 @@ impl Apply {
         match read {
             LayoutRead::Found(layout) => {
                 if slot.baseline.is_none() {
-                    let versions = layout.table.partitions.iter().map(|p| (p.id, p.visible_version));
+                    let versions = layout
+                        .table
+                        .partitions
+                        .iter()
+                        .map(|p| (p.id, p.visible_version));
                     slot.baseline = Some(versions.collect());
                 }
                 slot.known = LayoutKnown::Yes(layout);

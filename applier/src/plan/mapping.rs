@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use ccr_doris::{IndexMeta, TableMeta};
-use ccr_schemas::event::{IndexRowsets, PartitionRowsets, Presence, RowsetsCommitted, TableRowsets};
+use ccr_schemas::event::{
+    IndexRowsets, PartitionRowsets, Presence, RowsetsCommitted, TableRowsets,
+};
 use ccr_schemas::{BackendId, PartitionId, TableId, TabletId, TxnId};
 
 /// An id of the destination cluster; without the wrapper ids are the source's.
@@ -189,7 +191,11 @@ fn map_partition(
                 source: source_tablet.tablet_id,
                 source_backends: source_tablet.backends.clone(),
                 dest: Dest(dest_tablet.id),
-                dest_backends: dest_tablet.replicas.iter().map(|r| Dest(r.backend)).collect(),
+                dest_backends: dest_tablet
+                    .replicas
+                    .iter()
+                    .map(|r| Dest(r.backend))
+                    .collect(),
             });
         }
     }
@@ -330,7 +336,11 @@ mod tests {
         assert_eq!(mapped.plan.tables, [Dest(TableId(900))]);
         let part = &mapped.plan.parts[0];
         assert_eq!(part.partition, Dest(PartitionId(30)));
-        let pairs: Vec<_> = part.tablets.iter().map(|t| (t.source.0, t.dest.0.0)).collect();
+        let pairs: Vec<_> = part
+            .tablets
+            .iter()
+            .map(|t| (t.source.0, t.dest.0.0))
+            .collect();
         assert_eq!(pairs, [(10, 3000), (11, 3001)]);
     }
 
@@ -340,7 +350,10 @@ mod tests {
             &event("src", "", Presence::Present),
             layout("dst", &[(30, "dst", "", 2)]),
         );
-        assert_eq!(mapped.unwrap().plan.parts[0].partition, Dest(PartitionId(30)));
+        assert_eq!(
+            mapped.unwrap().plan.parts[0].partition,
+            Dest(PartitionId(30))
+        );
     }
 
     #[test]
@@ -359,7 +372,10 @@ mod tests {
             layout("dst", &[(30, "p", "r1", 3)]),
         )
         .unwrap_err();
-        assert!(miss.what.contains("2 buckets at the source, 3 at the destination"));
+        assert!(
+            miss.what
+                .contains("2 buckets at the source, 3 at the destination")
+        );
     }
 
     #[test]

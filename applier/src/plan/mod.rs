@@ -196,7 +196,12 @@ impl fmt::Display for Step {
             State::Stopped(_, StopReason::Asked) => f.write_str("stopped")?,
             State::Stopped(_, StopReason::Halted(_)) => f.write_str("halted")?,
         }
-        write!(f, " applied={} pending={}", apply.applied(), apply.units.len())?;
+        write!(
+            f,
+            " applied={} pending={}",
+            apply.applied(),
+            apply.units.len()
+        )?;
         for (n, action) in self.actions.iter().enumerate() {
             write!(f, "{} {action}", if n == 0 { " |" } else { ";" })?;
         }

@@ -156,7 +156,10 @@ fn change(envelope: &Envelope, tables: BTreeMap<TableId, String>, settings: &Set
             if settings.filter.takes(&e.new) {
                 barrier(ddl::table_renamed(e, settings))
             } else {
-                not_by_sql(&format!("the new name {} is not among the job's tables", e.new))
+                not_by_sql(&format!(
+                    "the new name {} is not among the job's tables",
+                    e.new
+                ))
             }
         }
         Event::TableReplaced(e) => {
@@ -187,8 +190,12 @@ fn change(envelope: &Envelope, tables: BTreeMap<TableId, String>, settings: &Set
         Event::RollupRenamed(e) if e.old.is_empty() => not_by_sql("the old name is not known"),
         Event::RollupRenamed(e) => lane(ddl::rollup_renamed(e, settings)),
         Event::BucketCountModified(e) => lane(ddl::bucket_count(e, settings)),
-        Event::DistributionTypeModified(e) => lane(ddl::distribution_random(&e.table.name, settings)),
-        Event::DatabasePropertiesChanged(_) => skip("properties of the database are not replicated"),
+        Event::DistributionTypeModified(e) => {
+            lane(ddl::distribution_random(&e.table.name, settings))
+        }
+        Event::DatabasePropertiesChanged(_) => {
+            skip("properties of the database are not replicated")
+        }
         Event::Barrier(_) => skip("a backup passed here"),
         Event::PartitionsModified(_) => skip("storage properties of partitions are not replicated"),
         Event::StreamHead(_)

@@ -233,9 +233,7 @@ fn label_holder(world: &World, label: &str) -> Option<(i64, TxnState)> {
         .txns
         .iter()
         .filter(|(id, txn)| {
-            txn.label == label
-                && txn.state != TxnState::Aborted
-                && !world.forgotten.contains(*id)
+            txn.label == label && txn.state != TxnState::Aborted && !world.forgotten.contains(*id)
         })
         .map(|(id, txn)| (*id, txn.state))
         .next_back()
@@ -251,11 +249,7 @@ impl Frontend for Fake {
         unreachable!("a destination is not read")
     }
 
-    async fn lock_binlog(
-        &self,
-        _: &BinlogPosition,
-        _: &str,
-    ) -> Result<Option<CommitSeq>, Error> {
+    async fn lock_binlog(&self, _: &BinlogPosition, _: &str) -> Result<Option<CommitSeq>, Error> {
         unreachable!("a destination is not read")
     }
 
@@ -279,7 +273,9 @@ impl Frontend for Fake {
                     world.tables.get_mut(&id).unwrap().version = version;
                 }
             }
-            world.restores.push((request.label.clone(), request.tables.clone()));
+            world
+                .restores
+                .push((request.label.clone(), request.tables.clone()));
             Ok(())
         })
         .await
@@ -296,8 +292,15 @@ impl Frontend for Fake {
                     },
                 });
             }
-            if let Some(missing) = request.tables.iter().find(|t| !world.tables.contains_key(&t.0)) {
-                return Err(refused(Refusal::UnknownTable, &format!("unknown table {missing}")));
+            if let Some(missing) = request
+                .tables
+                .iter()
+                .find(|t| !world.tables.contains_key(&t.0))
+            {
+                return Err(refused(
+                    Refusal::UnknownTable,
+                    &format!("unknown table {missing}"),
+                ));
             }
             world.next_id += 1;
             let id = world.next_id;
@@ -367,12 +370,7 @@ impl Frontend for Fake {
         .await
     }
 
-    async fn rollback_txn(
-        &self,
-        _: &str,
-        txn: TxnId,
-        _: &str,
-    ) -> Result<RollbackOutcome, Error> {
+    async fn rollback_txn(&self, _: &str, txn: TxnId, _: &str) -> Result<RollbackOutcome, Error> {
         self.call(|world| {
             Ok(match world.txns.get_mut(&txn.0) {
                 None => RollbackOutcome::NotFound,
@@ -387,14 +385,16 @@ impl Frontend for Fake {
     }
 
     async fn txn_state(&self, _: &str, txn: TxnId) -> Result<TxnState, Error> {
-        self.call(|world| Ok(world.txns.get(&txn.0).map_or(TxnState::Unknown, |t| t.state))).await
+        self.call(|world| {
+            Ok(world
+                .txns
+                .get(&txn.0)
+                .map_or(TxnState::Unknown, |t| t.state))
+        })
+        .await
     }
 
-    async fn label_state(
-        &self,
-        _: &str,
-        label: &str,
-    ) -> Result<(TxnState, Option<TxnId>), Error> {
+    async fn label_state(&self, _: &str, label: &str) -> Result<(TxnState, Option<TxnId>), Error> {
         self.call(|world| {
             Ok(match label_holder(world, label) {
                 Some((id, state)) => (state, Some(TxnId(id))),
@@ -452,7 +452,10 @@ impl Backend for Fake {
     ) -> Result<IngestOutcome, Error> {
         {
             let mut world = self.world();
-            let running = world.busy.entry((request.txn.0, request.tablet.0)).or_default();
+            let running = world
+                .busy
+                .entry((request.txn.0, request.tablet.0))
+                .or_default();
             *running += 1;
             assert_eq!(*running, 1, "two ingests of one replica at once");
         }
@@ -478,7 +481,11 @@ impl Backend for Fake {
 
 /// Back-quoted words of a statement.
 fn words(sql: &str) -> Vec<String> {
-    sql.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    sql.split('`')
+        .skip(1)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect()
 }
 
 #[async_trait]
@@ -494,7 +501,11 @@ impl SqlSession for Fake {
             world.statements.push(sql.to_owned());
             let words = words(sql);
             let by_name = |world: &World, name: &str| {
-                world.tables.iter().find(|(_, t)| t.name == name).map(|(id, _)| *id)
+                world
+                    .tables
+                    .iter()
+                    .find(|(_, t)| t.name == name)
+                    .map(|(id, _)| *id)
             };
             if sql.starts_with("CREATE DATABASE") {
                 return Ok(());
@@ -514,7 +525,10 @@ impl SqlSession for Fake {
                 return Ok(());
             }
             let Some(id) = table else {
-                return Err(refused(Refusal::UnknownTable, &format!("unknown table {}", words[0])));
+                return Err(refused(
+                    Refusal::UnknownTable,
+                    &format!("unknown table {}", words[0]),
+                ));
             };
             if sql.starts_with("TRUNCATE TABLE") {
                 world.next_id += 10;
@@ -548,7 +562,11 @@ impl SqlSession for Fake {
                 Row::from([(column.to_owned(), Some(value.to_owned()))])
             };
             if sql == "SHOW TABLES" {
-                return Ok(world.tables.values().map(|t| row("Tables_in_d", &t.name)).collect());
+                return Ok(world
+                    .tables
+                    .values()
+                    .map(|t| row("Tables_in_d", &t.name))
+                    .collect());
             }
             let words = words(sql);
             if sql.starts_with("DESC") {

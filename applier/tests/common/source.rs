@@ -156,7 +156,10 @@ impl Source {
         table.columns.push(column.to_owned());
         let columns = table.columns.clone();
         let table = self.table_ref(id);
-        let sql = format!("ALTER TABLE `src`.`{}` ADD COLUMN `{column}` int", table.name);
+        let sql = format!(
+            "ALTER TABLE `src`.`{}` ADD COLUMN `{column}` int",
+            table.name
+        );
         self.wrap(
             Event::ColumnsChanged(ColumnsChanged {
                 table,
@@ -229,7 +232,11 @@ impl Source {
             4 if count > 2 => self.drop_table(one),
             5..=8 if count > 1 => {
                 let other = ids[self.random(count) as usize];
-                if other == one { self.write(&[one]) } else { self.write(&[one, other]) }
+                if other == one {
+                    self.write(&[one])
+                } else {
+                    self.write(&[one, other])
+                }
             }
             _ => self.write(&[one]),
         }
@@ -243,5 +250,8 @@ impl Source {
 
 pub fn summary(mut tables: Vec<FakeTable>) -> Vec<(String, Vec<String>, Vec<Vec<super::Rowset>>)> {
     tables.sort_by(|a, b| a.name.cmp(&b.name));
-    tables.into_iter().map(|t| (t.name, t.columns, t.tablets)).collect()
+    tables
+        .into_iter()
+        .map(|t| (t.name, t.columns, t.tablets))
+        .collect()
 }

@@ -80,7 +80,11 @@ impl Harness {
         };
         for name in [harness.events(), harness.snapshots(), harness.control()] {
             let kind = TopicKind::Retained(None);
-            harness.log.ensure_topic(&TopicSpec { name, kind }).await.unwrap();
+            harness
+                .log
+                .ensure_topic(&TopicSpec { name, kind })
+                .await
+                .unwrap();
         }
         harness
     }
@@ -124,7 +128,10 @@ impl Harness {
     }
 
     pub async fn committed(&self) -> Option<Committed> {
-        self.log.committed(&self.group(), &self.events()).await.unwrap()
+        self.log
+            .committed(&self.group(), &self.events())
+            .await
+            .unwrap()
     }
 
     pub fn runner(&self) -> JobRunner {
