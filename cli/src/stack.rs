@@ -13,6 +13,7 @@ use ccr_doris::DorisCluster;
 use ccr_log::SharedLog;
 use ccr_log::embedded::Embedded;
 use ccr_log::kafka::{Kafka, KafkaConfig};
+use ccr_ops::task::Chain;
 use ccr_ops::{Clock, Sealer, SystemClock};
 use ccr_producer::{ProducerConfig, ProducerService};
 use tokio::net::TcpListener;
@@ -45,7 +46,7 @@ impl LogChoice {
             let Some((key, value)) = option.split_once('=') else {
                 bail!("--kafka-option {option:?} is not KEY=VALUE");
             };
-            config.extra.insert(key.to_owned(), value.to_owned().into());
+            config.extra.insert(key.to_owned(), value.to_owned());
         }
         Ok(Self::Kafka(Box::new(config)))
     }
@@ -183,7 +184,9 @@ impl Stack {
                 status: self.status.clone(),
                 sealer: config.sealer.clone(),
                 clock: clock.clone(),
-                connect: ccr_applier::connect_doris(),
+                connect: ccr_applier::Connect::new(|address| {
+                    Ok(Arc::new(DorisCluster::new(address.clone())))
+                }),
             },
             ApplierConfig {
                 prefix: config.prefix.clone(),
@@ -258,19 +261,4 @@ fn host_name() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .map(|name| name.trim().to_owned())
         .unwrap_or_else(|_| "localhost".to_owned())
-}
-
-/// An error with its causes, on one line.
-struct Chain<'a>(&'a dyn std::error::Error);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(inner) = cause {
-            write!(f, ": {inner}")?;
-            cause = inner.source();
-        }
-        Ok(())
-    }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use ccr_schemas::CommitSeq;
+use ccr_schemas::{CommitSeq, TopicName};
 use ccr_schemas::codec::{Codec, Framing, RecordAt};
 use ccr_schemas::sample::upsert;
 
@@ -13,8 +13,9 @@ pub(super) fn run(time: Duration) -> Result<Vec<Measured>> {
     let codec = Codec::new(Framing::SingleObject);
     let envelope = upsert(CommitSeq(901_455), CommitSeq(901_450), 10);
     let bytes = codec.encode(&envelope)?;
+    let topic = TopicName::events("ccr", "bench", "bench");
     let at = RecordAt {
-        topic: "bench",
+        topic: &topic,
         offset: 0,
     };
     let encoded = per_second(time, || {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use ccr_ops::{Clock, SystemClock};
+use ccr_ops::SystemClock;
 use serde_json::json;
 
 use super::Measured;

@@ -10,7 +10,7 @@ mod pipeline;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use ccr_ops::{Clock, SystemClock};
+use ccr_ops::SystemClock;
 use serde::Serialize;
 
 use crate::args::{BenchArgs, BenchName};

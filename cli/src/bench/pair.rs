@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use ccr_control::{JobState, JobStatus};
 use ccr_doris::{BinlogPosition, Frontend, SqlSession};
-use ccr_ops::{Clock, Sealer, SystemClock};
+use ccr_ops::{Sealer, SystemClock};
 use ccr_schemas::CommitSeq;
 use dorisim::faults::{Effect, Rule};
 use serde_json::{Value, json};

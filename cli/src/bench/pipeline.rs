@@ -1,7 +1,7 @@
 //! Transactions per second on one table at a far target: 5 ms per RPC, 20 ms per ingest. Next to one at a time.
 
 use anyhow::Result;
-use ccr_ops::{Clock, SystemClock};
+use ccr_ops::SystemClock;
 use serde_json::json;
 
 use super::Measured;

@@ -9,7 +9,7 @@ use tpchgen::generators::{
 pub const DATABASE: &str = "tpch";
 
 /// One table: how it is made and in which order the generator writes its columns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Table {
     /// Name.
     pub name: &'static str,
@@ -126,7 +126,7 @@ pub const TABLES: [Table; 8] = [
 ];
 
 /// Rows of one table, `|`-separated, ready for a stream load.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
     /// Table.
     pub table: Table,
