@@ -29,5 +29,8 @@ mod state;
 mod stream;
 mod txn;
 
+#[cfg(test)]
+mod tests;
+
 pub use api::*;
 pub use frontend::Frontend;

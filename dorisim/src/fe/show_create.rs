@@ -4,9 +4,7 @@ use std::fmt::Write as _;
 
 use super::api::SqlError;
 use crate::model::catalog::Properties;
-use crate::model::{
-    Column, Database, DefaultValue, OlapTable, Partition, PartitionKind, View,
-};
+use crate::model::{Column, Database, DefaultValue, OlapTable, Partition, PartitionKind, View};
 
 /// Which reader the text is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

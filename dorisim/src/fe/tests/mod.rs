@@ -1,0 +1,159 @@
+//! The frontend over real backends of this crate, without MySQL and Thrift in between.
+
+mod jobs;
+mod loads;
+mod records;
+mod txns;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use super::api::{FrontendConfig, LoadRequest, LoadResult, SessionCtx, SqlError};
+use super::commit::Backend as Handle;
+use super::frontend::Frontend;
+use crate::be::{Backend, BackendAddress, http};
+use crate::clock::SimClock;
+use crate::faults::Faults;
+use crate::model::{Cell, Row};
+use crate::sql;
+
+pub(super) struct World {
+    pub fe: Arc<Frontend>,
+    pub clock: Arc<SimClock>,
+    pub backends: Vec<Arc<Backend>>,
+    _dir: TempDir,
+    stop: CancellationToken,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl World {
+    /// A cluster with database `d`, binlog on.
+    pub async fn new(backends: usize) -> Self {
+        let world = Self::bare(backends).await;
+        world
+            .sql("CREATE DATABASE d PROPERTIES (\"binlog.enable\" = \"true\")")
+            .await;
+        world
+    }
+
+    pub async fn bare(count: usize) -> Self {
+        let dir = TempDir::new().unwrap();
+        let (clock, stop) = (Arc::new(SimClock::default()), CancellationToken::new());
+        let config = FrontendConfig {
+            job_tick: Duration::from_millis(5),
+            token: format!("token-of-{}", dir.path().display()),
+            ..FrontendConfig::default()
+        };
+        let mut backends = Vec::new();
+        for i in 0..count {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let id = 9_001 + i64::try_from(i).unwrap();
+            let address = BackendAddress {
+                id,
+                host: "127.0.0.1".to_owned(),
+                be_port: 1,
+                http_port: listener.local_addr().unwrap().port(),
+                heartbeat_port: 1,
+                brpc_port: 1,
+            };
+            let store: PathBuf = dir.path().join(id.to_string());
+            let faults = Arc::new(Faults::new(1));
+            let backend = Arc::new(
+                Backend::new(
+                    address,
+                    store,
+                    config.token.clone(),
+                    Arc::clone(&clock),
+                    faults,
+                )
+                .unwrap(),
+            );
+            let router = http::router(Arc::clone(&backend));
+            tokio::spawn(crate::http::listener::serve(listener, router, stop.clone()));
+            backends.push(backend);
+        }
+        let handles = backends.iter().map(|b| Arc::clone(b) as Handle).collect();
+        let fe = Frontend::new(config, Arc::clone(&clock), handles);
+        fe.spawn_daemons(stop.clone());
+        Self {
+            fe,
+            clock,
+            backends,
+            _dir: dir,
+            stop,
+        }
+    }
+
+    pub async fn try_sql(&self, text: &str) -> Result<(), SqlError> {
+        let session = SessionCtx {
+            user: "root".to_owned(),
+            current_db: Some("d".to_owned()),
+        };
+        for statement in sql::parse_statements(text).unwrap() {
+            self.fe.execute(&session, statement).await?;
+        }
+        Ok(())
+    }
+
+    pub async fn sql(&self, text: &str) {
+        if let Err(error) = self.try_sql(text).await {
+            panic!("{text}: {error}");
+        }
+    }
+
+    pub async fn insert(&self, table: &str, rows: &[&[&str]]) -> LoadResult {
+        self.fe
+            .load(LoadRequest::insert("d", table, Vec::new(), cells(rows)))
+            .await
+            .unwrap()
+    }
+
+    /// Visible rows as text, NULL as `-`.
+    pub fn rows(&self, table: &str) -> Vec<String> {
+        let scan = self.fe.scan_table("d", table, &[], false, false).unwrap();
+        let mut rows: Vec<String> = scan
+            .rows
+            .iter()
+            .map(|row| {
+                row.iter()
+                    .map(|c| c.as_deref().unwrap_or("-"))
+                    .collect::<Vec<_>>()
+                    .join(",")
+            })
+            .collect();
+        rows.sort();
+        rows
+    }
+
+    /// Everything in the database's stream.
+    pub fn records(&self) -> Vec<Arc<super::api::Binlog>> {
+        let key = super::api::StreamKey {
+            db: "d".to_owned(),
+            ..Default::default()
+        };
+        match self.fe.get_binlog(&key, -1, 255).unwrap() {
+            super::api::BinlogReply::Records(records) => records,
+            other => panic!("no records: {other:?}"),
+        }
+    }
+}
+
+/// Cells of literals; `-` is NULL.
+pub(super) fn cells(rows: &[&[&str]]) -> Vec<Row> {
+    rows.iter()
+        .map(|row| {
+            row.iter()
+                .map(|c| -> Cell { (*c != "-").then(|| (*c).to_owned()) })
+                .collect()
+        })
+        .collect()
+}
