@@ -404,7 +404,11 @@ async fn build(config: SimConfig, handle: Handle) -> Result<Built> {
         .map(FrontendSockets::ports)
         .collect::<Result<Vec<_>>>()?;
     let roles = Arc::new(Roles::new(HOST.to_owned(), ports));
-    let mysql = MysqlServer::new(Arc::clone(&frontend), Arc::clone(&roles))?;
+    let mysql = MysqlServer::new(
+        Arc::clone(&frontend),
+        Arc::clone(&roles),
+        Arc::clone(&faults),
+    )?;
     let mut thrift = Vec::new();
     for (backend, sockets) in backends.iter().zip(backend_sockets) {
         let service = Arc::new(BackendService(Arc::clone(backend)));

@@ -150,6 +150,15 @@ pub enum Verdict {
     Garbage,
 }
 
+/// The call name of a statement: `sql.` and its first word in lower case.
+pub fn statement_call(text: &str) -> String {
+    let text = text.trim_start();
+    let end = text
+        .find(|letter: char| !letter.is_ascii_alphabetic())
+        .unwrap_or(text.len());
+    format!("sql.{}", text[..end].to_ascii_lowercase())
+}
+
 /// Names a rule for its removal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RuleId(pub u64);
@@ -430,6 +439,13 @@ mod tests {
         };
         assert_eq!(draw(7).await, draw(7).await);
         assert!(draw(7).await.contains(&true) && draw(7).await.contains(&false));
+    }
+
+    #[test]
+    fn statements_are_named_by_their_first_word() {
+        assert_eq!(statement_call("  INSERT INTO t VALUES (1)"), "sql.insert");
+        assert_eq!(statement_call("commit"), "sql.commit");
+        assert_eq!(statement_call("/* x */"), "sql.");
     }
 
     #[test]

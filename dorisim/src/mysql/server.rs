@@ -9,9 +9,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::capabilities::{Capabilities, CapabilityReader};
 use super::denial::{Denial, DenialWriter};
 use super::session::SqlSession;
 use super::shim::Shim;
+use crate::faults::Faults;
 use crate::fe::{Frontend, SqlError};
 use crate::query::QueryEngine;
 use crate::wire::roles::Roles;
@@ -25,6 +27,7 @@ pub struct MysqlServer {
     pub(super) frontend: Arc<Frontend>,
     pub(super) engine: QueryEngine,
     pub(super) roles: Arc<Roles>,
+    pub(super) faults: Arc<Faults>,
     next_connection: AtomicU32,
 }
 
@@ -33,11 +36,16 @@ impl MysqlServer {
     ///
     /// # Errors
     /// The query engine can not be opened.
-    pub fn new(frontend: Arc<Frontend>, roles: Arc<Roles>) -> Result<Arc<Self>, SqlError> {
+    pub fn new(
+        frontend: Arc<Frontend>,
+        roles: Arc<Roles>,
+        faults: Arc<Faults>,
+    ) -> Result<Arc<Self>, SqlError> {
         Ok(Arc::new(Self {
             frontend,
             engine: QueryEngine::new()?,
             roles,
+            faults,
             next_connection: AtomicU32::new(1),
         }))
     }
@@ -75,15 +83,16 @@ impl MysqlServer {
         let session = self.session("");
         let id = session.connection_id();
         let denial = Denial::default();
+        let capabilities = Capabilities::default();
         let (reader, writer) = stream.into_split();
         let options = IntermediaryOptions {
             process_use_statement_on_query: true,
             reject_connection_on_dbname_absence: false,
         };
-        let shim = Shim::new(session, denial.clone());
+        let shim = Shim::new(session, denial.clone(), Arc::clone(&self.faults));
         let served = AsyncMysqlIntermediary::run_with_options(
             shim,
-            reader,
+            CapabilityReader::new(reader, capabilities),
             DenialWriter::new(BufWriter::new(writer), denial),
             &options,
         )

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use md5::Md5;
@@ -14,9 +14,11 @@ use sha1::{Digest, Sha1};
 use tokio::io::AsyncWrite;
 
 use super::answer::{Answer, BinaryCell, binary_cell, columns, error_kind};
+use super::capabilities::Capabilities;
 use super::denial::Denial;
 use super::params;
 use super::session::SqlSession;
+use crate::faults::{Faults, Verdict, statement_call};
 use crate::fe::SqlError;
 use crate::query::ResultSet;
 
@@ -28,6 +30,7 @@ const MAX_PREPARED: usize = 1_000;
 pub(super) struct Shim {
     session: SqlSession,
     denial: Denial,
+    faults: Arc<Faults>,
     salt: [u8; 20],
     /// Set by authentication, which has the shim only by shared reference.
     user: Mutex<Option<String>>,
@@ -41,11 +44,12 @@ struct Prepared {
 }
 
 impl Shim {
-    pub(super) fn new(session: SqlSession, denial: Denial) -> Self {
+    pub(super) fn new(session: SqlSession, denial: Denial, faults: Arc<Faults>) -> Self {
         let salt = salt(session.connection_id(), session.now_ms());
         Self {
             session,
             denial,
+            faults,
             salt,
             user: Mutex::new(None),
             prepared: HashMap::new(),
@@ -63,6 +67,29 @@ impl Shim {
             self.session.set_user(user);
         }
         &mut self.session
+    }
+
+    /// Runs statements under the faults of `sql.<first word>`.
+    ///
+    /// # Errors
+    /// A fault that closes the connection; the statement's own failure is inside.
+    async fn run(&mut self, text: &str) -> io::Result<Result<Answer, SqlError>> {
+        let cut = || io::Error::from(io::ErrorKind::ConnectionReset);
+        match self.faults.before(&statement_call(text), None).await {
+            Verdict::Proceed | Verdict::Truncate { .. } | Verdict::Corrupt => {
+                Ok(self.session().execute(text).await)
+            }
+            Verdict::Fail { code, message } => {
+                let code = code.and_then(|code| u16::try_from(code).ok());
+                Ok(Err(SqlError::new(code.unwrap_or(1105), message)))
+            }
+            Verdict::ResetBefore | Verdict::Garbage => Err(cut()),
+            Verdict::ResetAfter => {
+                // Its outcome is what the client must not learn.
+                let _ = self.session().execute(text).await;
+                Err(cut())
+            }
+        }
     }
 }
 
@@ -105,6 +132,7 @@ where
 async fn send_answer<W>(
     answer: Answer,
     binary: bool,
+    capabilities: &Capabilities,
     results: QueryResultWriter<'_, W>,
 ) -> io::Result<()>
 where
@@ -114,7 +142,7 @@ where
         Answer::Done(outcome) => {
             let ok = OkResponse {
                 affected_rows: outcome.affected_rows,
-                info: outcome.info,
+                info: capabilities.ok_text(outcome.info),
                 ..OkResponse::default()
             };
             results.completed(ok).await
@@ -243,8 +271,8 @@ where
         };
         let literals: Vec<String> = params.into_iter().map(params::literal).collect();
         let text = params::fill(&prepared.text, &prepared.places, &literals);
-        match self.session().execute(&text).await {
-            Ok(answer) => send_answer(answer, true, results).await,
+        match self.run(&text).await? {
+            Ok(answer) => send_answer(answer, true, &self.capabilities, results).await,
             Err(error) => send_error(&error, results).await,
         }
     }
@@ -261,8 +289,8 @@ where
         query: &'a str,
         results: QueryResultWriter<'a, W>,
     ) -> Result<(), io::Error> {
-        match self.session().execute(query).await {
-            Ok(answer) => send_answer(answer, false, results).await,
+        match self.run(query).await? {
+            Ok(answer) => send_answer(answer, false, &self.capabilities, results).await,
             Err(error) => send_error(&error, results).await,
         }
     }
