@@ -2,8 +2,9 @@
 //!
 //! `binlog stream -> frontend -> binlog (typed records)` and `frontend (txn, restore), backend (ingest), sql (DDL) -> Doris`
 //!
-//! Read in this order: [`cluster`] (how a cluster is reached), [`frontend`] (FE calls), [`backend`] (BE calls), [`sql`]
-//! (MySQL sessions), [`binlog`] (records), [`status`] (the one place where server texts are matched).
+//! Read in this order: [`cluster`] (how a cluster is reached), [`frontend`] and [`backend`] (calls and their outcomes),
+//! [`sql`] and [`inspect`] (statements and questions), [`binlog`] (records), [`ddl`] (statements as text), [`status`] (the
+//! one place where server texts are matched).
 
 pub mod backend;
 mod backend_calls;

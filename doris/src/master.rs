@@ -32,6 +32,15 @@ impl MasterMemory {
         slot.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Remembers who answered a call; a change is worth a line in the log.
+    fn answered(&self, endpoint: &Endpoint) {
+        let mut slot = self.thrift.lock().unwrap_or_else(PoisonError::into_inner);
+        if slot.as_ref() != Some(endpoint) {
+            tracing::info!(master = %endpoint, "master FE found");
+            *slot = Some(endpoint.clone());
+        }
+    }
+
     fn set(slot: &Mutex<Option<Endpoint>>, endpoint: Option<Endpoint>) {
         *slot.lock().unwrap_or_else(PoisonError::into_inner) = endpoint;
     }
@@ -144,7 +153,7 @@ impl DorisCluster {
                     };
                     let (code, text) = (status.status_code, status::text_of(status));
                     if code != TStatusCode::NOT_MASTER {
-                        MasterMemory::set(&self.master().thrift, Some(endpoint.clone()));
+                        self.master().answered(&endpoint);
                         return Ok(Answered {
                             value: answer,
                             code,

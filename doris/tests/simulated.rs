@@ -7,10 +7,11 @@ use std::time::Duration;
 use ccr_doris::binlog::{self, Record};
 use ccr_doris::cluster::FrontendAddress;
 use ccr_doris::ddl::{self, CreateRewrite, ObjectName};
+use ccr_doris::error::Refusal;
 use ccr_doris::{
     Backend, BackendEndpoint, BeginOutcome, BeginTxn, BinlogPage, BinlogPosition, ClusterAddress,
-    CommitOutcome, CommitTxn, DorisCluster, Frontend, IngestOutcome, IngestRequest, JobState,
-    LabelState, RestoreSnapshot, RollbackOutcome, SqlSession, TabletCommit, TxnState,
+    CommitOutcome, CommitTxn, DorisCluster, Frontend, IngestOutcome, IngestRequest, JobProgress,
+    JobState, LabelState, RestoreSnapshot, RollbackOutcome, SqlSession, TabletCommit, TxnState,
 };
 use ccr_ops::Secret;
 use ccr_schemas::{CommitSeq, TxnId};
@@ -81,7 +82,7 @@ async fn questions() {
             .await
             .unwrap_err()
             .refusal(),
-        Some(ccr_doris::error::Refusal::UnknownDatabase)
+        Some(Refusal::UnknownDatabase)
     );
     shop(&client).await;
     client.ping().await.unwrap();
@@ -298,18 +299,8 @@ async fn backup_and_restore() {
     from.backup_snapshot("shop", "snap", &["orders".to_owned()])
         .await
         .unwrap();
-    let mut done = None;
-    for _ in 0..200 {
-        done = from.show_backup("shop", "snap").await.unwrap();
-        if done
-            .as_ref()
-            .is_some_and(|job| job.state != JobState::Running)
-        {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    assert_eq!(done.unwrap().state, JobState::Finished);
+    let job = ended(async || from.show_backup("shop", "snap").await.unwrap()).await;
+    assert_eq!(job.state, JobState::Finished);
     let snapshot = from.get_snapshot("shop", "snap").await.unwrap().unwrap();
     assert!(!snapshot.job_info.is_empty());
 
@@ -327,22 +318,27 @@ async fn backup_and_restore() {
         atomic: false,
         force_replace: false,
     };
-    if let Err(error) = to.restore_snapshot(&restore).await {
-        assert!(error.to_string().contains("extra info"), "{error}");
-    } else {
-        let mut job = None;
-        for _ in 0..200 {
-            job = to.show_restore("copy", "snap_r").await.unwrap();
-            if job
-                .as_ref()
-                .is_some_and(|job| job.state != JobState::Running)
-            {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+    to.restore_snapshot(&restore).await.unwrap();
+    let busy = to.restore_snapshot(&restore).await.unwrap_err();
+    assert_eq!(busy.refusal(), Some(Refusal::BackupBusy), "{busy}");
+    let job = ended(async || to.show_restore("copy", "snap_r").await.unwrap()).await;
+    assert_eq!(job.state, JobState::Cancelled);
+    assert!(
+        job.status.contains("Invalid job extra info empty"),
+        "{}",
+        job.status
+    );
+}
+
+/// The job as it ended.
+async fn ended(look: impl AsyncFn() -> Option<JobProgress>) -> JobProgress {
+    for _ in 0..300 {
+        if let Some(job) = look().await.filter(|job| job.state != JobState::Running) {
+            return job;
         }
-        assert_eq!(job.unwrap().state, JobState::Cancelled);
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    panic!("the job goes on and on");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
