@@ -19,6 +19,9 @@ use tokio::sync::Notify;
 
 pub const BUCKETS: i64 = 2;
 
+/// A started restore job: its label and objects with their aliases.
+pub type Restored = (String, Vec<(String, Option<String>)>);
+
 /// What a rowset is: source tablet and version.
 pub type Rowset = (i64, i64);
 
@@ -50,7 +53,7 @@ struct World {
     crashed: bool,
     busy: BTreeMap<(i64, i64), u32>,
     refuse: Vec<(String, u32)>,
-    restores: Vec<(String, Vec<(String, Option<String>)>)>,
+    restores: Vec<Restored>,
     pub statements: Vec<String>,
 }
 
@@ -133,7 +136,7 @@ impl Fake {
         tables
     }
 
-    pub fn restores(&self) -> Vec<(String, Vec<(String, Option<String>)>)> {
+    pub fn restores(&self) -> Vec<Restored> {
         self.world().restores.clone()
     }
 
