@@ -136,7 +136,7 @@ async fn a_table_from_creation_to_update_and_delete() {
         .query_iter("insert into orders values (1, '2023-05-01', 'it''s', 9.5, '2023-05-01 10:00:00.123'), (2, '2024-05-01', null, -0.01, null)")
         .await
         .unwrap();
-    assert_eq!(inserted.affected_rows(), 2);
+    assert_eq!(inserted.affected_rows(), 2, "{}", inserted.info());
     assert!(
         inserted.info().contains("'status':'VISIBLE'"),
         "{}",
@@ -365,12 +365,8 @@ async fn what_replication_tools_ask_for() {
     )
     .await;
     assert!(shown.contains("UNIQUE KEY(`id`, `day`)"), "{shown}");
-    assert!(
-        cell(&mut conn, "show create view shop.v", "Create View")
-            .await
-            .contains("SELECT")
-            || !shown.is_empty()
-    );
+    let view = cell(&mut conn, "show create view shop.v", "Create View").await;
+    assert!(view.starts_with("CREATE VIEW `v`"), "{view}");
     assert_eq!(
         cell(
             &mut conn,

@@ -3,6 +3,7 @@
 //! Reading order: [`session`], [`dml`] (statements that write rows), [`show`] (SHOW and DESC), [`tables`] (what queries see).
 
 mod answer;
+mod capabilities;
 mod denial;
 mod dml;
 mod information_schema;

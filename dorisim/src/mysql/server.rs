@@ -89,7 +89,12 @@ impl MysqlServer {
             process_use_statement_on_query: true,
             reject_connection_on_dbname_absence: false,
         };
-        let shim = Shim::new(session, denial.clone(), Arc::clone(&self.faults));
+        let shim = Shim::new(
+            session,
+            denial.clone(),
+            capabilities.clone(),
+            Arc::clone(&self.faults),
+        );
         let served = AsyncMysqlIntermediary::run_with_options(
             shim,
             CapabilityReader::new(reader, capabilities),

@@ -30,6 +30,7 @@ const MAX_PREPARED: usize = 1_000;
 pub(super) struct Shim {
     session: SqlSession,
     denial: Denial,
+    capabilities: Capabilities,
     faults: Arc<Faults>,
     salt: [u8; 20],
     /// Set by authentication, which has the shim only by shared reference.
@@ -44,11 +45,17 @@ struct Prepared {
 }
 
 impl Shim {
-    pub(super) fn new(session: SqlSession, denial: Denial, faults: Arc<Faults>) -> Self {
+    pub(super) fn new(
+        session: SqlSession,
+        denial: Denial,
+        capabilities: Capabilities,
+        faults: Arc<Faults>,
+    ) -> Self {
         let salt = salt(session.connection_id(), session.now_ms());
         Self {
             session,
             denial,
+            capabilities,
             faults,
             salt,
             user: Mutex::new(None),
