@@ -61,8 +61,9 @@ fn give(
     consumer: &BaseConsumer<Membership>,
     list: &mut TopicPartitionList,
 ) -> Result<(), KafkaError> {
-    // Any place will do, for it stands still until the owner seeks; the group's own would fail where it never committed.
-    list.set_all_offsets(At::End)?;
+    // Any place will do, for it stands still until the owner seeks. But it must be a number: for "the end" librdkafka asks the
+    // broker, and an answer that comes after the seek would move the reader over everything in between.
+    list.set_all_offsets(At::Offset(0))?;
     if cooperative(consumer) {
         consumer.incremental_assign(list)?;
     } else {
