@@ -15,10 +15,11 @@ pub type Row = BTreeMap<String, Option<String>>;
 /// Statements on a cluster's master FE.
 #[async_trait]
 pub trait SqlSession: Send + Sync + 'static {
-    /// Runs a statement in a database (or none) and drops its result.
+    /// Runs a statement in a database (or none) and drops its result. It is sent once: when the connection breaks afterwards, its
+    /// effect is unknown.
     async fn execute(&self, database: Option<&str>, sql: &str) -> Result<(), Error>;
 
-    /// Runs a query and returns its rows.
+    /// Runs a query and returns its rows. It may be sent again when the connection breaks, so it must only read.
     async fn query(&self, database: Option<&str>, sql: &str) -> Result<Vec<Row>, Error>;
 }
 

@@ -19,9 +19,6 @@ use crate::error::{Error, Refusal};
 use crate::hosts::Endpoint;
 use crate::{metrics, status};
 
-/// Idle connections kept per server.
-const MAX_IDLE: usize = 16;
-
 /// First size of a buffer for an answer, and the least room before each read.
 const READ_CHUNK: usize = 16 * 1024;
 
@@ -211,11 +208,10 @@ impl Server {
         None
     }
 
+    /// Bounded by the permits: a connection is kept or in use.
     fn keep(&self, connection: Connection) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < MAX_IDLE {
-            idle.push(connection);
-        }
+        idle.push(connection);
     }
 
     fn value<A>(&self, call: Call, answer: Answer<A>) -> Result<A, Failure> {
