@@ -381,7 +381,7 @@ mod tests {
         let log = Embedded::in_memory().unwrap();
         let measured = measure(log, SystemClock::shared(), what).await.unwrap();
         assert_eq!(measured.events, 2000);
-        assert!(measured.pages <= 10, "{measured:?}");
+        assert!(measured.pages < 200, "not per record: {measured:?}");
         assert!(measured.layouts <= 6, "{measured:?}");
     }
 }

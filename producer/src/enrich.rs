@@ -20,8 +20,8 @@ use crate::locate::Checkpoint;
 use crate::metrics as names;
 use crate::plan::Settled;
 use crate::plan::catalog::{Catalog, VIEW};
-use crate::plan::layout::Layouts;
-use crate::plan::translate::{Translated, View, invalidates, translate, unreadable};
+use crate::plan::layout::{Layouts, invalidates};
+use crate::plan::translate::{Translated, View, translate, unreadable};
 use crate::publish::Batch;
 
 /// Room for key and headers of a record.

@@ -1,7 +1,6 @@
 //! The producer against a simulated cluster over its real sockets.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test")]
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use ccr_control::{

@@ -26,7 +26,7 @@ use ccr_schemas::event::{
     BackendAddress, IndexRowsets, PartitionRowsets, Presence, RowsetsCommitted, TableRowsets,
     TabletReplicas,
 };
-use ccr_schemas::{BackendId, CommitSeq, IndexId, PartitionId, TableId};
+use ccr_schemas::{BackendId, CommitSeq, Event, IndexId, PartitionId, TableId};
 
 use super::catalog::{Catalog, MATERIALIZED_VIEW};
 
@@ -314,6 +314,44 @@ pub fn address(backend: &BackendMeta) -> BackendAddress {
         id: backend.id,
         host: backend.host.clone(),
         http_port: i32::from(backend.http_port),
+    }
+}
+
+/// Tables whose layout is not to be trusted after the event.
+pub fn invalidates(event: &Event) -> Vec<TableId> {
+    match event {
+        Event::PartitionDropped(_)
+        | Event::TableDropped(_)
+        | Event::AlterJobChanged(_)
+        | Event::PartitionsReplaced(_)
+        | Event::TableTruncated(_)
+        | Event::TableRenamed(_)
+        | Event::TableReplaced(_)
+        | Event::RollupRenamed(_)
+        | Event::PartitionRenamed(_)
+        | Event::RollupDropped(_)
+        | Event::Recovered(_)
+        | Event::Unsupported(_) => event.tables().iter().map(|table| table.id).collect(),
+        // A new partition is an unknown id, which is looked up by itself; the others leave places as they are.
+        Event::PartitionAdded(_)
+        | Event::RowsetsCommitted(_)
+        | Event::TableCreated(_)
+        | Event::ColumnsChanged(_)
+        | Event::StreamHead(_)
+        | Event::DatabasePropertiesChanged(_)
+        | Event::TablePropertiesChanged(_)
+        | Event::Barrier(_)
+        | Event::PartitionsModified(_)
+        | Event::ColumnRenamed(_)
+        | Event::CommentModified(_)
+        | Event::ViewRedefined(_)
+        | Event::IndexesChanged(_)
+        | Event::IndexJobChanged(_)
+        | Event::BucketCountModified(_)
+        | Event::DistributionTypeModified(_)
+        | Event::Gap(_)
+        | Event::SnapshotTaken(_)
+        | Event::Heartbeat(_) => Vec::new(),
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod action;
 pub mod catalog;
+mod decision;
 pub mod layout;
 pub mod settle;
 pub mod sqltext;

@@ -19,6 +19,8 @@ use ccr_schemas::event::{
 use ccr_schemas::{Event, IndexId, PartitionId, Replay, TableId};
 
 use super::catalog::{Catalog, OLAP, VIEW};
+pub use super::decision::Translated;
+use super::decision::{reason_for_snapshot, reason_to_skip, skip, snapshot, sql, temp_or_sql};
 use super::layout::Layouts;
 use super::sqltext;
 
@@ -34,15 +36,6 @@ const OWN_PROPERTIES: [&str; 9] = [
     "replication_allocation",
     "is_being_synced",
 ];
-
-/// An event and how it is repeated.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Translated {
-    /// What happened.
-    pub event: Event,
-    /// How a target repeats it.
-    pub replay: Replay,
-}
 
 /// What the world looks like at the record.
 #[derive(Clone, Copy, Debug)]
@@ -185,44 +178,6 @@ pub fn unreadable(raw: &RawBinlog, why: &str, catalog: &Catalog) -> Translated {
             raw.commit_seq
         ),
     )
-}
-
-/// Tables whose layout is not to be trusted after the event.
-pub fn invalidates(event: &Event) -> Vec<TableId> {
-    match event {
-        Event::PartitionDropped(_)
-        | Event::TableDropped(_)
-        | Event::AlterJobChanged(_)
-        | Event::PartitionsReplaced(_)
-        | Event::TableTruncated(_)
-        | Event::TableRenamed(_)
-        | Event::TableReplaced(_)
-        | Event::RollupRenamed(_)
-        | Event::PartitionRenamed(_)
-        | Event::RollupDropped(_)
-        | Event::Recovered(_)
-        | Event::Unsupported(_) => event.tables().iter().map(|table| table.id).collect(),
-        // A new partition is an unknown id, which is looked up by itself; the others leave places as they are.
-        Event::PartitionAdded(_)
-        | Event::RowsetsCommitted(_)
-        | Event::TableCreated(_)
-        | Event::ColumnsChanged(_)
-        | Event::StreamHead(_)
-        | Event::DatabasePropertiesChanged(_)
-        | Event::TablePropertiesChanged(_)
-        | Event::Barrier(_)
-        | Event::PartitionsModified(_)
-        | Event::ColumnRenamed(_)
-        | Event::CommentModified(_)
-        | Event::ViewRedefined(_)
-        | Event::IndexesChanged(_)
-        | Event::IndexJobChanged(_)
-        | Event::BucketCountModified(_)
-        | Event::DistributionTypeModified(_)
-        | Event::Gap(_)
-        | Event::SnapshotTaken(_)
-        | Event::Heartbeat(_) => Vec::new(),
-    }
 }
 
 fn upsert(r: &Upsert, view: &View<'_>) -> Translated {
@@ -530,35 +485,6 @@ fn property((key, value): (&String, &String)) -> Property {
     }
 }
 
-fn sql(event: Event) -> Translated {
-    Translated {
-        event,
-        replay: Replay::Sql,
-    }
-}
-
-fn skip(event: Event, reason: &str) -> Translated {
-    Translated {
-        event,
-        replay: reason_to_skip(reason),
-    }
-}
-
-fn snapshot(event: Event, reason: &str) -> Translated {
-    Translated {
-        event,
-        replay: reason_for_snapshot(reason),
-    }
-}
-
-fn temp_or_sql(is_temp: bool) -> Replay {
-    if is_temp {
-        reason_to_skip("temporary partitions are not replicated")
-    } else {
-        Replay::Sql
-    }
-}
-
 fn not_supported(
     binlog_type: i32,
     tables: &[TableId],
@@ -572,18 +498,6 @@ fn not_supported(
             reason: reason.clone(),
         }),
         replay: Replay::Halt { reason },
-    }
-}
-
-fn reason_to_skip(reason: &str) -> Replay {
-    Replay::Skip {
-        reason: reason.to_owned(),
-    }
-}
-
-fn reason_for_snapshot(reason: &str) -> Replay {
-    Replay::Snapshot {
-        reason: reason.to_owned(),
     }
 }
 

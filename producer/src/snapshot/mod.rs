@@ -20,7 +20,7 @@ use ccr_schemas::event::SnapshotTaken;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tracing::{error, info, warn};
 
-use self::plan::{Bounds, Decision, Present, Request, Scope, answers, decide};
+use self::plan::{Bounds, Decision, Kept, Present, Request, Scope, answers, decide};
 use crate::context::Context;
 use crate::enrich::Own;
 use crate::error::Error;
@@ -45,7 +45,7 @@ pub(crate) struct Desk {
 
 struct State {
     requests: Vec<Request>,
-    kept: Vec<(SnapshotTaken, TimestampMs)>,
+    kept: Vec<Kept>,
     delivered: Offset,
 }
 
@@ -149,9 +149,9 @@ impl Desk {
                 }
                 Decision::Reuse { snapshot, requests } => {
                     let again = self.lock().kept.get(snapshot).cloned();
-                    if let Some((snapshot, _)) = again {
+                    if let Some(known) = again {
                         metrics::counter!(names::SNAPSHOTS, "outcome" => "reused").increment(1);
-                        self.announce(ctx, &own, snapshot, &requests).await;
+                        self.announce(ctx, &own, known.snapshot, &requests).await;
                     }
                 }
                 Decision::Take { scope, requests } => {
@@ -175,8 +175,6 @@ impl Desk {
                 let seconds = (ctx.clock.monotonic() - started).as_secs();
                 info!(stream = %ctx.key, label = snapshot.label, tables = snapshot.tables.len(),
                       chunks = snapshot.chunk_count, seconds, "snapshot taken");
-                let at = TimestampMs(ctx.clock.now_ms());
-                self.lock().keep(snapshot.clone(), at);
                 self.announce(ctx, own, snapshot, requests).await;
                 ctx.report.snapshot(None, None);
                 // A request that a snapshot of this moment does not answer names a position the source never reached.
@@ -217,7 +215,7 @@ impl Desk {
         let label = snapshot.label.clone();
         let (tell, durable) = oneshot::channel();
         if own
-            .send(Own::Snapshot(Box::new(snapshot), tell))
+            .send(Own::Snapshot(Box::new(snapshot.clone()), tell))
             .await
             .is_err()
             || durable.await.is_err()
@@ -226,7 +224,10 @@ impl Desk {
             return;
         }
         info!(stream = %ctx.key, label, requests = answered.len(), "snapshot announced");
-        self.lock().requests.retain(|r| !answered.contains(&r.id));
+        let mut state = self.lock();
+        state.requests.retain(|r| !answered.contains(&r.id));
+        state.keep(snapshot, TimestampMs(ctx.clock.now_ms()));
+        drop(state);
         self.tell_answered();
     }
 
@@ -288,14 +289,20 @@ impl Desk {
 impl State {
     /// An announcement made again keeps the moment of the first.
     fn keep(&mut self, snapshot: SnapshotTaken, at: TimestampMs) {
-        if self
+        let given = snapshot.request_ids.iter().cloned();
+        let known = self
             .kept
-            .iter()
-            .any(|(known, _)| known.label == snapshot.label)
-        {
+            .iter_mut()
+            .find(|known| known.snapshot.label == snapshot.label);
+        if let Some(known) = known {
+            known.given.extend(given);
             return;
         }
-        self.kept.push((snapshot, at));
+        self.kept.push(Kept {
+            given: given.collect(),
+            snapshot,
+            taken_at: at,
+        });
         if self.kept.len() > MAX_KEPT {
             self.kept.remove(0);
         }

@@ -58,6 +58,31 @@ pub enum Decision {
     },
 }
 
+/// A snapshot that was announced.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Kept {
+    /// The snapshot, as announced last.
+    pub snapshot: SnapshotTaken,
+    /// When it was announced first.
+    pub taken_at: TimestampMs,
+    /// Requests it was announced for, ever.
+    pub given: BTreeSet<String>,
+}
+
+impl Kept {
+    /// True when the same job had it for an earlier request: then it could not use it, and needs another.
+    fn refused_by(&self, request: &Request) -> bool {
+        self.given
+            .iter()
+            .any(|id| *id != request.id && requester(id) == requester(&request.id))
+    }
+}
+
+/// A request's id without its number: `<job>.<incarnation>`.
+fn requester(id: &str) -> &str {
+    id.rsplit_once('.').map_or(id, |(requester, _)| requester)
+}
+
 /// Bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
@@ -82,13 +107,8 @@ pub struct Present {
     pub oldest_chunk: i64,
 }
 
-/// Decides. `kept` are snapshots with the moment they were first announced, oldest first.
-pub fn decide(
-    requests: &[Request],
-    kept: &[(SnapshotTaken, TimestampMs)],
-    bounds: &Bounds,
-    now: &Present,
-) -> Decision {
+/// Decides. `kept` is oldest first.
+pub fn decide(requests: &[Request], kept: &[Kept], bounds: &Bounds, now: &Present) -> Decision {
     let due: Vec<&Request> = requests
         .iter()
         .filter(|request| request.retry_at.is_none_or(|at| at <= now.monotonic))
@@ -100,13 +120,13 @@ pub fn decide(
         };
     };
     // The newest snapshot that answers anything answers all it can.
-    for (place, (snapshot, taken_at)) in kept.iter().enumerate().rev() {
-        if !usable(snapshot, *taken_at, bounds, now) {
+    for (place, known) in kept.iter().enumerate().rev() {
+        if !usable(known, bounds, now) {
             continue;
         }
         let answered: Vec<String> = due
             .iter()
-            .filter(|request| answers(snapshot, request))
+            .filter(|request| answers(&known.snapshot, request) && !known.refused_by(request))
             .map(|request| request.id.clone())
             .collect();
         if !answered.is_empty() {
@@ -145,9 +165,10 @@ pub fn decide(
     }
 }
 
-fn usable(snapshot: &SnapshotTaken, taken_at: TimestampMs, bounds: &Bounds, now: &Present) -> bool {
+fn usable(known: &Kept, bounds: &Bounds, now: &Present) -> bool {
     let ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-    now.wall.0.saturating_sub(taken_at.0) < ms(bounds.reuse)
+    let snapshot = &known.snapshot;
+    now.wall.0.saturating_sub(known.taken_at.0) < ms(bounds.reuse)
         && now.wall.0.saturating_add(ms(bounds.margin)) < snapshot.expires_at.0
         && snapshot.resume_offset >= now.oldest_event
         && snapshot.chunks_offset >= now.oldest_chunk

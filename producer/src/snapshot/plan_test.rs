@@ -29,7 +29,7 @@ fn table_ref(name: &str) -> TableRef {
 }
 
 /// Taken at second 0, expires at second 1000, resumes at offset 50.
-fn snapshot(tables: &[(&str, i64)], whole: bool) -> (SnapshotTaken, TimestampMs) {
+fn snapshot(tables: &[(&str, i64)], whole: bool) -> Kept {
     let taken = SnapshotTaken {
         label: "l".to_owned(),
         tables: tables
@@ -53,7 +53,11 @@ fn snapshot(tables: &[(&str, i64)], whole: bool) -> (SnapshotTaken, TimestampMs)
         sealed_token: String::new(),
         request_ids: Vec::new(),
     };
-    (taken, TimestampMs(0))
+    Kept {
+        snapshot: taken,
+        taken_at: TimestampMs(0),
+        given: BTreeSet::new(),
+    }
 }
 
 fn at(seconds: u64) -> Present {
@@ -162,7 +166,7 @@ fn a_snapshot_that_is_old_expiring_or_half_gone_is_not_used() {
         );
     }
     let mut expiring = snapshot(&[("t", 10)], false);
-    expiring.0.expires_at = TimestampMs(14_000);
+    expiring.snapshot.expires_at = TimestampMs(14_000);
     assert_eq!(
         decide(&requests, &[expiring], &BOUNDS, &at(5)),
         take(&["t"], &["a"])
@@ -202,4 +206,29 @@ fn what_failed_together_is_tried_one_by_one() {
         decide(&requests, &[], &BOUNDS, &at(5)),
         take(&["u"], &["c"])
     );
+}
+
+#[test]
+fn a_job_that_asks_again_gets_another_snapshot() {
+    let mut known = snapshot(&[("t", 10)], false);
+    known.given = BTreeSet::from(["j.1.1".to_owned()]);
+    let kept = [known];
+    let cases = [
+        ("j.1.1", true, "the answer was lost"),
+        ("j.1.2", false, "it could not be used"),
+        ("j.2.1", true, "another life of the job"),
+        ("k.1.2", true, "another job"),
+    ];
+    for (id, again, why) in cases {
+        let expected = if again {
+            reuse(0, &[id])
+        } else {
+            take(&["t"], &[id])
+        };
+        assert_eq!(
+            decide(&[request(id, &["t"], -1)], &kept, &BOUNDS, &at(5)),
+            expected,
+            "{why}"
+        );
+    }
 }
