@@ -8,6 +8,8 @@ use ccr_doris::cluster::FrontendAddress;
 use ccr_doris::{ClusterAddress, DorisCluster, SqlSession};
 use ccr_ops::Secret;
 use dorisim::{SimCluster, SimConfig};
+use reqwest::header::LOCATION;
+use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::tpch::{Batch, DATABASE, TABLES};
@@ -67,7 +69,10 @@ impl Clusters {
                     cluster: Cluster::start("branch", 2).await?,
                 },
             ],
-            http: reqwest::Client::new(),
+            http: reqwest::Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                .build()
+                .context("making an HTTP client")?,
         })
     }
 
@@ -103,9 +108,31 @@ impl Clusters {
             self.source.sim.http_port(),
             batch.table.name
         );
-        let answer: Value = self
-            .http
-            .put(&url)
+        let what = || format!("loading into {}", batch.table.name);
+        let mut response = self.put(&url, batch).await.with_context(what)?;
+        // The FE sends the client on to a BE; clients drop the password there unless they are told to trust it.
+        if response.status() == StatusCode::TEMPORARY_REDIRECT {
+            let to = response
+                .headers()
+                .get(LOCATION)
+                .and_then(|to| to.to_str().ok())
+                .with_context(|| format!("{}: redirect without a location", what()))?
+                .to_owned();
+            response = self.put(&to, batch).await.with_context(what)?;
+        }
+        let answer: Value = response
+            .json()
+            .await
+            .with_context(|| format!("{}: reading the answer", what()))?;
+        if answer["Status"] != json!("Success") {
+            bail!("load into {} failed: {answer}", batch.table.name);
+        }
+        Ok(())
+    }
+
+    async fn put(&self, url: &str, batch: &Batch) -> reqwest::Result<Response> {
+        self.http
+            .put(url)
             .basic_auth(USER, Some(PASSWORD))
             .header("column_separator", "|")
             .header("columns", batch.table.columns)
@@ -114,14 +141,6 @@ impl Clusters {
             .body(batch.csv.clone())
             .send()
             .await
-            .with_context(|| format!("loading into {}", batch.table.name))?
-            .json()
-            .await
-            .with_context(|| format!("reading the answer to a load into {}", batch.table.name))?;
-        if answer["Status"] != json!("Success") {
-            bail!("load into {} failed: {answer}", batch.table.name);
-        }
-        Ok(())
     }
 
     /// How to reach everything, for `--keep`.
