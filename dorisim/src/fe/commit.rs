@@ -615,6 +615,8 @@ fn make_visible(state: &mut FeState, txn: &Txn, delta: &BTreeMap<i64, i64>, now:
     if let Some(txn) = state.txns.get_mut(txn.id) {
         txn.status = TxnStatus::Visible;
         txn.finish_ms = now;
+        txn.parts = Vec::new();
+        txn.done = None;
     }
     state.txns.note_finished(txn.id, now);
 }

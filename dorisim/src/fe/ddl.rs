@@ -154,8 +154,12 @@ impl Frontend {
                 .await?;
             }
             Statement::Backup(backup) => self.submit_backup(session, &backup)?,
-            Statement::CancelBackup { db } => self.cancel_job(&session_db(session, db)?, false)?,
-            Statement::CancelRestore { db } => self.cancel_job(&session_db(session, db)?, true)?,
+            Statement::CancelBackup { db } => {
+                self.cancel_job(&session_db(session, db)?, false).await?
+            }
+            Statement::CancelRestore { db } => {
+                self.cancel_job(&session_db(session, db)?, true).await?
+            }
             Statement::SetPassword { user, password } => {
                 let user = user.unwrap_or_else(|| session.user.clone());
                 known_user(self.lock().accounts.set_password(&user, &password), &user)?;
@@ -410,6 +414,12 @@ impl Frontend {
                 partitions: BTreeMap::new(),
                 ..model.clone()
             };
+            table.auto_inc_next = table
+                .schema
+                .columns
+                .iter()
+                .find_map(|c| c.auto_inc)
+                .unwrap_or(1);
             table.indexes.truncate(1);
             for index in &mut table.indexes {
                 index.id = state.new_id();

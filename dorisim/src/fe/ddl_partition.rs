@@ -491,7 +491,7 @@ impl Frontend {
         mut request: LoadRequest,
     ) -> Result<LoadResult, LoadError> {
         let (names, temps) = {
-            let state = self.lock();
+            let mut state = self.lock();
             let table = state.table(&request.db, &request.table)?;
             let names: Vec<String> = match request.partitions.is_empty() {
                 true => table
@@ -502,9 +502,17 @@ impl Frontend {
                     .collect(),
                 false => request.partitions.clone(),
             };
-            let temps: Vec<String> = names.iter().map(|n| format!("iot_temp_{n}")).collect();
+            let turn = state.new_id();
+            let temps: Vec<String> = names
+                .iter()
+                .map(|n| format!("iot_temp_{n}_{turn}"))
+                .collect();
             (names, temps)
         };
+        if names.is_empty() {
+            // Automatic partitions only, and none yet: there is nothing to overwrite.
+            return self.load(request).await;
+        }
         for (name, temp) in names.iter().zip(&temps) {
             self.add_temp_like(&request.db, &request.table, name, temp)
                 .await?;

@@ -198,21 +198,34 @@ impl Frontend {
         }
     }
 
-    /// Ends a job as CANCELLED and removes what it made.
-    pub(super) async fn cancel(&self, mut job: Job, status: String) {
-        job.head_mut().status = status;
-        job.head_mut().finish_ms = self.clock().now_ms();
-        match &mut job {
-            Job::Backup(backup) => backup.cancelled(),
-            Job::Restore(restore) => restore.cancelled(),
-        }
-        let won = self.lock().jobs.put_back(job.clone());
-        if let (true, Job::Restore(restore)) = (won, job) {
-            self.clean_up_restore(&restore).await;
+    /// Ends a job as CANCELLED and removes what it made. `job` is the caller's copy; the stored one may have gone further.
+    pub(super) async fn cancel(&self, job: Job, status: String) {
+        let now = self.clock().now_ms();
+        let stored = {
+            let mut state = self.lock();
+            let id = job.head().id;
+            let running = state.jobs.running_in(job.head().db_id);
+            running
+                .filter(|stored| stored.head().id == id)
+                .map(|stored| {
+                    stored.head_mut().status = status;
+                    stored.head_mut().finish_ms = now;
+                    match stored {
+                        Job::Backup(backup) => backup.cancelled(),
+                        Job::Restore(restore) => restore.cancelled(),
+                    }
+                    stored.clone()
+                })
+        };
+        for ended in stored.into_iter().chain(std::iter::once(job)) {
+            match ended {
+                Job::Restore(restore) => self.clean_up_restore(&restore).await,
+                Job::Backup(_) => {}
+            }
         }
     }
 
-    pub(super) fn cancel_job(&self, db: &str, restore: bool) -> Result<(), SqlError> {
+    pub(super) async fn cancel_job(&self, db: &str, restore: bool) -> Result<(), SqlError> {
         let job = {
             let mut state = self.lock();
             let db_id = state.db(db)?.id;
@@ -232,8 +245,8 @@ impl Frontend {
                 format!("user cancelled, current state: {}", restore.state_name())
             }
         };
-        let Some(me) = self.me() else { return Ok(()) };
-        tokio::spawn(async move { me.cancel(job, format!("[COMMON_ERROR, msg: {text}]")).await });
+        self.cancel(job, format!("[COMMON_ERROR, msg: {text}]"))
+            .await;
         Ok(())
     }
 

@@ -255,18 +255,23 @@ impl Frontend {
             }),
             State::Commit => self.move_all(&job).await.map(|()| State::Committing),
             State::Committing => {
-                self.finish_restore(&mut job).await;
-                job.head.finish_ms = now;
-                Ok(State::Finished)
+                self.finish_restore(job).await;
+                return;
             }
             State::Finished | State::Cancelled => return,
         };
         match step {
             Ok(next) => {
                 job.state = next;
-                let mut state = self.lock();
-                state.journal();
-                state.jobs.put_back(Job::Restore(Box::new(job)));
+                let kept = {
+                    let mut state = self.lock();
+                    state.journal();
+                    state.jobs.put_back(Job::Restore(Box::new(job.clone())))
+                };
+                // Cancelled while this step ran: what the step made goes, too.
+                if !kept {
+                    self.clean_up_restore(&job).await;
+                }
             }
             Err(status) => self.cancel(Job::Restore(Box::new(job)), status).await,
         }
@@ -387,7 +392,7 @@ impl Frontend {
     }
 
     /// Brings the restored objects into the catalogue. Tables of a restore make no binlog record; drops do.
-    async fn finish_restore(&self, job: &mut RestoreJob) {
+    async fn finish_restore(&self, mut job: RestoreJob) {
         let now = self.clock().now_ms();
         let plan = std::mem::take(&mut job.plan);
         let mut gone = Vec::new();
@@ -396,6 +401,13 @@ impl Frontend {
             let mut guard = self.lock();
             let state = &mut *guard;
             let db_id = job.head.db_id;
+            job.state = State::Finished;
+            job.head.finish_ms = now;
+            state.journal();
+            if !state.jobs.put_back(Job::Restore(Box::new(job.clone()))) {
+                // Cancelled meanwhile; whoever cancelled it also removes what was made.
+                return;
+            }
             for table in plan.tables {
                 if let Some(db) = state.catalog.databases.get(&db_id)
                     && let Some(old) = db.table(&table.name).map(|t| t.id)
@@ -439,7 +451,7 @@ impl Frontend {
                 }
             }
             if job.request.clean_partitions {
-                gone.extend(clean_partitions(state, db_id, job, now));
+                gone.extend(clean_partitions(state, db_id, &job, now));
             }
             for mut view in plan.views {
                 let old = state
@@ -457,7 +469,7 @@ impl Frontend {
                 }
             }
             if job.cleans_tables() {
-                gone.extend(clean_tables(state, db_id, job, now));
+                gone.extend(clean_tables(state, db_id, &job, now));
             }
             released.extend(
                 job.local_paths

@@ -172,7 +172,8 @@ pub fn plan(
             continue;
         };
         let matches = signature(local, source) == signature(source, local);
-        if !matches && !(request.atomic_restore && request.force_replace) {
+        let replaces = request.atomic_restore && request.force_replace;
+        if !(matches || replaces) {
             return Err(format!(
                 "Table {name} already exist but with different schema"
             ));

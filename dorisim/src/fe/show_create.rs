@@ -49,11 +49,8 @@ pub fn column_sql(column: &Column, unique: bool) -> String {
     }
     match &column.default {
         None => {}
-        Some(DefaultValue::Constant(None)) => {
-            if column.nullable && column.generated.is_none() {
-                sql.push_str(" DEFAULT NULL");
-            }
-        }
+        Some(DefaultValue::Constant(None)) if !column.nullable || column.generated.is_some() => {}
+        Some(DefaultValue::Constant(None)) => sql.push_str(" DEFAULT NULL"),
         Some(DefaultValue::Constant(Some(text))) => {
             let _ = write!(sql, " DEFAULT \"{}\"", double_quoted(text));
         }

@@ -258,3 +258,35 @@ async fn meta_lists_temp_partitions_unmarked_and_dropped_ids() {
         .is_none()
     );
 }
+
+#[tokio::test]
+async fn a_cancelled_restore_leaves_nothing() {
+    let (src, dst) = (source().await, World::new(2).await);
+    let (meta, info) = backup(&src, "s1", "").await;
+    dst.fe
+        .restore_snapshot(request("r1", &meta, with_extra(&src, info)))
+        .unwrap();
+    assert!(
+        dst.try_sql("CANCEL BACKUP FROM d").await.is_err(),
+        "the running job is a restore"
+    );
+    dst.sql("CANCEL RESTORE FROM d").await;
+    let job = dst.fe.restore_jobs("d").pop().unwrap();
+    assert_eq!(job.state, "CANCELLED");
+    assert!(
+        job.status
+            .starts_with("[COMMON_ERROR, msg: user cancelled, current state: "),
+        "{}",
+        job.status
+    );
+    assert!(
+        dst.fe
+            .get_meta(&MetaRequest {
+                db: Some("d".to_owned()),
+                ..MetaRequest::default()
+            })
+            .unwrap()
+            .tables
+            .is_empty()
+    );
+}

@@ -183,3 +183,35 @@ async fn clauses_of_records_can_be_parsed_back() {
     before.1.sort();
     assert_eq!(before, after);
 }
+
+#[tokio::test]
+async fn column_changes_replay_on_another_cluster_with_equal_unique_ids() {
+    let (a, b) = (World::new(1).await, World::new(1).await);
+    let create =
+        "CREATE TABLE t (k INT NOT NULL, v INT) UNIQUE KEY(k) DISTRIBUTED BY HASH(k) BUCKETS 1";
+    a.sql(create).await;
+    b.sql(create).await;
+    for change in [
+        "ALTER TABLE t ADD COLUMN c1 VARCHAR(64) NOT NULL DEFAULT 'it''s' COMMENT 'a \"b\"'",
+        "ALTER TABLE t ADD COLUMN c2 DECIMAL(18,2) NULL AFTER k, DROP COLUMN c1",
+        "ALTER TABLE t ADD COLUMN (c3 DATETIME DEFAULT CURRENT_TIMESTAMP, c4 ARRAY<INT>)",
+    ] {
+        a.sql(change).await;
+    }
+    for record in a.records().iter().filter(|r| r.kind == 6) {
+        let data: serde_json::Value =
+            serde_json::from_str(record.data.as_deref().unwrap()).unwrap();
+        b.sql(data["rawSql"].as_str().unwrap()).await;
+    }
+    let columns = |w: &World| {
+        w.fe.with_catalog(|c| c.table("d", "t").unwrap().schema.columns.clone())
+    };
+    assert_eq!(columns(&a), columns(&b));
+    assert!(
+        columns(&a)
+            .iter()
+            .any(|c| c.name == "c2" && c.unique_id == 5),
+        "{:?}",
+        columns(&a)
+    );
+}
