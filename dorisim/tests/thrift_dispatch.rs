@@ -204,3 +204,17 @@ async fn faults_are_set_and_seen_over_http() {
     assert_eq!(clock.status(), 200);
     assert_eq!(cluster.clock().offset_ms(), 5000);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hostile_connection_does_not_hold_up_others() {
+    let cluster = cluster("slow").await;
+    let port = cluster.backend_addresses()[0].be_port;
+    let mut half = connect(port);
+    half.write_all(&call("ingest_binlog", 1)[..6]).unwrap();
+    let status = backend_client(port)
+        .ingest_binlog(empty_request())
+        .unwrap()
+        .status
+        .unwrap();
+    assert_eq!(status.status_code, TStatusCode::ANALYSIS_ERROR);
+}
