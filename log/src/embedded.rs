@@ -2,8 +2,8 @@
 //!
 //! `append -> queue -> writer thread -> fsync -> bell -> readers`
 //!
-//! Read in this order: [`store`] (tables and statements), [`writer`] (the one writing thread), [`topics`] (what readers see
-//! without asking the file), [`reader`] (group members), [`lock`].
+//! Read in this order: `store` (tables and statements), `writer` (the one writing thread), `topics` (what readers see
+//! without asking the file), `reader` (group members), `lock`.
 
 mod lock;
 mod reader;

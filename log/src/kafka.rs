@@ -2,9 +2,9 @@
 //!
 //! `append -> writer -> broker -> pump (own thread) -> reader -> applier`
 //!
-//! Read in this order: [`config`] (what librdkafka is told), [`writer`] (append), [`pump`] (the polling thread of a group
-//! member) with [`group`] (rebalance callback), [`reader`] (its handle) and [`watchdog`], [`fetch`] (reading without a group),
-//! [`admin`] (topics), [`failure`] (error codes).
+//! Read in this order: `config` (what librdkafka is told), `writer` (append), `pump` (the polling thread of a group
+//! member) with `group` (rebalance callback), `reader` (its handle) and `watchdog`, `fetch` (reading without a group),
+//! `admin` (topics), `failure` (error codes).
 
 mod admin;
 mod config;

@@ -32,6 +32,8 @@ macro_rules! contract {
             large_records_pass_and_larger_ones_are_named,
             long_metadata_is_refused,
             waiting_can_be_given_up_and_taken_up,
+            a_slow_reader_holds_delivery_back_and_loses_nothing,
+            every_seek_starts_exactly_where_told,
         );
     };
     ($log:ident: $($promise:ident),* $(,)?) => {

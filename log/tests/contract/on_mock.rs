@@ -163,36 +163,6 @@ async fn a_failed_append_leaves_a_log_that_goes_on() {
     assert_eq!(drain(&mut reader).await.0, ["a", "b", "c"]);
 }
 
-/// The applier may work for minutes on one record: what is read ahead stays bounded, and nothing of it is lost.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_slow_applier_holds_delivery_back_and_loses_nothing() {
-    let on = start().await.expect("mock");
-    let (log, topic) = (on.log(), on.topic(hour()).await);
-    // Compresses well: far more than the reader's buffer, little for the mock.
-    let filler = "x".repeat(64 * 1024);
-    let values: Vec<String> = (0..320).map(|i| format!("{i}:{filler}")).collect();
-    for chunk in values.chunks(20) {
-        append(
-            &log,
-            &topic,
-            &chunk.iter().map(String::as_str).collect::<Vec<_>>(),
-        )
-        .await;
-    }
-    let mut reader = within(log.join("g", &topic)).await.expect("join");
-    assigned(&mut reader).await;
-    within(reader.seek(Offset(0))).await.expect("seek");
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let (read, end) = drain(&mut reader).await;
-    assert_eq!(end, Offset(320));
-    let numbers: Vec<_> = read
-        .iter()
-        .map(|v| v.split(':').next().expect("number"))
-        .collect();
-    let want: Vec<_> = (0..320).map(|i| i.to_string()).collect();
-    assert_eq!(numbers, want);
-}
-
 /// A broker that accepts and never answers, and none at all.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn absent_brokers_are_reported_in_bounded_time() {

@@ -436,3 +436,68 @@ pub async fn waiting_can_be_given_up_and_taken_up(h: &dyn Harness) {
     within(writer).await.expect("writer");
     within(reader.close()).await;
 }
+
+/// The applier may work for minutes on one record: what is read ahead stays bounded, and nothing of it is lost.
+pub async fn a_slow_reader_holds_delivery_back_and_loses_nothing(h: &dyn Harness) {
+    let (log, topic) = (h.log(), h.topic(hour()).await);
+    // Far more than a reader's buffer. It compresses well, for the mock keeps little.
+    let filler = "x".repeat(64 * 1024);
+    let values: Vec<String> = (0..320).map(|i| format!("{i}:{filler}")).collect();
+    for chunk in values.chunks(20) {
+        append(
+            &log,
+            &topic,
+            &chunk.iter().map(String::as_str).collect::<Vec<_>>(),
+        )
+        .await;
+    }
+    let mut reader = within(log.join(&group(&topic), &topic))
+        .await
+        .expect("join");
+    assigned(&mut reader).await;
+    within(reader.seek(Offset(0))).await.expect("seek");
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let (read, end) = drain(&mut reader).await;
+    assert_eq!(end, Offset(320));
+    let numbers: Vec<_> = read
+        .iter()
+        .map(|v| v.split(':').next().expect("number"))
+        .collect();
+    let want: Vec<_> = (0..320).map(|i| i.to_string()).collect();
+    assert_eq!(numbers, want);
+    within(reader.close()).await;
+}
+
+pub async fn every_seek_starts_exactly_where_told(h: &dyn Harness) {
+    let (log, topic) = (h.log(), h.topic(hour()).await);
+    let values: Vec<String> = (0..500).map(|i| i.to_string()).collect();
+    for chunk in values.chunks(7) {
+        append(
+            &log,
+            &topic,
+            &chunk.iter().map(String::as_str).collect::<Vec<_>>(),
+        )
+        .await;
+    }
+    let mut reader = within(log.join(&group(&topic), &topic))
+        .await
+        .expect("join");
+    assigned(&mut reader).await;
+    let mut state = 11_u64;
+    for _ in 0..40 {
+        state = state
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        let start = i64::try_from((state >> 33) % 480).expect("small");
+        let take = i64::try_from((state >> 20) % 20).expect("small");
+        within(reader.seek(Offset(start))).await.expect("seek");
+        for wanted in start..start + take {
+            let event = next(&mut reader).await;
+            assert!(
+                matches!(&event, ReaderEvent::Record(r) if r.offset == Offset(wanted)),
+                "wanted {wanted} after a seek to {start}, got {event:?}"
+            );
+        }
+    }
+    within(reader.close()).await;
+}
