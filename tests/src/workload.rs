@@ -62,7 +62,7 @@ impl Workload {
                     self.rng.random_range(1..=2),
                     self.id(),
                 );
-                format!("INSERT INTO users VALUES ({id}, '2026-0{month}-07', 'v{v}')")
+                format!("INSERT INTO users (id, day, v) VALUES ({id}, '2026-0{month}-07', 'v{v}')")
             }
             90..=91 => {
                 let id = self.rng.random_range(0..50);

@@ -5,7 +5,11 @@ use serde_json::{Value, json};
 
 async fn refusal(api: &Api, operator: &str, body: &Value) -> String {
     let answer = api.post(operator, body).await.unwrap();
-    assert_eq!(answer["success"], json!(false), "{operator} {body} was taken");
+    assert_eq!(
+        answer["success"],
+        json!(false),
+        "{operator} {body} was taken"
+    );
     answer["error_msg"].as_str().unwrap().to_owned()
 }
 
@@ -17,7 +21,10 @@ async fn wrong_requests_are_refused_by_name() {
 
     let (status, text) = api.post_raw("create_ccr", "{not json").await.unwrap();
     assert_eq!(status, 400);
-    assert!(text.contains("not JSON") && text.contains("line 1"), "{text}");
+    assert!(
+        text.contains("not JSON") && text.contains("line 1"),
+        "{text}"
+    );
 
     let good = world.database_job("good", 0);
     let with = |path: &[&str], value: Value| {
@@ -31,33 +38,61 @@ async fn wrong_requests_are_refused_by_name() {
     };
     // (what is wrong, what the answer must name)
     let cases: [(Value, &[&str]); 8] = [
-        (with(&["src", "database"], json!("nowhere")), &["source", "nowhere", "create it"]),
-        (with(&["src", "password"], json!("hunter2")), &["source", "denied"]),
+        (
+            with(&["src", "database"], json!("nowhere")),
+            &["source", "nowhere", "create it"],
+        ),
+        (
+            with(&["src", "password"], json!("hunter2")),
+            &["source", "denied"],
+        ),
         (with(&["src", "port"], json!("70000")), &["70000", "port"]),
-        (with(&["src", "port"], json!("1")), &["source", "127.0.0.1:1"]),
-        (with(&["dest", "port"], json!("1")), &["destination", "127.0.0.1:1"]),
-        (with(&["src", "table"], json!("orders")), &["src.table", "dest.table"]),
-        (with(&["name"], json!("no spaces please")), &["no spaces please", "letters"]),
+        (
+            with(&["src", "port"], json!("1")),
+            &["source", "127.0.0.1:1"],
+        ),
+        (
+            with(&["dest", "port"], json!("1")),
+            &["destination", "127.0.0.1:1"],
+        ),
+        (
+            with(&["src", "table"], json!("orders")),
+            &["src.table", "dest.table"],
+        ),
+        (
+            with(&["name"], json!("no spaces please")),
+            &["no spaces please", "letters"],
+        ),
         (json!({"name": "x"}), &["src"]),
     ];
     for (body, expected) in cases {
         let text = refusal(&api, "create_ccr", &body).await;
         for word in expected {
-            assert!(text.to_lowercase().contains(&word.to_lowercase()), "{word:?} is missing in {text:?}");
+            assert!(
+                text.to_lowercase().contains(&word.to_lowercase()),
+                "{word:?} is missing in {text:?}"
+            );
         }
         assert!(!text.contains("hunter2"), "a password is shown: {text}");
     }
     let mut missing_table = good.clone();
     missing_table["src"]["table"] = json!("ghost");
     missing_table["dest"]["table"] = json!("ghost");
-    assert!(refusal(&api, "create_ccr", &missing_table).await.contains("ghost"));
+    assert!(
+        refusal(&api, "create_ccr", &missing_table)
+            .await
+            .contains("ghost")
+    );
 
     for operator in ["job_status", "get_lag", "pause", "resume", "delete"] {
         let text = refusal(&api, operator, &json!({"name": "ghost"})).await;
         assert_eq!(text, "job ghost not exist");
     }
     api.create(&good).await.unwrap();
-    assert_eq!(refusal(&api, "create_ccr", &good).await, "job good already exist");
+    assert_eq!(
+        refusal(&api, "create_ccr", &good).await,
+        "job good already exist"
+    );
     let jobs = api.post("list_jobs", &json!({})).await.unwrap();
     assert_eq!(jobs, json!({"success": true, "jobs": ["good"]}));
     let version = api.post("version", &json!({})).await.unwrap();

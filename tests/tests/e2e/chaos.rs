@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use ccr_ops::{Clock, Sealer, SystemClock};
+use ccr_ops::{Sealer, SystemClock};
 use ccr_tests::world::DATABASE;
 use ccr_tests::{Api, Binary, Process, Workload, World, assert_equal};
 use rand::rngs::StdRng;
@@ -74,7 +74,11 @@ fn free_address() -> std::net::SocketAddr {
 }
 
 /// Writes without a pause worth mentioning until told to stop.
-async fn write_until(world: &World, workload: &mut Workload, stop: &CancellationToken) -> Result<u64> {
+async fn write_until(
+    world: &World,
+    workload: &mut Workload,
+    stop: &CancellationToken,
+) -> Result<u64> {
     let mut steps = 0;
     while !stop.is_cancelled() {
         workload.step(world).await?;
@@ -119,14 +123,11 @@ async fn chaos(
     }
     api.create(&world.database_job("chaos", 0)).await?;
     let stop = CancellationToken::new();
-    let (written, killed) = tokio::join!(
-        write_until(world, &mut workload, &stop),
-        async {
-            let result = kill_under_load(fleet, victims, seed, &stop).await;
-            stop.cancel();
-            result
-        }
-    );
+    let (written, killed) = tokio::join!(write_until(world, &mut workload, &stop), async {
+        let result = kill_under_load(fleet, victims, seed, &stop).await;
+        stop.cancel();
+        result
+    });
     killed?;
     let steps = written?;
     let end = world.source_end().await?;

@@ -29,8 +29,12 @@ async fn run() -> Result<()> {
     for _ in 0..60 {
         workload.step(&world).await?;
     }
-    world.sql("ALTER TABLE log_a ADD COLUMN extra INT NULL DEFAULT \"9\"").await?;
-    world.sql("INSERT INTO log_a VALUES (900001, 'with the column', 1)").await?;
+    world
+        .sql("ALTER TABLE log_a ADD COLUMN extra INT NULL DEFAULT \"9\"")
+        .await?;
+    world
+        .sql("INSERT INTO log_a VALUES (900001, 'with the column', 1)")
+        .await?;
     world.sql("DELETE FROM log_a WHERE id < 20").await?;
 
     // Paused, a job keeps its position; resumed, it goes on from there.
@@ -40,12 +44,15 @@ async fn run() -> Result<()> {
         status["state"] == json!("paused") && status["phase"] == json!("paused")
     })
     .await?;
-    world.sql("INSERT INTO log_a VALUES (900002, 'while paused', 2)").await?;
+    world
+        .sql("INSERT INTO log_a VALUES (900002, 'while paused', 2)")
+        .await?;
     let done = api.post("resume", &json!({"name": "one"})).await?;
     assert_eq!(done["success"], json!(true));
 
     let end = world.source_end().await?;
-    api.wait_applied("one", end, Duration::from_secs(60)).await?;
+    api.wait_applied("one", end, Duration::from_secs(60))
+        .await?;
     let lag = api.post("get_lag", &json!({"name": "one"})).await?;
     assert_eq!(lag["success"], json!(true), "{lag}");
     assert_eq!(lag["lag"], json!(0), "{lag}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use ccr_cli::stack::{LogChoice, Stack, StackConfig};
 use ccr_log::kafka::KafkaConfig;
-use ccr_ops::{Clock, Sealer, SystemClock};
+use ccr_ops::{Sealer, SystemClock};
 use ccr_tests::world::DATABASE;
 use ccr_tests::{Api, Binary, Process, Workload, World, assert_equal};
 use serde_json::Value;
@@ -63,7 +63,13 @@ async fn the_other_applier_takes_over_within_15_seconds() {
         .map(|log| Process::start(Binary::Applier, &args, log).unwrap());
     let result = take_over(&world, &api, &mut appliers)
         .await
-        .with_context(|| format!("--- a ---\n{}\n--- b ---\n{}", appliers[0].tail(), appliers[1].tail()));
+        .with_context(|| {
+            format!(
+                "--- a ---\n{}\n--- b ---\n{}",
+                appliers[0].tail(),
+                appliers[1].tail()
+            )
+        });
     token.cancel();
     stack.stop().await;
     result.unwrap();
@@ -96,8 +102,12 @@ async fn take_over(world: &World, api: &Api, appliers: &mut [Process; 2]) -> Res
     }
     let end = world.source_end().await?;
     api.wait_until("pair", patience, |status: &Value| {
-        status["owner"].as_str().is_some_and(|owner| owner != active)
-            && status["commit_seq"].as_i64().is_some_and(|seq| seq >= end.0)
+        status["owner"]
+            .as_str()
+            .is_some_and(|owner| owner != active)
+            && status["commit_seq"]
+                .as_i64()
+                .is_some_and(|seq| seq >= end.0)
     })
     .await?;
     let took = clock.monotonic() - killed_at;
