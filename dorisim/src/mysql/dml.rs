@@ -13,7 +13,6 @@ use crate::sql::ast::{
 
 pub(super) async fn insert(session: &mut SqlSession, insert: Insert) -> Result<Answer, SqlError> {
     let db = session.db_of(insert.table.db.as_deref())?;
-    session.require("LOAD", &db, &insert.table.name)?;
     let target = target(session, &db, &insert.table.name)?;
     let (columns, rows) = match insert.source {
         InsertSource::Values(rows) => values(session, &target, insert.columns, rows).await?,
@@ -229,7 +228,6 @@ pub(super) async fn delete(
     predicate: Option<&str>,
 ) -> Result<Answer, SqlError> {
     let db = session.db_of(table.db.as_deref())?;
-    session.require("LOAD", &db, &table.name)?;
     let target = target(session, &db, &table.name)?;
     if !target.schema.keys.is_unique() {
         let Some(predicate) = predicate else {
@@ -283,7 +281,6 @@ pub(super) async fn update(
     predicate: Option<&str>,
 ) -> Result<Answer, SqlError> {
     let db = session.db_of(table.db.as_deref())?;
-    session.require("LOAD", &db, &table.name)?;
     let target = target(session, &db, &table.name)?;
     if !target.schema.keys.is_unique() {
         return Err(SqlError::analysis("Only unique table could be updated."));

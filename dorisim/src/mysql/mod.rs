@@ -8,6 +8,7 @@ mod denial;
 mod dml;
 mod information_schema;
 mod params;
+mod privileges;
 mod server;
 mod session;
 mod shim;

@@ -74,6 +74,7 @@ impl SqlSession {
     }
 
     async fn run(&mut self, statement: Statement) -> Result<Answer, SqlError> {
+        super::privileges::check(self, &statement)?;
         match statement {
             Statement::Select { text } => self.select(text).await.map(Answer::Rows),
             Statement::Show(form) => show::show(self, form).await.map(Answer::Rows),
@@ -199,16 +200,6 @@ impl SqlSession {
             .or(self.db.as_deref())
             .map(str::to_owned)
             .ok_or_else(|| SqlError::new(1046, "No database selected"))
-    }
-
-    pub(super) fn require(&self, privilege: &str, db: &str, table: &str) -> Result<(), SqlError> {
-        if self
-            .frontend()
-            .has_privilege(&self.user, privilege, Some(db), Some(table))
-        {
-            return Ok(());
-        }
-        Err(denied(privilege, &self.user, db, table))
     }
 
     pub(super) fn frontend(&self) -> &Arc<Frontend> {

@@ -6,6 +6,7 @@ mod aggregates;
 mod dates;
 pub mod delete;
 mod engine;
+mod from_clause;
 mod functions;
 mod items;
 pub mod like;
@@ -13,6 +14,7 @@ mod numbers;
 mod rewrite;
 mod session;
 mod source;
+mod words;
 
 #[cfg(test)]
 mod tests;

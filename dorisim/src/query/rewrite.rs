@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use super::items;
 use super::session::session_literal;
 use super::source::{SessionInfo, TableRef};
+use super::words::{common_tables, is_bracket_keyword, is_keyword, other_name};
 use crate::fe::SqlError;
 use crate::sql::{Token, TokenKind, tokenize};
 
@@ -30,7 +31,7 @@ pub(super) trait Placer {
 }
 
 /// Views inside views, at most.
-const MAX_VIEW_DEPTH: usize = 16;
+pub(super) const MAX_VIEW_DEPTH: usize = 16;
 
 /// Rewrites one query.
 pub(super) fn rewrite(
@@ -41,7 +42,7 @@ pub(super) fn rewrite(
     rewrite_at(text, session, session.db.as_deref(), placer, 0)
 }
 
-fn rewrite_at(
+pub(super) fn rewrite_at(
     text: &str,
     session: &SessionInfo,
     db: Option<&str>,
@@ -78,7 +79,7 @@ fn rewrite_at(
 
 /// What the bracket that is open means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Bracket {
+pub(super) enum Bracket {
     /// A subquery, a list, or just a bracket.
     #[default]
     Plain,
@@ -90,7 +91,7 @@ enum Bracket {
 
 /// Where the walk stands regarding `FROM`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum From {
+pub(super) enum From {
     #[default]
     Outside,
     /// A table has to come.
@@ -100,56 +101,56 @@ enum From {
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Frame {
-    bracket: Bracket,
-    from: From,
-    interval: bool,
+pub(super) struct Frame {
+    pub(super) bracket: Bracket,
+    pub(super) from: From,
+    pub(super) interval: bool,
 }
 
-struct Rewriter<'a> {
-    text: &'a str,
-    tokens: Vec<Token>,
-    at: usize,
-    out: String,
-    frames: Vec<Frame>,
-    session: &'a SessionInfo,
-    db: Option<&'a str>,
-    ctes: BTreeSet<String>,
-    depth: usize,
+pub(super) struct Rewriter<'a> {
+    pub(super) text: &'a str,
+    pub(super) tokens: Vec<Token>,
+    pub(super) at: usize,
+    pub(super) out: String,
+    pub(super) frames: Vec<Frame>,
+    pub(super) session: &'a SessionInfo,
+    pub(super) db: Option<&'a str>,
+    pub(super) ctes: BTreeSet<String>,
+    pub(super) depth: usize,
 }
 
 impl Rewriter<'_> {
-    fn kind(&self, ahead: usize) -> &TokenKind {
+    pub(super) fn kind(&self, ahead: usize) -> &TokenKind {
         &self.tokens[(self.at + ahead).min(self.tokens.len() - 1)].kind
     }
 
-    fn word(&self, ahead: usize) -> String {
+    pub(super) fn word(&self, ahead: usize) -> String {
         match self.kind(ahead) {
             TokenKind::Word(word) => word.to_ascii_uppercase(),
             _ => String::new(),
         }
     }
 
-    fn is_symbol(&self, ahead: usize, symbol: &str) -> bool {
+    pub(super) fn is_symbol(&self, ahead: usize, symbol: &str) -> bool {
         matches!(self.kind(ahead), TokenKind::Symbol(found) if *found == symbol)
     }
 
-    fn push(&mut self, text: &str) {
+    pub(super) fn push(&mut self, text: &str) {
         if !self.out.is_empty() {
             self.out.push(' ');
         }
         self.out.push_str(text);
     }
 
-    fn push_name(&mut self, name: &str) {
+    pub(super) fn push_name(&mut self, name: &str) {
         self.push(&format!("`{}`", name.replace('`', "``")));
     }
 
-    fn push_string(&mut self, text: &str) {
+    pub(super) fn push_string(&mut self, text: &str) {
         self.push(&format!("'{}'", text.replace('\'', "''")));
     }
 
-    fn frame(&mut self) -> &mut Frame {
+    pub(super) fn frame(&mut self) -> &mut Frame {
         if self.frames.is_empty() {
             self.frames.push(Frame::default());
         }
@@ -325,7 +326,7 @@ impl Rewriter<'_> {
         [self.is_symbol(1, "("), self.is_symbol(2, ")")]
     }
 
-    fn text_to_bracket(&mut self) -> String {
+    pub(super) fn text_to_bracket(&mut self) -> String {
         let start = self.tokens[self.at].start;
         let mut depth = 0;
         let mut end = start;
@@ -408,307 +409,4 @@ impl Rewriter<'_> {
             self.push_name(part);
         }
     }
-
-    fn table_source(&mut self, placer: &mut dyn Placer) -> Result<(), SqlError> {
-        self.frame().from = From::Behind;
-        if self.is_symbol(0, "(") {
-            let inside = if ["SELECT", "WITH", "VALUES"].contains(&self.word(1).as_str())
-                || self.is_symbol(1, "(")
-            {
-                From::Outside
-            } else {
-                From::Wanted
-            };
-            self.push("(");
-            self.at += 1;
-            self.frames.push(Frame {
-                from: inside,
-                ..Frame::default()
-            });
-            return Ok(());
-        }
-        let mut parts = Vec::new();
-        loop {
-            match self.kind(0).clone() {
-                TokenKind::Word(name) | TokenKind::Quoted(name) => parts.push(name),
-                _ => {
-                    return Err(SqlError::analysis(
-                        "a table name is expected behind FROM or JOIN",
-                    ));
-                }
-            }
-            self.at += 1;
-            if !self.is_symbol(0, ".") || parts.len() == 3 {
-                break;
-            }
-            self.at += 1;
-        }
-        let name = parts.pop().unwrap_or_default();
-        if self.is_symbol(0, "(") {
-            self.at += 1;
-            let arguments = self.text_to_bracket();
-            self.at += 1;
-            let table = placer.place_function(&name, &arguments)?;
-            return self.table(&table, &name);
-        }
-        let db = parts.pop();
-        if db.is_none() && name.eq_ignore_ascii_case("dual") {
-            self.push("( SELECT 1 )");
-            return Ok(());
-        }
-        if db.is_none() && self.ctes.contains(&name.to_ascii_lowercase()) {
-            self.push_name(&name);
-            return Ok(());
-        }
-        let (partitions, temp) = self.partition_clause();
-        let Some(db) = db.or_else(|| self.db.map(str::to_owned)) else {
-            return Err(SqlError::new(1046, "No database selected"));
-        };
-        let table = TableRef {
-            db,
-            name,
-            partitions,
-            temp,
-        };
-        match placer.place(&table)? {
-            Placed::Table(placed) => self.table(&placed, &table.name),
-            Placed::View { select, columns } => self.view(&table, &select, &columns, placer),
-        }
-    }
-
-    fn view(
-        &mut self,
-        view: &TableRef,
-        select: &str,
-        columns: &[String],
-        placer: &mut dyn Placer,
-    ) -> Result<(), SqlError> {
-        if self.depth >= MAX_VIEW_DEPTH {
-            return Err(SqlError::analysis(format!(
-                "view {} contains too many views",
-                view.name
-            )));
-        }
-        let inner = rewrite_at(select, self.session, Some(&view.db), placer, self.depth + 1)?;
-        if columns.is_empty() {
-            self.push(&format!("( {inner} )"));
-        } else {
-            let names: Vec<_> = columns
-                .iter()
-                .map(|name| format!("`{}`", name.replace('`', "``")))
-                .collect();
-            self.push(&format!(
-                "( WITH v_ ( {} ) AS ( {inner} ) SELECT * FROM v_ )",
-                names.join(", ")
-            ));
-        }
-        self.alias(&view.name);
-        Ok(())
-    }
-
-    fn table(&mut self, placed: &str, name: &str) -> Result<(), SqlError> {
-        self.push_name(placed);
-        self.alias(name);
-        Ok(())
-    }
-
-    /// The table's own name as alias, unless one is written.
-    fn alias(&mut self, name: &str) {
-        let written = match self.kind(0) {
-            TokenKind::Quoted(_) => true,
-            TokenKind::Word(word) => {
-                let upper = word.to_ascii_uppercase();
-                upper == "AS" || !is_behind_table(&upper)
-            }
-            TokenKind::Str(_) | TokenKind::Number(_) | TokenKind::Symbol(_) | TokenKind::Eof => {
-                false
-            }
-        };
-        if !written {
-            self.push("AS");
-            self.push_name(name);
-        }
-    }
-
-    /// `[TEMPORARY] PARTITION(S) p|(p, ...)` and `TABLET(...)`.
-    fn partition_clause(&mut self) -> (Vec<String>, bool) {
-        let temp = self.word(0) == "TEMPORARY";
-        let ahead = usize::from(temp);
-        let mut partitions = Vec::new();
-        if ["PARTITION", "PARTITIONS"].contains(&self.word(ahead).as_str()) {
-            self.at += ahead + 1;
-            let listed = self.is_symbol(0, "(");
-            loop {
-                match self.kind(0).clone() {
-                    TokenKind::Word(name) | TokenKind::Quoted(name) => {
-                        partitions.push(name);
-                        self.at += 1;
-                        if !listed {
-                            break;
-                        }
-                    }
-                    TokenKind::Symbol("(" | ",") => self.at += 1,
-                    TokenKind::Symbol(")") => {
-                        self.at += 1;
-                        break;
-                    }
-                    TokenKind::Str(_)
-                    | TokenKind::Number(_)
-                    | TokenKind::Symbol(_)
-                    | TokenKind::Eof => break,
-                }
-            }
-        }
-        (partitions, temp)
-    }
-}
-
-/// Names that `WITH` introduces, lower case.
-fn common_tables(tokens: &[Token]) -> BTreeSet<String> {
-    let word = |at: usize, wanted: &str| matches!(tokens.get(at).map(|token| &token.kind), Some(TokenKind::Word(word)) if word.eq_ignore_ascii_case(wanted));
-    let symbol = |at: usize, wanted: &str| matches!(tokens.get(at).map(|token| &token.kind), Some(TokenKind::Symbol(symbol)) if *symbol == wanted);
-    let mut names = BTreeSet::new();
-    for at in 1..tokens.len() {
-        let (TokenKind::Word(name) | TokenKind::Quoted(name)) = &tokens[at].kind else {
-            continue;
-        };
-        if !word(at - 1, "WITH") && !symbol(at - 1, ",") && !word(at - 1, "RECURSIVE") {
-            continue;
-        }
-        let mut behind = at + 1;
-        if symbol(behind, "(") {
-            while behind < tokens.len() && !symbol(behind, ")") {
-                behind += 1;
-            }
-            behind += 1;
-        }
-        if word(behind, "AS") && symbol(behind + 1, "(") {
-            names.insert(name.to_ascii_lowercase());
-        }
-    }
-    names
-}
-
-fn is_bracket_keyword(upper: &str) -> bool {
-    [
-        "IN",
-        "EXISTS",
-        "AND",
-        "OR",
-        "NOT",
-        "ON",
-        "WHERE",
-        "SELECT",
-        "AS",
-        "BY",
-        "HAVING",
-        "VALUES",
-        "UNION",
-        "ALL",
-        "WHEN",
-        "THEN",
-        "ELSE",
-        "LIKE",
-        "BETWEEN",
-        "CASE",
-        "IS",
-        "USING",
-        "LIMIT",
-        "EXCEPT",
-        "INTERSECT",
-        "MINUS",
-        "DISTINCT",
-        "ANY",
-        "OVER",
-        "FROM",
-        "JOIN",
-        "DIV",
-    ]
-    .contains(&upper)
-}
-
-/// Words that go through unquoted. Anything else is a name and gets quotes, because SQLite reserves other words than Doris.
-fn is_keyword(upper: &str) -> bool {
-    is_bracket_keyword(upper)
-        || [
-            "WITH",
-            "RECURSIVE",
-            "GROUP",
-            "ORDER",
-            "ASC",
-            "DESC",
-            "OFFSET",
-            "INNER",
-            "LEFT",
-            "RIGHT",
-            "FULL",
-            "OUTER",
-            "CROSS",
-            "NATURAL",
-            "NULL",
-            "TRUE",
-            "FALSE",
-            "END",
-            "ESCAPE",
-            "NULLS",
-            "FIRST",
-            "LAST",
-            "PARTITION",
-            "ROWS",
-            "RANGE",
-            "UNBOUNDED",
-            "PRECEDING",
-            "FOLLOWING",
-            "CURRENT",
-            "ROW",
-            "WINDOW",
-        ]
-        .contains(&upper)
-}
-
-fn is_behind_table(upper: &str) -> bool {
-    [
-        "WHERE",
-        "GROUP",
-        "ORDER",
-        "HAVING",
-        "LIMIT",
-        "JOIN",
-        "INNER",
-        "LEFT",
-        "RIGHT",
-        "FULL",
-        "CROSS",
-        "ON",
-        "USING",
-        "UNION",
-        "INTERSECT",
-        "EXCEPT",
-        "MINUS",
-        "NATURAL",
-        "OFFSET",
-        "WINDOW",
-        "LATERAL",
-        "QUALIFY",
-        "TABLESAMPLE",
-    ]
-    .contains(&upper)
-}
-
-/// Functions that SQLite has under another name.
-fn other_name(upper: &str) -> Option<&'static str> {
-    Some(match upper {
-        "IF" => "iif",
-        "LEFT" => "strleft",
-        "RIGHT" => "strright",
-        "NVL" => "ifnull",
-        "UCASE" => "upper",
-        "LCASE" => "lower",
-        "MID" | "SUBSTRING" => "substr",
-        "GREATEST" => "max",
-        "LEAST" => "min",
-        "ANY_VALUE" => "min",
-        "POWER" => "pow",
-        _ => return None,
-    })
 }

@@ -4,6 +4,7 @@
 mod cluster;
 mod jobs;
 mod objects;
+mod proc;
 mod table;
 
 use super::session::SqlSession;
@@ -47,7 +48,7 @@ pub(super) async fn show(session: &SqlSession, form: Show) -> Result<ResultSet, 
             session.narrow(answer, rest).await
         }
         Show::Tablet { id } => objects::tablet(session, id),
-        Show::Proc { path } => objects::proc(session, &path),
+        Show::Proc { path } => proc::proc(session, &path),
         Show::Transaction { db, id, label } => jobs::transaction(session, db.as_deref(), id, label),
         Show::Backup { db, rest } => {
             let answer = jobs::backups(session, db.as_deref())?;

@@ -1,0 +1,186 @@
+//! SHOW.
+
+use super::ObjectName;
+
+/// `SHOW ...`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Show {
+    /// `SHOW FRONTENDS`.
+    Frontends,
+    /// `SHOW BACKENDS`.
+    Backends,
+    /// `SHOW DATABASES [LIKE]`.
+    Databases {
+        /// Pattern.
+        like: Option<String>,
+    },
+    /// `SHOW [FULL] TABLES [FROM db] [LIKE]`.
+    Tables {
+        /// With types.
+        full: bool,
+        /// Database.
+        db: Option<String>,
+        /// Pattern.
+        like: Option<String>,
+    },
+    /// `SHOW VIEWS [FROM db] [LIKE]`.
+    Views {
+        /// Database.
+        db: Option<String>,
+        /// Pattern.
+        like: Option<String>,
+    },
+    /// `SHOW TABLE STATUS [FROM db] [LIKE]`.
+    TableStatus {
+        /// Database.
+        db: Option<String>,
+        /// Pattern.
+        like: Option<String>,
+    },
+    /// `SHOW CREATE TABLE`.
+    CreateTable {
+        /// The table.
+        table: ObjectName,
+        /// `BRIEF`.
+        brief: bool,
+    },
+    /// `SHOW CREATE VIEW`.
+    CreateView {
+        /// The view.
+        view: ObjectName,
+    },
+    /// `SHOW CREATE DATABASE`.
+    CreateDatabase {
+        /// The database.
+        db: String,
+    },
+    /// `SHOW [FULL] COLUMNS FROM t [LIKE]`.
+    Columns {
+        /// With comments and privileges.
+        full: bool,
+        /// The table.
+        table: ObjectName,
+        /// Pattern.
+        like: Option<String>,
+    },
+    /// `SHOW [TEMPORARY] PARTITIONS FROM t`.
+    Partitions {
+        /// Temporary ones.
+        temp: bool,
+        /// The table.
+        table: ObjectName,
+        /// Text of `WHERE`, `ORDER BY`, `LIMIT`.
+        rest: ShowTail,
+    },
+    /// `SHOW INDEX FROM t`.
+    Index {
+        /// The table.
+        table: ObjectName,
+    },
+    /// `SHOW TABLETS FROM t`.
+    Tablets {
+        /// The table.
+        table: ObjectName,
+        /// Partitions; empty means all.
+        partitions: Vec<String>,
+        /// Text of `WHERE`, `ORDER BY`, `LIMIT`.
+        rest: ShowTail,
+    },
+    /// `SHOW TABLET id`.
+    Tablet {
+        /// Its id.
+        id: i64,
+    },
+    /// `SHOW PROC 'path'`.
+    Proc {
+        /// The path.
+        path: String,
+    },
+    /// `SHOW TRANSACTION [FROM db] WHERE id|label = x`.
+    Transaction {
+        /// Database.
+        db: Option<String>,
+        /// Id asked for.
+        id: Option<i64>,
+        /// Label asked for.
+        label: Option<String>,
+    },
+    /// `SHOW BACKUP [FROM db] [WHERE SnapshotName = x]`.
+    Backup {
+        /// Database.
+        db: Option<String>,
+        /// Text of `WHERE`.
+        rest: ShowTail,
+    },
+    /// `SHOW [BRIEF] RESTORE [FROM db] [WHERE Label = x]`.
+    Restore {
+        /// Short form.
+        brief: bool,
+        /// Database.
+        db: Option<String>,
+        /// Text of `WHERE`.
+        rest: ShowTail,
+    },
+    /// `SHOW SNAPSHOT ON repo`.
+    Snapshot {
+        /// The repository.
+        repository: String,
+        /// Text of `WHERE`.
+        rest: ShowTail,
+    },
+    /// `SHOW REPOSITORIES`.
+    Repositories,
+    /// `SHOW [GLOBAL] VARIABLES [LIKE]`.
+    Variables {
+        /// Pattern.
+        like: Option<String>,
+    },
+    /// `SHOW DATA [FROM t]`.
+    Data {
+        /// The table.
+        table: Option<ObjectName>,
+    },
+    /// `SHOW ALTER TABLE COLUMN|ROLLUP|MATERIALIZED VIEW [FROM db]`.
+    Alter {
+        /// `COLUMN`, `ROLLUP`, `MATERIALIZED VIEW`.
+        kind: String,
+        /// Database.
+        db: Option<String>,
+        /// Text of `WHERE`, `ORDER BY`, `LIMIT`.
+        rest: ShowTail,
+    },
+    /// `SHOW BUILD INDEX [FROM db]`.
+    BuildIndex {
+        /// Database.
+        db: Option<String>,
+        /// Text of `WHERE`, `ORDER BY`, `LIMIT`.
+        rest: ShowTail,
+    },
+    /// `SHOW CATALOG RECYCLE BIN`.
+    RecycleBin {
+        /// Text of `WHERE`.
+        rest: ShowTail,
+    },
+    /// `SHOW WARNINGS`, `SHOW ERRORS`.
+    Warnings,
+    /// `SHOW [FULL] PROCESSLIST`.
+    ProcessList,
+    /// `SHOW GRANTS`.
+    Grants,
+    /// Accepted forms with an empty or fixed answer (`ENGINES`, `COLLATION`, `CATALOGS`, `STATUS`, ...), upper case.
+    Other {
+        /// Text after `SHOW`.
+        text: String,
+    },
+}
+
+/// `WHERE`, `ORDER BY` and `LIMIT` of a `SHOW`, as text.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ShowTail {
+    /// Text after `WHERE`.
+    pub filter: Option<String>,
+    /// Text after `ORDER BY`.
+    pub order_by: Option<String>,
+    /// Text after `LIMIT`.
+    pub limit: Option<String>,
+}
