@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::api::{LoadError, LoadRequest, LoadResult, SqlError};
+use super::api::SqlError;
 use super::build;
-use super::ddl::medium;
+use super::ddl_table::medium;
 use super::frontend::Frontend;
 use super::partitions::{self, PartitionSpec};
 use super::record::{self, Names, ReplacedPartitions};
@@ -159,7 +159,7 @@ impl Frontend {
     }
 
     /// A partition of a table with ids and replicas, and the table as it is now.
-    fn build_in(
+    pub(super) fn build_in(
         &self,
         state: &mut super::state::FeState,
         db: &str,
@@ -179,7 +179,7 @@ impl Frontend {
     }
 
     /// Makes the tablets and puts the partitions into the catalogue, one record each.
-    async fn attach(
+    pub(super) async fn attach(
         &self,
         db: &str,
         shape: &OlapTable,
@@ -483,89 +483,5 @@ impl Frontend {
         }
         self.drop_tablets(old.iter()).await;
         Ok(())
-    }
-
-    /// INSERT OVERWRITE: loads into temporary partitions and replaces. `partitions` empty: the whole table.
-    pub async fn insert_overwrite(
-        &self,
-        mut request: LoadRequest,
-    ) -> Result<LoadResult, LoadError> {
-        let (names, temps) = {
-            let mut state = self.lock();
-            let table = state.table(&request.db, &request.table)?;
-            let names: Vec<String> = match request.partitions.is_empty() {
-                true => table
-                    .partitions
-                    .values()
-                    .filter(|p| !p.is_temp)
-                    .map(|p| p.name.clone())
-                    .collect(),
-                false => request.partitions.clone(),
-            };
-            let turn = state.new_id();
-            let temps: Vec<String> = names
-                .iter()
-                .map(|n| format!("iot_temp_{n}_{turn}"))
-                .collect();
-            (names, temps)
-        };
-        if names.is_empty() {
-            // Automatic partitions only, and none yet: there is nothing to overwrite.
-            return self.load(request).await;
-        }
-        for (name, temp) in names.iter().zip(&temps) {
-            self.add_temp_like(&request.db, &request.table, name, temp)
-                .await?;
-        }
-        request.partitions.clone_from(&temps);
-        request.temp_partitions = true;
-        let (db, table) = (request.db.clone(), request.table.clone());
-        let loaded = self.load(request).await;
-        let _one_at_a_time = self.ddl.lock().await;
-        match loaded {
-            Ok(result) => {
-                self.replace_partitions(&db, &table, names, temps, true, &Properties::new())
-                    .await?;
-                Ok(result)
-            }
-            Err(error) => {
-                for temp in &temps {
-                    self.drop_partition(&db, &table, true, temp, true, true)
-                        .await?;
-                }
-                Err(error)
-            }
-        }
-    }
-
-    async fn add_temp_like(
-        &self,
-        db: &str,
-        table: &str,
-        name: &str,
-        temp: &str,
-    ) -> Result<(), SqlError> {
-        let _one_at_a_time = self.ddl.lock().await;
-        let (shape, partition) = {
-            let mut guard = self.lock();
-            let state = &mut *guard;
-            let model = state
-                .table(db, table)?
-                .partition(name, false)
-                .cloned()
-                .ok_or_else(|| {
-                    SqlError::analysis(format!("partition {name} is not found in table {table}"))
-                })?;
-            let spec = PartitionSpec {
-                name: temp.to_owned(),
-                item: model.item,
-                temp: true,
-                distribution: model.distribution,
-                replicas: model.replication_num,
-                medium: model.storage_medium,
-            };
-            self.build_in(state, db, table, spec)?
-        };
-        self.attach(db, &shape, vec![partition]).await
     }
 }

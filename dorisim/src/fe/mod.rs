@@ -1,26 +1,33 @@
 //! The simulated frontend: catalogue, DDL, transactions, binlog streams, backup and restore.
 //!
 //! Reading order: [`api`] (what goes in and out), [`frontend`] ([`Frontend`] itself), `state` (what it knows); then a statement's way
-//! `ddl`, `ddl_view`, `ddl_partition`, `alter` → `build`, `partitions` → `record` → [`stream`]; a load's way `load` → `route` →
-//! `commit` (with `txn`) → `record`; reading `scan`, `meta`; jobs `jobs`, `backup`, `restore`, `restore_plan`.
+//! `ddl`, `ddl_table`, `ddl_view`, `ddl_partition`, `alter`, `alter_columns` → `build`, `partitions` → `record` → [`stream`]; a load's way `load` → `route` →
+//! `commit` (with `txn`) → `publish` → `record`; reading `scan`, `meta`; jobs `jobs`, `backup`, `restore`, `restore_plan`.
 
 mod accounts;
 mod alter;
+mod alter_columns;
 pub mod api;
+mod api_rpc;
 mod backup;
 mod build;
 mod commit;
 mod dates;
 mod ddl;
 mod ddl_partition;
+mod ddl_table;
 mod ddl_view;
 pub mod frontend;
 mod jobs;
 mod load;
+mod load_txn;
 mod meta;
+mod overwrite;
 mod partitions;
+mod publish;
 mod record;
 mod restore;
+mod restore_finish;
 mod restore_plan;
 mod route;
 mod scan;

@@ -7,7 +7,6 @@ use serde_json::Value;
 
 use super::api::{JobView, RestoreRequest, RpcError};
 use super::backup::{BackupMeta, KEEP_ON_LOCAL};
-use super::ddl::remove_table;
 use super::frontend::Frontend;
 use super::jobs::{Job, JobHead, timeout_s};
 use super::restore_plan::{self, Plan, Pull};
@@ -23,7 +22,7 @@ const TASKS_AT_ONCE: usize = 8;
 
 /// States in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     Pending,
     Creating,
     Snapshoting,
@@ -61,10 +60,10 @@ pub struct RestoreJob {
     /// The snapshot.
     pub meta: BackupMeta,
     info: Value,
-    state: State,
-    plan: Plan,
+    pub(super) state: State,
+    pub(super) plan: Plan,
     /// (tablet, backend) to its local snapshot path.
-    local_paths: BTreeMap<(i64, i64), String>,
+    pub(super) local_paths: BTreeMap<(i64, i64), String>,
     prepared_ms: i64,
     snapshot_ms: i64,
     download_ms: i64,
@@ -90,7 +89,7 @@ impl RestoreJob {
     }
 
     /// `clean_tables` of the call or the properties.
-    fn cleans_tables(&self) -> bool {
+    pub(super) fn cleans_tables(&self) -> bool {
         self.request.clean_tables || self.flag("clean_tables")
     }
 
@@ -391,97 +390,7 @@ impl Frontend {
             .map_err(|e| e.to_string())
     }
 
-    /// Brings the restored objects into the catalogue. Tables of a restore make no binlog record; drops do.
-    async fn finish_restore(&self, mut job: RestoreJob) {
-        let now = self.clock().now_ms();
-        let plan = std::mem::take(&mut job.plan);
-        let mut gone = Vec::new();
-        let mut released: Vec<(i64, String)> = Vec::new();
-        {
-            let mut guard = self.lock();
-            let state = &mut *guard;
-            let db_id = job.head.db_id;
-            job.state = State::Finished;
-            job.head.finish_ms = now;
-            state.journal();
-            if !state.jobs.put_back(Job::Restore(Box::new(job.clone()))) {
-                // Cancelled meanwhile; whoever cancelled it also removes what was made.
-                return;
-            }
-            for table in plan.tables {
-                if let Some(db) = state.catalog.databases.get(&db_id)
-                    && let Some(old) = db.table(&table.name).map(|t| t.id)
-                {
-                    gone.extend(
-                        remove_table(state, db_id, old, false, now)
-                            .into_iter()
-                            .flat_map(|t| t.partitions.into_values()),
-                    );
-                }
-                if let Some(db) = state.catalog.databases.get_mut(&db_id) {
-                    db.tables.insert(table.id, table);
-                }
-            }
-            for (table_id, partition) in plan.partitions {
-                if let Some(table) = state.table_by_id_mut(db_id, table_id) {
-                    table.partitions.insert(partition.id, partition);
-                }
-            }
-            for (table_id, partition_id, version) in plan.versions {
-                let Some(table) = state.table_by_id_mut(db_id, table_id) else {
-                    continue;
-                };
-                let Some(partition) = table.partitions.get_mut(&partition_id) else {
-                    continue;
-                };
-                partition.visible_version = version;
-                partition.visible_version_time = now;
-                partition.next_version = version + 1;
-                partition
-                    .tablets_mut()
-                    .flat_map(|t| &mut t.replicas)
-                    .for_each(|r| r.version = version);
-            }
-            for id in &plan.existing {
-                if let Some(table) = state.table_by_id_mut(db_id, *id) {
-                    table.state = TableState::Normal;
-                    table
-                        .properties
-                        .insert("is_being_synced".to_owned(), "true".to_owned());
-                }
-            }
-            if job.request.clean_partitions {
-                gone.extend(clean_partitions(state, db_id, &job, now));
-            }
-            for mut view in plan.views {
-                let old = state
-                    .catalog
-                    .databases
-                    .get(&db_id)
-                    .and_then(|d| d.view(&view.name))
-                    .map(|v| v.id);
-                view.id = match old {
-                    Some(id) => id,
-                    None => state.new_id(),
-                };
-                if let Some(db) = state.catalog.databases.get_mut(&db_id) {
-                    db.views.insert(view.id, view);
-                }
-            }
-            if job.cleans_tables() {
-                gone.extend(clean_tables(state, db_id, &job, now));
-            }
-            released.extend(
-                job.local_paths
-                    .iter()
-                    .map(|((_, backend), path)| (*backend, path.clone())),
-            );
-        }
-        self.drop_tablets(gone.iter()).await;
-        self.release(released).await;
-    }
-
-    async fn release(&self, paths: Vec<(i64, String)>) {
+    pub(super) async fn release(&self, paths: Vec<(i64, String)>) {
         for (id, path) in paths {
             if let Some(backend) = self.backend(id)
                 && let Err(error) = backend.release_snapshot(&path).await
@@ -574,94 +483,4 @@ fn remote_snapshot(job: &RestoreJob, pull: &Pull) -> Result<RemoteTabletSnapshot
             .unwrap_or_default()
             .to_owned(),
     })
-}
-
-/// Drops partitions of restored tables that the snapshot does not have.
-fn clean_partitions(
-    state: &mut super::state::FeState,
-    db_id: i64,
-    job: &RestoreJob,
-    now: i64,
-) -> Vec<crate::model::Partition> {
-    let mut gone = Vec::new();
-    for source in &job.meta.tables {
-        let name = restore_plan::final_name(&job.request.table_refs, &source.name);
-        let Some(table) = state
-            .catalog
-            .databases
-            .get_mut(&db_id)
-            .and_then(|d| d.table_mut(&name))
-        else {
-            continue;
-        };
-        let table_id = table.id;
-        let extra: Vec<i64> = table
-            .partitions
-            .values()
-            .filter(|p| {
-                !p.is_temp
-                    && !source
-                        .partitions
-                        .values()
-                        .any(|s| restore_plan::same_partition(source, s, &p.name))
-            })
-            .filter(|p| p.item != crate::model::PartitionItem::All)
-            .map(|p| p.id)
-            .collect();
-        for id in extra {
-            let removed = state
-                .table_by_id_mut(db_id, table_id)
-                .and_then(|t| t.partitions.remove(&id));
-            if let Some(partition) = removed {
-                let record = super::record::drop_partition(db_id, table_id, &partition, true, now);
-                let seq = state.emit(record, now);
-                state.streams.note_dropped(db_id, seq, &[id], &[], &[]);
-                gone.push(partition);
-            }
-        }
-    }
-    gone
-}
-
-/// Drops tables and views whose (origin) name is not in the snapshot.
-fn clean_tables(
-    state: &mut super::state::FeState,
-    db_id: i64,
-    job: &RestoreJob,
-    now: i64,
-) -> Vec<crate::model::Partition> {
-    let kept = |name: &str| {
-        job.meta.tables.iter().any(|t| t.name == name)
-            || job.meta.views.iter().any(|v| v.name == name)
-    };
-    let Some(db) = state.catalog.databases.get(&db_id) else {
-        return Vec::new();
-    };
-    let tables: Vec<i64> = db
-        .tables
-        .values()
-        .filter(|t| !kept(&t.name))
-        .map(|t| t.id)
-        .collect();
-    let views: Vec<(i64, String)> = db
-        .views
-        .values()
-        .filter(|v| !kept(&v.name))
-        .map(|v| (v.id, v.name.clone()))
-        .collect();
-    let mut gone = Vec::new();
-    for id in tables {
-        gone.extend(
-            remove_table(state, db_id, id, true, now)
-                .into_iter()
-                .flat_map(|t| t.partitions.into_values()),
-        );
-    }
-    for (id, name) in views {
-        if let Some(db) = state.catalog.databases.get_mut(&db_id) {
-            db.views.remove(&id);
-        }
-        state.emit(super::record::drop_table(db_id, id, &name, true), now);
-    }
-    gone
 }

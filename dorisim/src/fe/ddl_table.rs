@@ -1,0 +1,305 @@
+//! Tables: creation, copies and removal, and the tablets that go with them.
+
+use std::collections::BTreeMap;
+
+use futures::future::try_join_all;
+
+use super::api::SqlError;
+use super::build;
+use super::frontend::Frontend;
+use super::partitions::{self, PartitionSpec};
+use super::record;
+use super::show_create::{self, Form};
+use super::state::FeState;
+use crate::be::api::TabletSpec;
+use crate::model::catalog::Properties;
+use crate::model::{OlapTable, Partition, PartitionItem};
+use crate::sql::ast;
+
+impl Frontend {
+    pub(super) async fn create_table(
+        &self,
+        db: &str,
+        create: &ast::CreateTable,
+    ) -> Result<(), SqlError> {
+        let (table, binlog) = {
+            let mut guard = self.lock();
+            let state = &mut *guard;
+            let database = state.db(db)?;
+            if database.has_name(&create.name.name) {
+                return taken(&create.name.name, create.if_not_exists);
+            }
+            let properties = database.properties.clone();
+            let mut table = build::table(
+                state,
+                create,
+                &properties,
+                self.config().default_replication_num,
+            )?;
+            self.first_partitions(state, &mut table, create)?;
+            let binlog = table.binlog_enabled();
+            (table, binlog)
+        };
+        self.make_tablets(&table, table.partitions.values(), binlog)
+            .await?;
+        self.install(db, table, create.if_not_exists).await
+    }
+
+    fn first_partitions(
+        &self,
+        state: &mut FeState,
+        table: &mut OlapTable,
+        create: &ast::CreateTable,
+    ) -> Result<(), SqlError> {
+        let types = table.partition_types();
+        let resolved = match &create.partition {
+            None => vec![(table.name.clone(), PartitionItem::All, Properties::new())],
+            Some(by) => partitions::resolve(&table.partition_kind, &types, &by.partitions, &[])?,
+        };
+        let (backends, now) = (self.alive_backends(), self.clock().now_ms());
+        for (name, item, mut own) in resolved {
+            let replicas =
+                show_create::take_replicas(&mut own, "")?.unwrap_or(table.replication_num);
+            let spec = PartitionSpec {
+                name,
+                item,
+                temp: false,
+                distribution: table.distribution.clone(),
+                replicas,
+                medium: medium(table, &own),
+            };
+            let partition = partitions::build(state, spec, &table.indexes, &backends, now)?;
+            table.partitions.insert(partition.id, partition);
+        }
+        Ok(())
+    }
+
+    /// Puts a table whose tablets exist into the catalogue and journals it.
+    async fn install(
+        &self,
+        db: &str,
+        table: OlapTable,
+        if_not_exists: bool,
+    ) -> Result<(), SqlError> {
+        let now = self.clock().now_ms();
+        let lost = {
+            let mut state = self.lock();
+            match state.db_mut(db) {
+                Err(error) => Err(error),
+                Ok(database) if database.has_name(&table.name) => taken(&table.name, if_not_exists),
+                Ok(database) => {
+                    let id = database.id;
+                    let sql = show_create::create_table(&table, Form::Synced);
+                    let record = record::create_table(
+                        id,
+                        db,
+                        &table,
+                        &sql,
+                        &show_create::record_properties(&table),
+                    );
+                    database.tables.insert(table.id, table);
+                    state.emit(record, now);
+                    return Ok(());
+                }
+            }
+        };
+        self.drop_tablets(table.partitions.values()).await;
+        lost
+    }
+
+    pub(super) async fn create_like(
+        &self,
+        db: &str,
+        name: &str,
+        like_db: &str,
+        like: &str,
+        if_not_exists: bool,
+    ) -> Result<(), SqlError> {
+        let (table, binlog) = {
+            let mut guard = self.lock();
+            let state = &mut *guard;
+            if state.db(db)?.has_name(name) {
+                return taken(name, if_not_exists);
+            }
+            let model = state.table(like_db, like)?.clone();
+            let (backends, now) = (self.alive_backends(), self.clock().now_ms());
+            let mut table = OlapTable {
+                id: state.new_id(),
+                name: name.to_owned(),
+                partitions: BTreeMap::new(),
+                ..model.clone()
+            };
+            table.auto_inc_next = table
+                .schema
+                .columns
+                .iter()
+                .find_map(|c| c.auto_inc)
+                .unwrap_or(1);
+            table.indexes.truncate(1);
+            for index in &mut table.indexes {
+                index.id = state.new_id();
+                name.clone_into(&mut index.name);
+            }
+            for secondary in &mut table.secondary {
+                secondary.id = state.new_id();
+            }
+            for old in model.partitions.values().filter(|p| !p.is_temp) {
+                let spec = PartitionSpec {
+                    name: if old.item == PartitionItem::All {
+                        name.to_owned()
+                    } else {
+                        old.name.clone()
+                    },
+                    item: old.item.clone(),
+                    temp: false,
+                    distribution: old.distribution.clone(),
+                    replicas: old.replication_num,
+                    medium: old.storage_medium.clone(),
+                };
+                let partition = partitions::build(state, spec, &table.indexes, &backends, now)?;
+                table.partitions.insert(partition.id, partition);
+            }
+            let binlog = table.binlog_enabled();
+            (table, binlog)
+        };
+        self.make_tablets(&table, table.partitions.values(), binlog)
+            .await?;
+        self.install(db, table, if_not_exists).await
+    }
+
+    pub(super) async fn drop_table(
+        &self,
+        db: &str,
+        name: &str,
+        if_exists: bool,
+    ) -> Result<(), SqlError> {
+        let now = self.clock().now_ms();
+        let gone = {
+            let mut state = self.lock();
+            let database = match state.db(db) {
+                Ok(database) => database,
+                Err(_) if if_exists => return Ok(()),
+                Err(error) => return Err(error),
+            };
+            if database.view(name).is_some() {
+                return Err(SqlError::new(
+                    1347,
+                    format!("'{db}.{name}' is not TABLE. Use 'DROP VIEW {db}.{name}'"),
+                ));
+            }
+            let (db_id, id) = match database.table(name) {
+                Some(table) => (database.id, table.id),
+                None if if_exists => return Ok(()),
+                None => return Err(SqlError::unknown_table(name)),
+            };
+            remove_table(&mut state, db_id, id, true, now)
+        };
+        if let Some(table) = gone {
+            self.drop_tablets(table.partitions.values()).await;
+        }
+        Ok(())
+    }
+
+    /// Sends CREATE for every replica of the partitions.
+    pub(super) async fn make_tablets(
+        &self,
+        table: &OlapTable,
+        partitions: impl Iterator<Item = &Partition>,
+        binlog: bool,
+    ) -> Result<(), SqlError> {
+        let specs: Vec<(i64, TabletSpec)> = partitions
+            .flat_map(|p| partitions::tablet_specs(table, p, binlog, false))
+            .collect();
+        self.create_all(specs).await
+    }
+
+    /// Sends CREATE tasks, backends in parallel.
+    pub(super) async fn create_all(&self, specs: Vec<(i64, TabletSpec)>) -> Result<(), SqlError> {
+        let mut by_backend: BTreeMap<i64, Vec<TabletSpec>> = BTreeMap::new();
+        for (backend, spec) in specs {
+            by_backend.entry(backend).or_default().push(spec);
+        }
+        let mut calls = Vec::with_capacity(by_backend.len());
+        for (id, specs) in by_backend {
+            calls.push(self.create_on(id, specs));
+        }
+        try_join_all(calls).await.map(|_| ())
+    }
+
+    async fn create_on(&self, id: i64, specs: Vec<TabletSpec>) -> Result<(), SqlError> {
+        let backend = self
+            .backend(id)
+            .ok_or_else(|| SqlError::analysis(format!("backend {id} does not exist")))?;
+        for spec in specs {
+            backend.create_tablet(spec).await.map_err(|e| {
+                SqlError::analysis(format!("Failed to create partition. Error: {e}"))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Sends DROP for every replica of the partitions. A backend that does not answer keeps garbage, as in Doris.
+    pub(super) async fn drop_tablets(&self, partitions: impl Iterator<Item = &Partition>) {
+        let mut by_backend: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
+        for tablet in partitions.flat_map(Partition::tablets) {
+            for replica in &tablet.replicas {
+                by_backend
+                    .entry(replica.backend_id)
+                    .or_default()
+                    .push(tablet.id);
+            }
+        }
+        for (id, tablets) in by_backend {
+            if let Some(backend) = self.backend(id)
+                && let Err(error) = backend.drop_tablets(&tablets).await
+            {
+                tracing::debug!(backend_id = id, %error, "tablets were not dropped");
+            }
+        }
+    }
+}
+
+/// Takes a table out of the catalogue, journaling DROP_TABLE when asked to.
+pub(super) fn remove_table(
+    state: &mut FeState,
+    db_id: i64,
+    id: i64,
+    journal: bool,
+    now: i64,
+) -> Option<OlapTable> {
+    let scope = state.scope(db_id, &[id]);
+    let table = state
+        .catalog
+        .databases
+        .get_mut(&db_id)?
+        .tables
+        .remove(&id)?;
+    if journal {
+        let seq = state.emit_scoped(
+            record::drop_table(db_id, id, &table.name, false),
+            &scope,
+            now,
+            now,
+        );
+        state.streams.note_dropped(db_id, seq, &[], &[id], &[]);
+    }
+    Some(table)
+}
+
+/// The medium of a partition: its own property, or the table's.
+pub(super) fn medium(table: &OlapTable, own: &Properties) -> String {
+    own.get("storage_medium")
+        .or_else(|| table.properties.get("storage_medium"))
+        .map_or_else(|| "HDD".to_owned(), |m| m.to_uppercase())
+}
+
+fn taken(name: &str, if_not_exists: bool) -> Result<(), SqlError> {
+    if if_not_exists {
+        Ok(())
+    } else {
+        Err(SqlError::new(
+            1050,
+            format!("Table '{name}' already exists"),
+        ))
+    }
+}
