@@ -464,6 +464,13 @@ impl Frontend {
         state.streams.forget_locks();
     }
 
+    /// A restart with an image reload: as [`Self::forget_memory`], and table streams hold CREATE_TABLE and DROP_TABLE afterwards.
+    pub fn restart(&self) {
+        self.forget_memory();
+        let now = self.clock.now_ms();
+        self.lock().streams.reload_image(now);
+    }
+
     /// The FE forgets a finished label, as if its keep time were over.
     pub fn forget_label(&self, db: &str, label: &str) -> bool {
         let mut state = self.lock();

@@ -355,6 +355,26 @@ impl Streams {
         self.dropped.remove(&db_id);
     }
 
+    /// An image reload puts CREATE_TABLE and DROP_TABLE into table streams too, which live additions do not.
+    pub fn reload_image(&mut self, now_ms: i64) {
+        let of_tables = |entry: &&Entry| matches!(entry.record.kind, CREATE_TABLE | DROP_TABLE);
+        let entries: Vec<Entry> = self
+            .dbs
+            .values()
+            .flat_map(|s| s.records.values().filter(of_tables).cloned())
+            .collect();
+        for entry in entries {
+            let db_id = entry.record.db_id;
+            for table in entry.record.table_ids.clone() {
+                let (_, stream) = self
+                    .tables
+                    .entry(table)
+                    .or_insert_with(|| (db_id, Stream::new(db_id, table, now_ms)));
+                stream.add(Arc::clone(&entry.record), entry.visible_from_ms);
+            }
+        }
+    }
+
     /// Restart: locks live in memory only.
     pub fn forget_locks(&mut self) {
         self.dbs.values_mut().for_each(|s| s.locks.clear());

@@ -228,3 +228,21 @@ fn a_table_switched_off_is_purged() {
         BinlogReply::TooOld(_)
     ));
 }
+
+#[test]
+fn an_image_reload_puts_table_ddl_into_table_streams() {
+    let mut streams = filled();
+    let scope = Scope {
+        db_enabled: true,
+        enabled_tables: Vec::new(),
+    };
+    let drop = Binlog {
+        kind: 4,
+        ..record(15, 4_000)
+    };
+    streams.add(drop, &scope, 4_000, 0);
+    streams.reload_image(5_000);
+    assert_eq!(seqs(streams.table(10).unwrap().read(9, 9, 9_000)), [14, 15]);
+    streams.reload_image(5_000);
+    assert_eq!(seqs(streams.table(10).unwrap().read(9, 9, 9_000)), [14, 15]);
+}
