@@ -6,6 +6,7 @@
 pub mod be;
 pub mod clock;
 pub mod cluster;
+pub mod config;
 pub mod faults;
 pub mod fe;
 pub mod http;
@@ -15,4 +16,5 @@ pub mod query;
 pub mod sql;
 pub mod wire;
 
-pub use cluster::{SimCluster, SimConfig, SimUser};
+pub use cluster::SimCluster;
+pub use config::{SimConfig, SimUser};

@@ -119,7 +119,8 @@ async fn publish_refuses_gaps_and_repeats_quietly() {
 async fn every_missing_field_is_named() {
     let (source, target) = pair().await;
     let whole = request(&source, 1, 2);
-    let cases: [(&str, fn(&mut TIngestBinlogRequest)); 8] = [
+    type Clear = fn(&mut TIngestBinlogRequest);
+    let cases: [(&str, Clear); 8] = [
         ("txn_id is empty", |r| r.txn_id = None),
         ("remote_tablet_id is empty", |r| r.remote_tablet_id = None),
         ("binlog_version is empty", |r| r.binlog_version = None),

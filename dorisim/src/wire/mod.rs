@@ -8,5 +8,6 @@ pub mod frontend;
 pub mod protocol;
 pub mod roles;
 pub mod server;
+mod snapshots;
 
 pub use roles::{FrontendPorts, Roles};
