@@ -42,8 +42,6 @@ pub const DEFAULT_EVENTS_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600
 pub const DEFAULT_LAYOUT_MAX_AGE: Duration = Duration::from_secs(30);
 /// Backends die seldom.
 pub const DEFAULT_BACKENDS_MAX_AGE: Duration = Duration::from_secs(10);
-/// The source collects every 15 s.
-pub const DEFAULT_LOCK_INTERVAL: Duration = Duration::from_secs(10);
 /// A halted stream looks again this often.
 pub const DEFAULT_HALT_RETRY: Duration = Duration::from_secs(30);
 /// Largest piece of a snapshot in one record.
@@ -108,8 +106,10 @@ pub struct ProducerConfig {
     /// Oldest list of backends that is used. Default [`DEFAULT_BACKENDS_MAX_AGE`], at least 1 s.
     #[serde(deserialize_with = "duration_text::deserialize")]
     pub backends_max_age: Duration,
-    /// Pause between two acknowledgements (`lockBinlog`) to the source. Default [`DEFAULT_LOCK_INTERVAL`], at least 1 s;
-    /// `None` never acknowledges.
+    /// Pause between two acknowledgements (`lockBinlog`) of the published position to the source, at least 1 s. Default:
+    /// `None`, never. An acknowledged position lets the source delete everything below it at once, *also the rowsets on its
+    /// BEs that targets have not pulled yet*; so it is only for sources whose targets never lag, where another reader that
+    /// acknowledges would otherwise have the stream cut above this one.
     #[serde(deserialize_with = "duration_text::optional::deserialize")]
     pub lock_interval: Option<Duration>,
     /// Pause before a halted stream looks at both sides again. Default [`DEFAULT_HALT_RETRY`], at least 100 ms.
@@ -146,7 +146,7 @@ impl ProducerConfig {
             events_retention: Some(DEFAULT_EVENTS_RETENTION),
             layout_max_age: DEFAULT_LAYOUT_MAX_AGE,
             backends_max_age: DEFAULT_BACKENDS_MAX_AGE,
-            lock_interval: Some(DEFAULT_LOCK_INTERVAL),
+            lock_interval: None,
             halt_retry: DEFAULT_HALT_RETRY,
         }
     }

@@ -89,16 +89,15 @@ impl ProducerService {
         let mut tasks: JoinSet<StreamKey> = JoinSet::new();
         loop {
             let streams = wanted(&jobs.borrow_and_update().clone());
-            running.retain(|key, stream| {
+            // A stream that was told to stop is forgotten when its task has ended.
+            for (key, stream) in &running {
                 let stays =
                     streams.get(key) == Some(&stream.cluster) || stream.token.is_cancelled();
                 if !stays {
                     info!(stream = %key, "stream stops: no job needs it as it is");
                     stream.token.cancel();
                 }
-                // A stream that was told to stop is forgotten when its task has ended.
-                true
-            });
+            }
             for (key, cluster) in streams {
                 if running.contains_key(&key) {
                     continue;

@@ -235,7 +235,7 @@ async fn beat(ctx: &Context, own: mpsc::Sender<Own>) -> Result<(), Error> {
     }
 }
 
-/// Tells the source now and then what is durable here, so that a log kept short by another reader is not cut above it.
+/// Tells the source now and then what is durable here, when that is wanted: see the setting for what it costs.
 async fn lock(ctx: &Context) -> Result<(), Error> {
     let Some(interval) = ctx.config.lock_interval else {
         return Ok(());

@@ -134,7 +134,11 @@ impl Desk {
                 decide(&state.requests, &state.kept, &bounds, &now)
             };
             match decision {
-                Decision::Idle => self.wake.notified().await,
+                Decision::Idle => {
+                    // Nobody waits: what went wrong for those who withdrew is over.
+                    ctx.report.snapshot(None, None);
+                    self.wake.notified().await;
+                }
                 Decision::WaitUntil(at) => {
                     let pause = at
                         .saturating_sub(now.monotonic)
