@@ -406,6 +406,11 @@ async fn what_replication_tools_ask_for() {
             .len(),
         4
     );
+    assert_eq!(
+        lines(&mut conn, "desc shop.orders all").await.len(),
+        5,
+        "hidden columns stay hidden"
+    );
     for sql in [
         "show backup from shop",
         "show restore from shop",
@@ -454,4 +459,37 @@ async fn a_reader_may_read_only() {
         assert_eq!(code, 1227, "{sql}: {message}");
     }
     assert_eq!(lines(&mut conn, "select count(*) from shop.t").await, ["0"]);
+}
+
+#[tokio::test]
+async fn a_backup_is_followed_by_its_name() {
+    let cluster = cluster("backup").await;
+    let mut conn = root(&cluster).await;
+    conn.query_drop("create database shop").await.unwrap();
+    conn.query_drop(ORDERS).await.unwrap();
+    conn.query_drop("use shop").await.unwrap();
+    conn.query_drop(
+        "backup snapshot shop.s1 to `__keep_on_local__` on (orders) properties ('type' = 'full')",
+    )
+    .await
+    .unwrap();
+    let asked = "show backup from shop where SnapshotName = 's1'";
+    let finished = async {
+        while cell(&mut conn, asked, "State").await != "FINISHED" {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(15), finished)
+        .await
+        .expect("the backup ends");
+    assert_eq!(cell(&mut conn, asked, "BackupObjs").await, "[shop.orders]");
+    assert_eq!(cell(&mut conn, asked, "Status").await, "[OK]");
+    assert!(
+        lines(
+            &mut conn,
+            "show backup from shop where SnapshotName like 'x%'"
+        )
+        .await
+        .is_empty()
+    );
 }

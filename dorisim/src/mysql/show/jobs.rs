@@ -133,7 +133,7 @@ pub(super) fn backups(session: &SqlSession, db: Option<&str>) -> Result<ResultSe
             job.state.to_owned(),
             job.objects
                 .iter()
-                .map(|name| format!("[{db}.{name}]"))
+                .map(|name| format!("[{name}]"))
                 .collect::<Vec<_>>()
                 .join(", "),
             time(job.create_ms),

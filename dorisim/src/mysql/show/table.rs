@@ -53,7 +53,7 @@ pub(in crate::mysql) fn describe(
             .ok_or_else(|| SqlError::unknown_db(&db))?;
         if let Some(table) = database.table(&name.name) {
             return Ok(if all {
-                with_rollups(table)
+                with_rollups(table, hidden)
             } else {
                 plain(table, hidden)
             });
@@ -101,7 +101,7 @@ fn plain(table: &OlapTable, hidden: bool) -> ResultSet {
 }
 
 /// Base index and rollups; name and model of an index stand on its first row only.
-fn with_rollups(table: &OlapTable) -> ResultSet {
+fn with_rollups(table: &OlapTable, hidden: bool) -> ResultSet {
     let mut answer = ResultSet::of_text(&[
         "IndexName",
         "IndexKeysType",
@@ -126,7 +126,12 @@ fn with_rollups(table: &OlapTable) -> ResultSet {
             answer.push(vec![String::new(); 12]);
         }
         let columns: Vec<&Column> = if index.columns.is_empty() {
-            table.schema.columns.iter().collect()
+            table
+                .schema
+                .columns
+                .iter()
+                .filter(|column| hidden || column.visible)
+                .collect()
         } else {
             index
                 .columns
