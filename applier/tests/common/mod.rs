@@ -130,6 +130,15 @@ impl Fake {
         create(&mut world, name)
     }
 
+    pub fn layouts(&self) -> Vec<TableMeta> {
+        let world = self.world();
+        world
+            .tables
+            .iter()
+            .map(|(id, table)| meta(*id, table))
+            .collect()
+    }
+
     pub fn tables(&self) -> Vec<FakeTable> {
         let mut tables: Vec<_> = self.world().tables.values().cloned().collect();
         tables.sort_by(|a, b| a.name.cmp(&b.name));

@@ -1,0 +1,257 @@
+//! The planner's steps as text.
+#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ccr_applier::plan::action::LayoutRead;
+use ccr_applier::plan::mapping::Layout;
+use ccr_applier::plan::state::Covered;
+use ccr_applier::plan::{
+    Action, Apply, Checkpoint, Failure, Input, Outcome, Settings, Start, State, step,
+};
+use ccr_control::{JobOptions, TableFilter};
+use ccr_doris::{BeginOutcome, CommitOutcome, LabelState, RollbackOutcome};
+use ccr_ops::ErrorKind;
+use ccr_schemas::event::Gap;
+use ccr_schemas::{CommitSeq, Envelope, Event, TableId, TxnId};
+use common::source::Source;
+
+struct Planner {
+    state: Option<State>,
+    offset: i64,
+    last: Vec<Action>,
+}
+
+impl Planner {
+    fn new(checkpoint: Checkpoint, judge_end: i64) -> Self {
+        let settings = Settings {
+            database: "dst".to_owned(),
+            source_database: "src".to_owned(),
+            table_names: BTreeMap::new(),
+            filter: TableFilter::default(),
+            options: JobOptions::default(),
+            job: "job".to_owned(),
+        };
+        let start = Start {
+            offset: 0,
+            checkpoint,
+            covered: Covered::default(),
+            judge_end,
+            labels_intact: true,
+        };
+        Self {
+            state: Some(State::Applying(Box::new(Apply::new(
+                Arc::new(settings),
+                start,
+            )))),
+            offset: 0,
+            last: Vec::new(),
+        }
+    }
+
+    fn fresh() -> Self {
+        Self::new(Checkpoint::at(CommitSeq::BEFORE_FIRST), 0)
+    }
+
+    fn put(&mut self, input: Input) -> String {
+        let next = step(self.state.take().unwrap(), input);
+        let text = next.to_string();
+        self.state = Some(next.state);
+        self.last = next.actions;
+        text
+    }
+
+    fn read(&mut self, envelope: Envelope) -> String {
+        let offset = self.offset;
+        self.offset += 1;
+        let envelope = Box::new(envelope);
+        self.put(Input::Received { offset, envelope })
+    }
+
+    fn done(&mut self, seq: CommitSeq, outcome: Outcome) -> String {
+        self.put(Input::Performed(seq, outcome))
+    }
+
+    fn layout(&mut self, table: i64, name: &str) -> String {
+        let fake = common::Fake::default();
+        fake.create(name);
+        let layout = Layout {
+            table: fake.layouts().remove(0),
+        };
+        self.put(Input::LayoutRead(
+            TableId(table),
+            LayoutRead::Found(Arc::new(layout)),
+        ))
+    }
+
+    /// Ingests whatever was asked for just now.
+    fn ingested(&mut self, seq: CommitSeq) -> String {
+        let held = self
+            .last
+            .iter()
+            .find_map(|action| match action {
+                Action::IngestTablets { plan, .. } => Some(
+                    plan.parts
+                        .iter()
+                        .flat_map(|part| &part.tablets)
+                        .map(|pair| (0, pair.dest, pair.dest_backends[0]))
+                        .collect(),
+                ),
+                _ => None,
+            })
+            .unwrap();
+        self.done(seq, Outcome::Ingested(held))
+    }
+}
+
+fn begun(txn: i64) -> Outcome {
+    Outcome::Begin(BeginOutcome::Begun {
+        txn: TxnId(txn),
+        sub_txns: vec![],
+    })
+}
+
+#[test]
+fn a_transaction_is_mapped_begun_ingested_and_committed() {
+    let mut source = Source::new(1);
+    let a = source.existing("a");
+    let event = source.write(&[a]);
+    let seq = event.commit_seq;
+    let mut planner = Planner::fresh();
+    assert_eq!(
+        planner.read(event),
+        "applying applied=-1 pending=1 | ReadLayout a"
+    );
+    assert_eq!(
+        planner.layout(a, "a"),
+        format!("applying applied=-1 pending=1 | BeginTxn {seq}")
+    );
+    assert_eq!(
+        planner.done(seq, begun(5)),
+        format!("applying applied=-1 pending=1 | IngestTablets {seq} x2")
+    );
+    assert_eq!(
+        planner.ingested(seq),
+        format!("applying applied=-1 pending=1 | CommitTxn {seq} txn 5")
+    );
+    // The answer is lost: the same commit again, never another transaction.
+    let lost = Outcome::Failed(Failure {
+        kind: ErrorKind::Unavailable,
+        refusal: None,
+        text: "lost".to_owned(),
+    });
+    assert_eq!(
+        planner.done(seq, lost),
+        format!("applying applied=-1 pending=1 | CommitTxn {seq} txn 5")
+    );
+    assert_eq!(
+        planner.done(seq, Outcome::Commit(CommitOutcome::VisibleLater)),
+        format!("applying applied={seq} pending=0 | Applied {seq}")
+    );
+    assert_eq!(
+        planner.put(Input::Tick { now_ms: 1 }),
+        format!("applying applied={seq} pending=0 | Record @1 seq {seq}")
+    );
+}
+
+#[test]
+fn commits_keep_the_order_of_the_source_though_ingests_do_not() {
+    let mut source = Source::new(1);
+    let a = source.existing("a");
+    let (first, second) = (source.write(&[a]), source.write(&[a]));
+    let (one, two) = (first.commit_seq, second.commit_seq);
+    let mut planner = Planner::fresh();
+    planner.read(first);
+    planner.read(second);
+    planner.layout(a, "a");
+    planner.done(two, begun(6));
+    assert_eq!(planner.ingested(two), "applying applied=-1 pending=2");
+    planner.done(one, begun(5));
+    assert_eq!(
+        planner.ingested(one),
+        format!("applying applied=-1 pending=2 | CommitTxn {one} txn 5")
+    );
+    assert_eq!(
+        planner.done(one, Outcome::Commit(CommitOutcome::Committed)),
+        format!("applying applied={one} pending=1 | Applied {one}; CommitTxn {two} txn 6")
+    );
+}
+
+#[test]
+fn a_label_that_is_taken_tells_what_was_done_before() {
+    let mut source = Source::new(1);
+    let a = source.existing("a");
+    let event = source.write(&[a]);
+    let seq = event.commit_seq;
+    let mut planner = Planner::new(Checkpoint::at(event.prev_commit_seq), 10);
+    planner.read(event);
+    planner.layout(a, "a");
+    let held_by = |state| {
+        Outcome::Begin(BeginOutcome::LabelExists {
+            txn: Some(TxnId(3)),
+            state,
+        })
+    };
+    assert!(
+        planner
+            .done(seq, held_by(LabelState::Running))
+            .ends_with(&format!("RollbackTxn {seq} txn 3 (begun again)"))
+    );
+    assert!(
+        planner
+            .done(seq, Outcome::Rollback(RollbackOutcome::Aborted))
+            .ends_with(&format!("BeginTxn {seq}"))
+    );
+    assert_eq!(
+        planner.done(seq, held_by(LabelState::Finished)),
+        format!("applying applied={seq} pending=0 | Applied {seq} before")
+    );
+}
+
+#[test]
+fn a_change_is_durable_as_started_before_it_runs_and_as_done_before_what_follows() {
+    let mut source = Source::new(1);
+    let a = source.existing("a");
+    let (change, write) = (source.truncate(a), source.write(&[a]));
+    let seq = change.commit_seq;
+    let mut planner = Planner::fresh();
+    assert_eq!(
+        planner.read(change),
+        format!(
+            "applying applied=-1 pending=1 | Record @0 seq -1 f{a}={seq}Started; RunDdl {seq} (truncate a)"
+        )
+    );
+    assert_eq!(planner.read(write), "applying applied=-1 pending=2");
+    let in_effect = Outcome::DdlInEffect { before: false };
+    assert_eq!(
+        planner.done(seq, in_effect),
+        format!(
+            "applying applied={seq} pending=1 | Applied {seq}; Record @1 seq {seq}; ReadLayout a"
+        )
+    );
+}
+
+#[test]
+fn a_broken_chain_and_a_gap_stop_the_job_by_name() {
+    let mut source = Source::new(1);
+    let a = source.existing("a");
+    let first = source.write(&[a]);
+    let _lost = source.write(&[a]);
+    let third = source.write(&[a]);
+    let mut planner = Planner::new(Checkpoint::at(first.commit_seq), 0);
+    assert!(planner.read(third).starts_with("halted"));
+    let State::Stopped(_, reason) = planner.state.unwrap() else {
+        panic!("not stopped")
+    };
+    assert!(format!("{reason:?}").contains("chain broken"));
+
+    let mut planner = Planner::new(Checkpoint::at(first.commit_seq), 0);
+    let gap = source.own(Event::Gap(Gap {
+        after: first.commit_seq,
+        up_to: CommitSeq(9_999),
+    }));
+    assert!(planner.read(gap).starts_with("halted"));
+}
