@@ -1,7 +1,9 @@
 //! A simulated Doris cluster on loopback sockets.
 //!
-//! MySQL / Thrift / HTTP → `wire`, `mysql`, `http` → `fe::Frontend` (catalogue, transactions, binlog) →
+//! MySQL / Thrift / HTTP → [`mysql`], [`wire`], [`http`] → [`fe::Frontend`] (catalogue, transactions, binlog) →
 //! [`be::api::BackendApi`] → [`be`] (tablets, rowset files, downloads).
+//!
+//! Reading order: [`cluster`] (how the parts meet), [`fe`], [`be::api`], [`wire::server`], [`mysql`], [`faults`].
 
 pub mod be;
 pub mod clock;
