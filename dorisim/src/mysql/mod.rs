@@ -1,6 +1,6 @@
-//! The MySQL face of a cluster: [`server`] (listener) → [`shim`] (protocol) → [`session`] (statements) → `fe`, `query`.
+//! The MySQL face of a cluster: `server` (listener) → `shim` (protocol) → `session` (statements) → `fe`, `query`.
 //!
-//! Reading order: [`session`], [`dml`] (statements that write rows), [`show`] (SHOW and DESC), [`tables`] (what queries see).
+//! Reading order: `session`, `dml` (statements that write rows), `show` (SHOW and DESC), `tables` (what queries see).
 
 mod answer;
 mod capabilities;

@@ -1,6 +1,6 @@
-//! SELECT through an in-memory SQLite: [`rewrite`] (Doris' text → SQLite's) → [`engine`] (copies of tables, answers).
+//! SELECT through an in-memory SQLite: `rewrite` (Doris' text → SQLite's) → `engine` (copies of tables, answers).
 //!
-//! Reading order: [`source`] (what goes in and out), [`engine`], [`rewrite`], [`functions`], [`numbers`] (why sums are exact).
+//! Reading order: `source` (what goes in and out), `engine`, `rewrite`, `functions`, `numbers` (why sums are exact).
 
 mod aggregates;
 mod dates;

@@ -1,4 +1,4 @@
-//! Text → statement: [`lexer`] → [`parser`] → [`ast`]; [`load`] reads the bodies of stream loads.
+//! Text → statement: `lexer` → `parser` → `ast`; `load` reads the bodies of stream loads.
 
 pub mod ast;
 mod error;

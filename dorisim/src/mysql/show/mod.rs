@@ -1,5 +1,5 @@
-//! SHOW, DESC and their relatives: [`cluster`] (nodes, configuration), [`objects`] (databases to tablets), [`table`] (columns of
-//! one table), [`jobs`] (backup, restore, transactions).
+//! SHOW, DESC and their relatives: `cluster` (nodes, configuration), `objects` (databases to tablets), `table` (columns of
+//! one table), `jobs` (backup, restore, transactions).
 
 mod cluster;
 mod jobs;

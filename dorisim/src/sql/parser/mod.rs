@@ -1,6 +1,6 @@
-//! Tokens → [`Statement`]: one function per kind of statement, by recursive descent.
+//! Tokens → `Statement`: one function per kind of statement, by recursive descent.
 //!
-//! [`cursor`] holds the moves, [`create`], [`alter`], [`dml`], [`show`] and [`admin`] the statements.
+//! `cursor` holds the moves, `create`, `alter`, `dml`, `show` and `admin` the statements.
 
 mod admin;
 mod alter;
