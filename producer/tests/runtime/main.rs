@@ -7,6 +7,7 @@ mod snapshots;
 
 use std::time::Duration;
 
+use ccr_producer::ProducerConfig;
 use ccr_schemas::event::Presence;
 use ccr_schemas::{CommitSeq, Event, Replay};
 
@@ -131,7 +132,11 @@ async fn kills_lose_nothing_and_double_only_what_readers_drop() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_late_record_keeps_its_place() {
     let h = Harness::new().await;
-    let running = h.start();
+    // Far above what a busy machine may put between the two writes.
+    let running = h.start_with(ProducerConfig {
+        settle: Duration::from_secs(2),
+        ..config("test")
+    });
     h.begun().await;
     for seq in (2..80).step_by(2) {
         h.source.write(seq);
