@@ -149,6 +149,7 @@ impl Apply {
         }
         let incomplete = tables.len() < wanted;
         let judge = self.judges(offset, &tables);
+        self.note_removals(seq, &envelope.event);
         let floor = match below {
             Below::Started(floor) => Some(floor),
             Below::Applied | Below::No => None,
@@ -208,6 +209,7 @@ impl Apply {
                 barrier,
                 judge,
                 dirty: false,
+                gone: std::collections::BTreeSet::new(),
                 failures: 0,
                 misses: 0,
                 work,
@@ -267,6 +269,22 @@ impl Apply {
             self.judged_all = true;
         } else {
             self.judged.extend(tables.keys().copied());
+        }
+    }
+
+    /// Remembers what later events remove: data that the source has no more need not be had then.
+    fn note_removals(&mut self, seq: CommitSeq, event: &Event) {
+        if let Event::TableDropped(dropped) = event {
+            self.removed_tables.insert(dropped.table.id, seq);
+        } else if let Event::TableTruncated(truncated) = event {
+            if truncated.entire {
+                self.removed_tables.insert(truncated.table.id, seq);
+            }
+            for partition in &truncated.partitions {
+                self.removed_partitions.insert(partition.id, seq);
+            }
+        } else if let Event::PartitionDropped(dropped) = event {
+            self.removed_partitions.insert(dropped.partition_id, seq);
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ccr_doris::error::Refusal;
 use ccr_doris::{BeginOutcome, CommitOutcome, LabelState, RollbackOutcome, TxnState};
 use ccr_schemas::event::RowsetsCommitted;
-use ccr_schemas::{CommitSeq, TableId, TxnId};
+use ccr_schemas::{CommitSeq, PartitionId, TableId, TxnId};
 
 use crate::plan::action::{Begun, Held};
 use crate::plan::judge::{Evidence, Verdict, judge};
@@ -31,6 +31,7 @@ impl Apply {
         };
         let (event, again, misses) = (event.clone(), again.clone(), unit.misses);
         let failures = unit.failures + misses;
+        let gone = unit.gone.clone();
         let takes: BTreeSet<TableId> = unit.tables.keys().copied().collect();
         let mut layouts = BTreeMap::new();
         let mut reading = false;
@@ -56,7 +57,7 @@ impl Apply {
         if reading {
             return;
         }
-        match mapping::map(&event, &takes, &layouts) {
+        match mapping::map(&event, &takes, &gone, &layouts) {
             Ok(mapped) => {
                 for (reason, count) in &mapped.left_out {
                     for _ in 0..*count {
@@ -187,7 +188,7 @@ impl Apply {
     ) {
         let reason = match &then {
             Then::BeginAgain => "begun again",
-            Then::PlanAgain => "a table of it stands",
+            Then::PlanAgain => "planned again without a part",
             Then::AlreadyApplied => "applied before",
             Then::Fail(_) => "can not be applied",
         };
@@ -274,6 +275,11 @@ impl Apply {
             ) => {
                 self.last_error = Some(text);
                 unit.failures += 1;
+                let gone = self.removed_later(seq, &event);
+                if gone.len() > unit.gone.len() {
+                    unit.gone = gone;
+                    unit.dirty = true;
+                }
                 if unit.dirty {
                     self.undo(unit, plan, begun.txn, Then::PlanAgain, actions);
                 } else if restart {
@@ -295,6 +301,22 @@ impl Apply {
                 self.units.insert(seq, unit);
             }
         }
+    }
+
+    /// Partitions of the event that an event read since removes.
+    fn removed_later(&self, seq: CommitSeq, event: &RowsetsCommitted) -> BTreeSet<PartitionId> {
+        let later = |at: Option<&CommitSeq>| at.is_some_and(|at| *at > seq);
+        let mut gone = BTreeSet::new();
+        for table in &event.tables {
+            let whole = later(self.removed_tables.get(&table.table.id));
+            for partition in &table.partitions {
+                let id = partition.partition_id;
+                if whole || later(self.removed_partitions.get(&id)) {
+                    gone.insert(id);
+                }
+            }
+        }
+        gone
     }
 
     fn begun(

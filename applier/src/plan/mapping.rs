@@ -100,13 +100,22 @@ pub fn left_out(partition: &PartitionRowsets) -> Option<&'static str> {
     }
 }
 
-/// Maps the tables of `takes` of a transaction.
+fn removed_later(
+    partition: &PartitionRowsets,
+    gone: &BTreeSet<PartitionId>,
+) -> Option<&'static str> {
+    gone.contains(&partition.partition_id)
+        .then_some("data gone at the source and removed by a later event")
+}
+
+/// Maps the tables of `takes` of a transaction, without the partitions of `gone`.
 ///
 /// # Errors
 /// [`Miss`] names the first thing without a counterpart.
 pub fn map(
     event: &RowsetsCommitted,
     takes: &BTreeSet<TableId>,
+    gone: &BTreeSet<PartitionId>,
     layouts: &BTreeMap<TableId, Arc<Layout>>,
 ) -> Result<Mapped, Miss> {
     let mut mapped = Mapped {
@@ -117,13 +126,17 @@ pub fn map(
         left_out: BTreeMap::new(),
     };
     for rowsets in event.tables.iter().filter(|t| takes.contains(&t.table.id)) {
-        let mut needed = rowsets.partitions.iter().filter(|p| match left_out(p) {
-            None => true,
-            Some(reason) => {
-                *mapped.left_out.entry(reason).or_default() += 1;
-                false
-            }
-        });
+        let mut needed =
+            rowsets
+                .partitions
+                .iter()
+                .filter(|p| match left_out(p).or(removed_later(p, gone)) {
+                    None => true,
+                    Some(reason) => {
+                        *mapped.left_out.entry(reason).or_default() += 1;
+                        false
+                    }
+                });
         let Some(first) = needed.next() else { continue };
         let layout = layouts.get(&rowsets.table.id).ok_or_else(|| Miss {
             table: rowsets.table.id,
@@ -325,6 +338,7 @@ mod tests {
         map(
             event,
             &BTreeSet::from([TableId(7)]),
+            &BTreeSet::new(),
             &BTreeMap::from([(TableId(7), layout)]),
         )
     }

@@ -134,6 +134,10 @@ pub struct Apply {
     /// Tables behind a change that was not yet executed when the process before ended: nothing to judge any more.
     pub(crate) judged: BTreeSet<TableId>,
     pub(crate) judged_all: bool,
+    /// Tables whose whole data an event read since removes, with its position.
+    pub(crate) removed_tables: BTreeMap<TableId, CommitSeq>,
+    /// The same for single source partitions.
+    pub(crate) removed_partitions: BTreeMap<PartitionId, CommitSeq>,
     pub(crate) window_versions: BTreeMap<PartitionId, BTreeSet<i64>>,
     /// Loads between begin and commit.
     pub(crate) active: usize,
@@ -192,6 +196,8 @@ pub struct Unit {
     pub(crate) judge: bool,
     /// A table halted while a transaction of the unit was under way: undo it and plan again.
     pub(crate) dirty: bool,
+    /// Partitions whose data the source has no more and a later event removes.
+    pub(crate) gone: BTreeSet<PartitionId>,
     pub(crate) failures: u32,
     pub(crate) misses: u32,
     pub(crate) work: Work,
@@ -314,6 +320,8 @@ impl Apply {
             judge_end,
             judged: BTreeSet::new(),
             judged_all: false,
+            removed_tables: BTreeMap::new(),
+            removed_partitions: BTreeMap::new(),
             window_versions: BTreeMap::new(),
             active: 0,
             touched: BTreeSet::new(),
@@ -366,6 +374,8 @@ impl Apply {
     /// Offset and metadata as they may be committed now.
     pub(crate) fn checkpoint(&mut self) -> (i64, Checkpoint) {
         let (offset, seq) = self.window.committable();
+        self.removed_tables.retain(|_, at| *at > seq);
+        self.removed_partitions.retain(|_, at| *at > seq);
         self.issued.retain(|done, _| *done > seq);
         if offset >= self.judge_end {
             let oldest = self.issued.values().min_by_key(|(order, _)| *order);
