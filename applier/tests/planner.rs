@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ccr_applier::plan::action::LayoutRead;
@@ -254,4 +254,43 @@ fn a_broken_chain_and_a_gap_stop_the_job_by_name() {
         up_to: CommitSeq(9_999),
     }));
     assert!(planner.read(gap).starts_with("halted"));
+}
+
+#[test]
+fn data_the_source_has_no_more_is_left_out_only_when_a_later_event_removes_it() {
+    let mut source = Source::new(1);
+    let a = source.existing("a");
+    let (write, truncate) = (source.write(&[a]), source.truncate(a));
+    let seq = write.commit_seq;
+    let mut planner = Planner::fresh();
+    planner.read(write);
+    planner.layout(a, "a");
+    planner.done(seq, begun(5));
+    let gone = || Outcome::IngestIncomplete {
+        held: BTreeSet::new(),
+        tablet_missing: false,
+        restart: false,
+        text: "tablet is not exist".to_owned(),
+    };
+    let again = planner.done(seq, gone());
+    assert!(
+        again.ends_with(&format!("IngestTablets {seq} x2")),
+        "{again}"
+    );
+    let cut = truncate.commit_seq;
+    planner.read(truncate);
+    let undone = planner.done(seq, gone());
+    assert!(
+        undone.contains(&format!("RollbackTxn {seq} txn 5")),
+        "{undone}"
+    );
+    let left_out = planner.done(seq, Outcome::Rollback(RollbackOutcome::Aborted));
+    assert!(
+        left_out.contains(&format!("Skip {seq} (data gone")),
+        "{left_out}"
+    );
+    assert!(
+        left_out.ends_with(&format!("RunDdl {cut} (truncate a)")),
+        "{left_out}"
+    );
 }
