@@ -7,7 +7,7 @@ mod token;
 
 use std::fmt;
 
-use ccr_schemas::event::Distribution;
+use ccr_schemas::shape::Distribution;
 
 pub use rewrite::{
     CreateRewrite, NotUnderstood, add_partition_clause, create_for_destination, requalify,

@@ -68,7 +68,7 @@ pub enum Error {
     SchemaRegistry {
         /// Why.
         #[source]
-        source: reqwest::Error,
+        source: ccr_log::Error,
     },
     /// Jobs and statuses.
     #[error(transparent)]
@@ -84,7 +84,7 @@ impl Error {
             Self::Control(source) => source.kind(),
             Self::Codec(_) => ErrorKind::Corrupt,
             Self::Snapshot { .. } => ErrorKind::Transient,
-            Self::SchemaRegistry { .. } => ErrorKind::Unavailable,
+            Self::SchemaRegistry { source } => source.kind(),
             Self::Fenced { .. } => ErrorKind::Fenced,
             Self::UnknownDatabase(_)
             | Self::Halted(_)

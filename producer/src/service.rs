@@ -49,10 +49,13 @@ pub struct ProducerService {
     config: Arc<ProducerConfig>,
 }
 
-/// Streams wanted, with the way to their clusters. A paused job still needs its events in the log.
+/// Streams wanted, with the way to their clusters. A paused job still needs its events in the log. Of several jobs the
+/// oldest says how the cluster is reached, so that a new job does not interrupt a running stream.
 fn wanted(jobs: &BTreeMap<String, JobSpec>) -> BTreeMap<StreamKey, ClusterSpec> {
+    let mut oldest_first: Vec<&JobSpec> = jobs.values().collect();
+    oldest_first.sort_by_key(|job| (job.created_at_ms, &job.name));
     let mut streams = BTreeMap::new();
-    for job in jobs.values() {
+    for job in oldest_first {
         let key = StreamKey {
             source: job.source.cluster_name.clone(),
             database: job.source.database.clone(),
@@ -222,4 +225,50 @@ async fn attempt(
         report: report.clone(),
     };
     stream::run(&ctx, &deps.status, token).await
+}
+
+#[cfg(test)]
+mod tests {
+    use ccr_control::{DestSpec, JobOptions, SourceSpec, TableFilter, Wanted};
+    use ccr_schemas::Incarnation;
+
+    use super::*;
+
+    fn job(name: &str, created_at_ms: i64) -> JobSpec {
+        let cluster = ClusterSpec {
+            frontends: vec![("127.0.0.1".to_owned(), 9030, 9020)],
+            user: "root".to_owned(),
+            // Sealing the same password twice gives two texts.
+            sealed_password: name.to_owned(),
+            host_mapping: BTreeMap::new(),
+        };
+        JobSpec {
+            name: name.to_owned(),
+            incarnation: Incarnation("1".to_owned()),
+            version: 1,
+            wanted: Wanted::Running,
+            source: SourceSpec {
+                cluster_name: "c1".to_owned(),
+                cluster: cluster.clone(),
+                database: "sales".to_owned(),
+                host_mapping: BTreeMap::new(),
+            },
+            dest: DestSpec {
+                cluster,
+                database: "sales".to_owned(),
+                table_names: BTreeMap::new(),
+            },
+            tables: TableFilter::default(),
+            options: JobOptions::default(),
+            created_at_ms,
+        }
+    }
+
+    #[test]
+    fn a_new_job_does_not_change_how_a_running_stream_reaches_its_source() {
+        let mut jobs = BTreeMap::from([("z".to_owned(), job("z", 10))]);
+        let before = wanted(&jobs);
+        jobs.insert("a".to_owned(), job("a", 20));
+        assert_eq!(wanted(&jobs), before);
+    }
 }

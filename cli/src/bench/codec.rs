@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use ccr_schemas::{CommitSeq, TopicName};
 use ccr_schemas::codec::{Codec, Framing, RecordAt};
 use ccr_schemas::sample::upsert;
+use ccr_schemas::{CommitSeq, TopicName};
 
 use super::{Measured, per_second};
 

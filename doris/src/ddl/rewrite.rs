@@ -1,6 +1,6 @@
 //! Statements as a source printed them -> statements for a destination.
 
-use ccr_schemas::event::Distribution;
+use ccr_schemas::shape::Distribution;
 use thiserror::Error;
 
 use super::token::{Kind, Token, tokens};
