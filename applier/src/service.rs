@@ -93,6 +93,21 @@ impl ApplierService {
     }
 }
 
+/// How long to wait for a producer that has not created the topics of a new database yet.
+const WAIT_FOR_PRODUCER: Duration = Duration::from_millis(250);
+/// Longest delay after failures.
+const MAX_DELAY: Duration = Duration::from_secs(15);
+
+/// How a run of a job ended.
+enum Ended {
+    /// As it was told, or because the definition changed.
+    Told,
+    /// There is no topic to read yet.
+    BeforeProducer,
+    /// With an error, which was logged.
+    Failed,
+}
+
 struct Supervisor {
     name: String,
     deps: Deps,
@@ -118,27 +133,31 @@ impl Supervisor {
                 }
                 Wanted::Running => {
                     let started = self.deps.clock.monotonic();
-                    let failed = self.run_once(&spec).await;
+                    let ended = self.run_once(&spec).await;
                     if self.deps.clock.monotonic().saturating_sub(started) > Duration::from_secs(60)
                     {
                         failures = 0;
                     }
-                    if failed {
-                        failures += 1;
-                        let delay = Duration::from_millis(250) * (1 << failures.min(6));
-                        tokio::select! {
-                            biased;
-                            () = self.stop.cancelled() => {}
-                            () = self.deps.clock.sleep(delay.min(Duration::from_secs(15))) => {}
+                    let delay = match ended {
+                        Ended::Told => continue,
+                        Ended::BeforeProducer => WAIT_FOR_PRODUCER,
+                        Ended::Failed => {
+                            failures += 1;
+                            (Duration::from_millis(250) * (1 << failures.min(6))).min(MAX_DELAY)
                         }
+                    };
+                    tokio::select! {
+                        biased;
+                        () = self.stop.cancelled() => {}
+                        () = self.deps.clock.sleep(delay) => {}
                     }
                 }
             }
         }
     }
 
-    /// Runs the job until it ends or its definition changes. True when it failed.
-    async fn run_once(&mut self, spec: &JobSpec) -> bool {
+    /// Runs the job until it ends or its definition changes.
+    async fn run_once(&mut self, spec: &JobSpec) -> Ended {
         let token = self.stop.child_token();
         let runner = JobRunner::new(
             RunnerDeps {
@@ -165,10 +184,14 @@ impl Supervisor {
             }
         };
         match result {
-            Ok(()) => false,
+            Ok(()) => Ended::Told,
+            Err(Error::Log(ccr_log::Error::UnknownTopic(topic))) => {
+                tracing::info!(job = %self.name, %topic, "waiting for a producer to create the topic");
+                Ended::BeforeProducer
+            }
             Err(error) => {
                 tracing::error!(job = %self.name, error = %error.full_text(), "run of the job failed, trying again");
-                true
+                Ended::Failed
             }
         }
     }

@@ -128,7 +128,10 @@ mod tests {
             digest_of(&[a.clone(), b.clone()]),
             digest_of(&[b.clone(), a.clone()])
         );
-        assert_ne!(digest_of(&[a.clone()]), digest_of(&[a.clone(), a.clone()]));
+        assert_ne!(
+            digest_of(std::slice::from_ref(&a)),
+            digest_of(&[a.clone(), a.clone()])
+        );
         assert_ne!(
             digest_of(&[a.clone(), b.clone(), b.clone()]),
             digest_of(&[a.clone(), a, b])

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use ccr_applier::{ApplierConfig, ApplierService};
 use ccr_control::probe::SqlProbe;
 use ccr_control::{Api, JobRegistry, StatusBoard};
@@ -43,10 +43,7 @@ impl LogChoice {
         };
         let mut config = KafkaConfig::new(bootstrap.clone());
         for option in &args.kafka_options {
-            let Some((key, value)) = option.split_once('=') else {
-                bail!("--kafka-option {option:?} is not KEY=VALUE");
-            };
-            config.extra.insert(key.to_owned(), value.to_owned());
+            config.set_option(option)?;
         }
         Ok(Self::Kafka(Box::new(config)))
     }

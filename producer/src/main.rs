@@ -71,12 +71,11 @@ fn prepare(args: &Args) -> Result<Prepared> {
     }
     config.validate()?;
     let mut kafka = KafkaConfig::new(&args.kafka);
-    kafka.extra.extend(settings.kafka);
+    for (key, value) in &settings.kafka {
+        kafka.set(key, value)?;
+    }
     for option in &args.kafka_options {
-        let Some((key, value)) = option.split_once('=') else {
-            bail!("--kafka-option {option:?} is not KEY=VALUE");
-        };
-        kafka.extra.insert(key.to_owned(), value.to_owned());
+        kafka.set_option(option)?;
     }
     let path = args.log_key_file.display();
     let key = std::fs::read_to_string(&args.log_key_file)

@@ -182,6 +182,38 @@ impl KafkaConfig {
             .flatten()
     }
 
+    /// Sets one property by its librdkafka name, as it stands on a command line. The session timeout is a setting of ours,
+    /// because other intervals follow from it.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when a session timeout is not a number of milliseconds.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), Error> {
+        if key == "session.timeout.ms" {
+            let millis = value.parse().map_err(|_| {
+                Error::Config(format!(
+                    "session.timeout.ms={value} is not a number of milliseconds"
+                ))
+            })?;
+            self.session_timeout = Duration::from_millis(millis);
+        } else {
+            self.extra.insert(key.to_owned(), value.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Sets one property from `KEY=VALUE`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when there is no `=`, and as [`KafkaConfig::set`].
+    pub fn set_option(&mut self, option: &str) -> Result<(), Error> {
+        let Some((key, value)) = option.split_once('=') else {
+            return Err(Error::Config(format!(
+                "Kafka option {option:?} is not KEY=VALUE"
+            )));
+        };
+        self.set(key.trim(), value.trim())
+    }
+
     fn common(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config
@@ -299,7 +331,10 @@ impl KafkaConfig {
             )
             .set(
                 "heartbeat.interval.ms",
-                (self.session_timeout.as_millis() / 4).min(3000).to_string(),
+                // A member hears of a rebalance in the answer to a heartbeat: seldom ones make a take-over slow.
+                (self.session_timeout.as_millis() / 10)
+                    .min(1000)
+                    .to_string(),
             );
         config
     }
@@ -318,6 +353,19 @@ mod tests {
 
     use super::super::failure::{Quiet, of_call};
     use super::*;
+
+    #[test]
+    fn intervals_follow_from_the_session_timeout() {
+        let mut config = KafkaConfig::new("b:9092");
+        config.set_option("session.timeout.ms=2000").unwrap();
+        config.set_option("linger.ms = 7").unwrap();
+        let member = config.member("g");
+        assert_eq!(member.get("session.timeout.ms"), Some("2000"));
+        assert_eq!(member.get("heartbeat.interval.ms"), Some("200"));
+        assert_eq!(member.get("linger.ms"), Some("7"));
+        assert!(config.set_option("session.timeout.ms=soon").is_err());
+        assert!(config.set_option("nothing").is_err());
+    }
 
     #[test]
     fn secrets_do_not_show() {
