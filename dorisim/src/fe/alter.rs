@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::api::SqlError;
 use super::build;
-use super::ddl_table::remove_table;
+use super::ddl_table::{recycle_table, remove_table};
 use super::frontend::Frontend;
 use super::record::{self, Names};
 use super::show_create;
@@ -229,7 +229,13 @@ impl Frontend {
                 None
             } else {
                 state.streams.note_dropped(db_id, seq, &[], &[orig], &[]);
-                remove_table(state, db_id, orig, false, now)
+                let removed = remove_table(state, db_id, orig, None, now);
+                if force {
+                    removed
+                } else {
+                    recycle_table(state, db_id, removed, now);
+                    None
+                }
             }
         };
         if let Some(table) = gone {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::api::{SessionCtx, SqlError, StmtOutcome};
 use super::frontend::Frontend;
 use super::record;
+use super::recycle::Dropped;
 use super::show_create;
 use crate::model::catalog::Properties;
 use crate::model::{Database, View};
@@ -37,8 +38,26 @@ impl Frontend {
                 properties,
             } => self.create_database(if_not_exists, &name, properties)?,
             Statement::DropDatabase {
-                if_exists, name, ..
-            } => self.drop_database(if_exists, &name).await?,
+                if_exists,
+                name,
+                force,
+            } => self.drop_database(if_exists, &name, force).await?,
+            Statement::RecoverDatabase { name, id, new_name } => {
+                self.recover_database(&name, id, new_name)?
+            }
+            Statement::RecoverTable { name, id, new_name } => {
+                let (db, table) = object(session, &name)?;
+                self.recover_table(db, table, id, new_name)?;
+            }
+            Statement::RecoverPartition {
+                name,
+                id,
+                new_name,
+                table,
+            } => {
+                let (db, table) = object(session, &table)?;
+                self.recover_partition(db, table, &name, id, new_name)?;
+            }
             Statement::AlterDatabaseProperties { name, properties } => {
                 self.alter_database(&name, properties)?
             }
@@ -105,10 +124,12 @@ impl Frontend {
                 self.alter_view(db, view, columns, select.as_deref(), comment)?;
             }
             Statement::DropTable {
-                if_exists, name, ..
+                if_exists,
+                name,
+                force,
             } => {
                 let (db, table) = object(session, &name)?;
-                self.drop_table(db, table, if_exists).await?;
+                self.drop_table(db, table, if_exists, force).await?;
             }
             Statement::DropView { if_exists, name } => {
                 let (db, view) = object(session, &name)?;
@@ -238,7 +259,13 @@ impl Frontend {
         Ok(())
     }
 
-    async fn drop_database(&self, if_exists: bool, name: &str) -> Result<(), SqlError> {
+    async fn drop_database(
+        &self,
+        if_exists: bool,
+        name: &str,
+        force: bool,
+    ) -> Result<(), SqlError> {
+        let now = self.clock().now_ms();
         let gone = {
             let mut state = self.lock();
             let id = match state.db(name) {
@@ -254,7 +281,14 @@ impl Frontend {
             state.journal();
             state.streams.forget_db(id);
             state.jobs.forget_db(id);
-            state.catalog.databases.remove(&id)
+            let removed = state.catalog.databases.remove(&id);
+            match removed {
+                Some(db) if !force => {
+                    state.bin.put(now, Dropped::Database(db));
+                    None
+                }
+                removed => removed,
+            }
         };
         if let Some(db) = gone {
             self.drop_tablets(db.tables.values().flat_map(|t| t.partitions.values()))

@@ -8,6 +8,7 @@ use super::ddl_table::medium;
 use super::frontend::Frontend;
 use super::partitions::{self, PartitionSpec};
 use super::record::{self, Names, ReplacedPartitions};
+use super::recycle::Dropped;
 use super::show_create;
 use crate::model::catalog::Properties;
 use crate::model::{OlapTable, Partition, PartitionItem, PartitionKind};
@@ -238,7 +239,8 @@ impl Frontend {
                 );
                 state.streams.note_dropped(db_id, seq, &[id], &[], &[]);
             }
-            gone
+            // Temporary partitions are not recoverable.
+            recycle(&mut state, db_id, table_id, gone, force || temp, now)
         };
         self.drop_tablets(gone.iter()).await;
         Ok(())
@@ -360,10 +362,11 @@ impl Frontend {
                 force,
                 ids: ids.clone(),
             };
+            let table_id = found.id;
             let record = record::replace_partitions(db_id, db, found, &replaced);
             let seq = state.emit(record, now);
             state.streams.note_dropped(db_id, seq, &ids, &[], &[]);
-            old
+            recycle(state, db_id, table_id, old, force, now)
         };
         self.drop_tablets(gone.iter()).await;
         Ok(())
@@ -456,11 +459,12 @@ impl Frontend {
         };
         self.make_tablets(&shape, new.iter(), shape.binlog_enabled())
             .await?;
-        {
+        let gone = {
             let mut guard = self.lock();
             let state = &mut *guard;
             let db_id = state.db(db)?.id;
             let found = state.table_mut(db, table)?;
+            let table_id = found.id;
             let op: BTreeMap<i64, String> = old.iter().map(|p| (p.id, p.name.clone())).collect();
             for id in op.keys() {
                 found.partitions.remove(id);
@@ -480,8 +484,34 @@ impl Frontend {
             let seq = state.emit(record, now);
             let ids: Vec<i64> = op.into_keys().collect();
             state.streams.note_dropped(db_id, seq, &ids, &[], &[]);
-        }
-        self.drop_tablets(old.iter()).await;
+            recycle(state, db_id, table_id, old, force, now)
+        };
+        self.drop_tablets(gone.iter()).await;
         Ok(())
     }
+}
+
+/// Keeps partitions in the recycle bin; with `force` they come back, to be dropped at once.
+fn recycle(
+    state: &mut super::state::FeState,
+    db_id: i64,
+    table_id: i64,
+    gone: impl IntoIterator<Item = Partition>,
+    force: bool,
+    now: i64,
+) -> Vec<Partition> {
+    let mut at_once = Vec::new();
+    for partition in gone {
+        if force {
+            at_once.push(partition);
+        } else {
+            let dropped = Dropped::Partition {
+                db_id,
+                table_id,
+                partition,
+            };
+            state.bin.put(now, dropped);
+        }
+    }
+    at_once
 }

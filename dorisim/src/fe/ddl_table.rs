@@ -9,11 +9,12 @@ use super::build;
 use super::frontend::Frontend;
 use super::partitions::{self, PartitionSpec};
 use super::record;
+use super::recycle::Dropped;
 use super::show_create::{self, Form};
 use super::state::FeState;
 use crate::be::api::TabletSpec;
 use crate::model::catalog::Properties;
-use crate::model::{OlapTable, Partition, PartitionItem};
+use crate::model::{OlapTable, Partition, PartitionItem, TableState};
 use crate::sql::ast;
 
 impl Frontend {
@@ -172,6 +173,7 @@ impl Frontend {
         db: &str,
         name: &str,
         if_exists: bool,
+        force: bool,
     ) -> Result<(), SqlError> {
         let now = self.clock().now_ms();
         let gone = {
@@ -192,7 +194,21 @@ impl Frontend {
                 None if if_exists => return Ok(()),
                 None => return Err(SqlError::unknown_table(name)),
             };
-            remove_table(&mut state, db_id, id, true, now)
+            let of = state.table(db, name)?.state;
+            if !force && of != TableState::Normal {
+                return Err(SqlError::analysis(format!(
+                    "The table [{name}]'s state is {} cannot be dropped. please cancel the operation on olap table firstly. If you \
+                     want to forcibly drop(cannot be recovered), please use DROP table FORCE",
+                    of.as_str()
+                )));
+            }
+            let removed = remove_table(&mut state, db_id, id, Some(force), now);
+            if force {
+                removed
+            } else {
+                recycle_table(&mut state, db_id, removed, now);
+                None
+            }
         };
         if let Some(table) = gone {
             self.drop_tablets(table.partitions.values()).await;
@@ -259,12 +275,25 @@ impl Frontend {
     }
 }
 
-/// Takes a table out of the catalogue, journaling DROP_TABLE when asked to.
+/// Keeps a table that was taken out of the catalogue.
+pub(super) fn recycle_table(state: &mut FeState, db_id: i64, table: Option<OlapTable>, now: i64) {
+    if let Some(table) = table {
+        state.bin.put(
+            now,
+            Dropped::Table {
+                db_id,
+                table: Box::new(table),
+            },
+        );
+    }
+}
+
+/// Takes a table out of the catalogue. `journal`: makes a DROP_TABLE record, whose value is its `forceDrop`.
 pub(super) fn remove_table(
     state: &mut FeState,
     db_id: i64,
     id: i64,
-    journal: bool,
+    journal: Option<bool>,
     now: i64,
 ) -> Option<OlapTable> {
     let scope = state.scope(db_id, &[id]);
@@ -274,9 +303,9 @@ pub(super) fn remove_table(
         .get_mut(&db_id)?
         .tables
         .remove(&id)?;
-    if journal {
+    if let Some(force) = journal {
         let seq = state.emit_scoped(
-            record::drop_table(db_id, id, &table.name, false),
+            record::drop_table(db_id, id, &table.name, false, force),
             &scope,
             now,
             now,

@@ -108,7 +108,7 @@ impl Frontend {
             };
         };
         database.views.remove(&id);
-        let seq = state.emit(record::drop_table(db_id, id, name, true), now);
+        let seq = state.emit(record::drop_table(db_id, id, name, true, false), now);
         state.streams.note_dropped(db_id, seq, &[], &[id], &[]);
         Ok(())
     }

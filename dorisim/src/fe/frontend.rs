@@ -89,6 +89,7 @@ impl Frontend {
                     _ = ticks.tick() => {
                         gc.gc_now().await;
                         gc.abort_timed_out().await;
+                        gc.erase_expired().await;
                     }
                 }
             }

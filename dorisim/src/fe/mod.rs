@@ -26,6 +26,7 @@ mod overwrite;
 mod partitions;
 mod publish;
 mod record;
+pub mod recycle;
 mod restore;
 mod restore_finish;
 mod restore_plan;

@@ -163,14 +163,14 @@ pub fn drop_partition(
 }
 
 /// DROP_TABLE (4).
-pub fn drop_table(db_id: i64, id: i64, name: &str, is_view: bool) -> Record {
+pub fn drop_table(db_id: i64, id: i64, name: &str, is_view: bool, force: bool) -> Record {
     let kind = if is_view { "VIEW" } else { "TABLE" };
     table_record(
         4,
         db_id,
         id,
         json!({
-            "commitSeq": 0, "dbId": db_id, "tableId": id, "tableName": name, "isView": is_view, "forceDrop": false,
+            "commitSeq": 0, "dbId": db_id, "tableId": id, "tableName": name, "isView": is_view, "forceDrop": force,
             "rawSql": format!("DROP {kind} IF EXISTS `{name}`"),
         }),
     )
@@ -437,6 +437,33 @@ pub fn alter_indexes(
             "dbId": db_id, "tableId": table.id, "indexSchemaMap": {table.base_index_id().to_string(): columns_json(table)},
             "indexes": indexes_json(&table.secondary), "alterInvertedIndexes": indexes_json(changed),
             "isDropInvertedIndex": is_drop, "jobId": job_id, "rawSql": raw_sql,
+        }),
+    )
+}
+
+/// What RECOVER_INFO names; an empty text where a name stayed.
+#[derive(Debug, Clone, Copy)]
+pub struct Recovered<'a> {
+    /// Id and name of the table.
+    pub table: (i64, &'a str),
+    /// New name of a recovered table.
+    pub new_table: &'a str,
+    /// Id and name of a recovered partition; unset when the table itself came back.
+    pub partition: Option<(i64, &'a str)>,
+    /// New name of a recovered partition.
+    pub new_partition: &'a str,
+}
+
+/// RECOVER_INFO (24).
+pub fn recover(db_id: i64, r: &Recovered<'_>) -> Record {
+    let (partition_id, partition_name) = r.partition.unwrap_or((-1, ""));
+    table_record(
+        24,
+        db_id,
+        r.table.0,
+        json!({
+            "dbId": db_id, "newDbName": "", "tableId": r.table.0, "tableName": r.table.1, "newTableName": r.new_table,
+            "partitionId": partition_id, "partitionName": partition_name, "newPartitionName": r.new_partition,
         }),
     )
 }

@@ -32,7 +32,7 @@ impl Frontend {
                     && let Some(old) = db.table(&table.name).map(|t| t.id)
                 {
                     gone.extend(
-                        remove_table(state, db_id, old, false, now)
+                        remove_table(state, db_id, old, None, now)
                             .into_iter()
                             .flat_map(|t| t.partitions.into_values()),
                     );
@@ -167,7 +167,7 @@ fn clean_tables(state: &mut FeState, db_id: i64, job: &RestoreJob, now: i64) -> 
     let mut gone = Vec::new();
     for id in tables {
         gone.extend(
-            remove_table(state, db_id, id, true, now)
+            remove_table(state, db_id, id, Some(false), now)
                 .into_iter()
                 .flat_map(|t| t.partitions.into_values()),
         );
@@ -176,7 +176,7 @@ fn clean_tables(state: &mut FeState, db_id: i64, job: &RestoreJob, now: i64) -> 
         if let Some(db) = state.catalog.databases.get_mut(&db_id) {
             db.views.remove(&id);
         }
-        state.emit(record::drop_table(db_id, id, &name, true), now);
+        state.emit(record::drop_table(db_id, id, &name, true, false), now);
     }
     gone
 }

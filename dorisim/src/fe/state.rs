@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::accounts::Accounts;
 use super::api::{Binlog, FrontendConfig, SqlError};
 use super::jobs::Jobs;
+use super::recycle::RecycleBin;
 use super::stream::{Scope, Streams};
 use super::txn::TxnTable;
 use crate::model::{Catalog, Database, OlapTable};
@@ -47,6 +48,8 @@ pub struct FeState {
     pub txns: TxnTable,
     /// Backup and restore.
     pub jobs: Jobs,
+    /// What DROP without FORCE left.
+    pub bin: RecycleBin,
     /// Users.
     pub accounts: Accounts,
     /// Injected lateness.
@@ -70,6 +73,7 @@ impl FeState {
             streams: Streams::default(),
             txns: TxnTable::new(config),
             jobs: Jobs::default(),
+            bin: RecycleBin::default(),
             accounts: Accounts::default(),
             late: LateRecords::default(),
             settings: BTreeMap::new(),

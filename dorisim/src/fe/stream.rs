@@ -322,6 +322,14 @@ impl Streams {
         dropped.indexes.extend(indexes.iter().map(|id| (*id, seq)));
     }
 
+    /// A recovered table or partition is not dropped any more.
+    pub fn note_recovered(&mut self, db_id: i64, id: i64) {
+        if let Some(dropped) = self.dropped.get_mut(&db_id) {
+            dropped.tables.retain(|(of, _)| *of != id);
+            dropped.partitions.retain(|(of, _)| *of != id);
+        }
+    }
+
     /// What getMeta says of dropped ids.
     #[must_use]
     pub fn dropped(&self, db_id: i64) -> super::api::DroppedIds {

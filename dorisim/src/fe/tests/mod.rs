@@ -3,6 +3,7 @@
 mod jobs;
 mod loads;
 mod records;
+mod recycle;
 mod txns;
 
 use std::path::PathBuf;

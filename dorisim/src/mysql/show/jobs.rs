@@ -276,8 +276,8 @@ pub(super) fn build_index() -> ResultSet {
 }
 
 /// SHOW CATALOG RECYCLE BIN.
-pub(super) fn recycle_bin() -> ResultSet {
-    ResultSet::of_text(&[
+pub(super) fn recycle_bin(session: &SqlSession) -> ResultSet {
+    let mut answer = ResultSet::of_text(&[
         "Type",
         "Name",
         "DbId",
@@ -286,5 +286,19 @@ pub(super) fn recycle_bin() -> ResultSet {
         "DropTime",
         "DataSize",
         "RemoteDataSize",
-    ])
+    ]);
+    let id = |id: Option<i64>| id.map(|id| id.to_string()).unwrap_or_default();
+    for entry in session.frontend().recycle_bin() {
+        answer.push(vec![
+            entry.kind.to_owned(),
+            entry.name,
+            entry.db_id.to_string(),
+            id(entry.table_id),
+            id(entry.partition_id),
+            time(entry.dropped_ms),
+            "0.000".to_owned(),
+            "0.000".to_owned(),
+        ]);
+    }
+    answer
 }
