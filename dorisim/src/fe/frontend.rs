@@ -28,6 +28,8 @@ pub struct Frontend {
     backends: RwLock<Vec<Backend>>,
     /// DDL runs one at a time; loads do not take it.
     pub(super) ddl: tokio::sync::Mutex<()>,
+    /// Publishing shares it; a job that exchanges tablets of a table holds it alone.
+    pub(super) publish_gate: tokio::sync::RwLock<()>,
     publish_delay_ms: AtomicU64,
     stopped: AtomicBool,
 }
@@ -51,6 +53,7 @@ impl Frontend {
             me: me.clone(),
             backends: RwLock::new(backends),
             ddl: tokio::sync::Mutex::new(()),
+            publish_gate: tokio::sync::RwLock::new(()),
             publish_delay_ms: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
         })
@@ -456,6 +459,31 @@ impl Frontend {
             count: records,
             delay_ms,
         };
+    }
+
+    /// Journals a record of any type with any content, as an FE of another version might write it. Answers its commit seq,
+    /// `None` when the database or the table does not exist.
+    pub fn write_record(
+        &self,
+        db: &str,
+        table: Option<&str>,
+        kind: i32,
+        data: serde_json::Value,
+    ) -> Option<i64> {
+        let now = self.clock.now_ms();
+        let mut state = self.lock();
+        let db_id = state.catalog.database(db)?.id;
+        let table_ids = match table {
+            Some(table) => vec![state.catalog.table(db, table)?.id],
+            None => Vec::new(),
+        };
+        let record = super::state::Record {
+            kind,
+            db_id,
+            table_ids,
+            data,
+        };
+        Some(state.emit(record, now))
     }
 
     /// What a restart or a master switch does: PREPARE transactions and binlog locks are gone.
