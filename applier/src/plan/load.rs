@@ -1,121 +1,21 @@
-//! A transaction: map, begin, ingest, wait for its turn, commit. Every answer that may mean "done before" is judged.
+//! A transaction from its begin to its turn. Every answer that may mean "done before" is judged.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ccr_doris::error::Refusal;
-use ccr_doris::{BeginOutcome, CommitOutcome, LabelState, RollbackOutcome, TxnState};
+use ccr_doris::{BeginOutcome, LabelState, TxnState};
 use ccr_schemas::event::RowsetsCommitted;
-use ccr_schemas::{CommitSeq, PartitionId, TableId, TxnId};
+use ccr_schemas::{CommitSeq, TxnId};
 
 use crate::plan::action::{Begun, Held};
 use crate::plan::judge::{Evidence, Verdict, judge};
-use crate::plan::mapping::{self, IngestPlan};
+use crate::plan::mapping::IngestPlan;
 use crate::plan::state::{Apply, LayoutKnown, LoadPhase, Then, Unit, Work};
-use crate::plan::{Action, Failure, LayoutRead, Outcome};
-
-/// How often a layout is read again for something that has no counterpart, before its table stands.
-const MOST_MISSES: u32 = 5;
-
-/// Transactions per table whose visibility the next change waits for; older ones are visible long before.
-const MOST_UNSEEN: usize = 16;
+use crate::plan::{Action, Failure, Outcome};
 
 impl Apply {
-    /// Plans the ingest, or asks for what is missing to do so.
-    pub(crate) fn map(&mut self, seq: CommitSeq, actions: &mut Vec<Action>) {
-        let Some(unit) = self.units.get(&seq) else {
-            return;
-        };
-        let Work::Load(event, LoadPhase::Mapping(again)) = &unit.work else {
-            return;
-        };
-        let (event, again, misses) = (event.clone(), again.clone(), unit.misses);
-        let failures = unit.failures + misses;
-        let gone = unit.gone.clone();
-        let takes: BTreeSet<TableId> = unit.tables.keys().copied().collect();
-        let mut layouts = BTreeMap::new();
-        let mut reading = false;
-        for (table, source_name) in unit.tables.clone() {
-            let slot = self.layouts.entry(table).or_default();
-            match &slot.known {
-                LayoutKnown::Yes(layout) => {
-                    layouts.insert(table, layout.clone());
-                }
-                LayoutKnown::Missing => {}
-                LayoutKnown::Reading => reading = true,
-                LayoutKnown::No => {
-                    reading = true;
-                    slot.known = LayoutKnown::Reading;
-                    actions.push(Action::ReadLayout {
-                        table,
-                        name: self.settings.dest_name(&source_name).to_owned(),
-                        failures,
-                    });
-                }
-            }
-        }
-        if reading {
-            return;
-        }
-        match mapping::map(&event, &takes, &gone, &layouts) {
-            Ok(mapped) => {
-                for (reason, count) in &mapped.left_out {
-                    for _ in 0..*count {
-                        actions.push(Action::Skip {
-                            seq,
-                            reason: (*reason).to_owned(),
-                        });
-                    }
-                }
-                self.mapped(seq, Arc::new(mapped.plan), again, actions);
-            }
-            Err(miss) if misses < MOST_MISSES => {
-                self.layouts.entry(miss.table).or_default().known = LayoutKnown::No;
-                if let Some(unit) = self.units.get_mut(&seq) {
-                    unit.misses += 1;
-                }
-                self.map(seq, actions);
-            }
-            Err(miss) => {
-                let reason = format!(
-                    "{}; repair it or sync the table again with `ccr job resync-table {} {}`",
-                    miss.what,
-                    self.settings.job,
-                    self.units[&seq]
-                        .tables
-                        .get(&miss.table)
-                        .map_or("", String::as_str)
-                );
-                self.fail_or_undo(
-                    seq,
-                    again.map(|(begun, _)| begun.txn),
-                    miss.table,
-                    reason,
-                    actions,
-                );
-            }
-        }
-    }
-
-    fn mapped(
-        &mut self,
-        seq: CommitSeq,
-        plan: Arc<IngestPlan>,
-        again: Option<(Begun, Arc<BTreeSet<Held>>)>,
-        actions: &mut Vec<Action>,
-    ) {
-        match again {
-            Some((begun, held)) => self.ingest(seq, plan, begun, held, 0, actions),
-            None if plan.parts.is_empty() => {
-                if let Some(unit) = self.units.remove(&seq) {
-                    self.finish(unit);
-                }
-            }
-            None => self.begin(seq, plan, 0, actions),
-        }
-    }
-
-    fn begin(
+    pub(super) fn begin(
         &mut self,
         seq: CommitSeq,
         plan: Arc<IngestPlan>,
@@ -130,7 +30,7 @@ impl Apply {
         });
     }
 
-    fn ingest(
+    pub(super) fn ingest(
         &mut self,
         seq: CommitSeq,
         plan: Arc<IngestPlan>,
@@ -154,78 +54,6 @@ impl Apply {
             held,
             failures,
         });
-    }
-
-    /// It is the unit's turn in all its lanes.
-    pub(crate) fn commit(&mut self, seq: CommitSeq, actions: &mut Vec<Action>) {
-        let Some(unit) = self.units.get_mut(&seq) else {
-            return;
-        };
-        let Work::Load(_, phase) = &mut unit.work else {
-            return;
-        };
-        let LoadPhase::Ingested(plan, begun, held) = phase.clone() else {
-            return;
-        };
-        *phase = LoadPhase::Committing(plan.clone(), begun.clone(), held.clone());
-        self.issued.insert(seq, self.last_finished);
-        actions.push(Action::CommitTxn {
-            seq,
-            begun,
-            plan,
-            held,
-            failures: 0,
-        });
-    }
-
-    pub(crate) fn undo(
-        &mut self,
-        mut unit: Unit,
-        plan: Arc<IngestPlan>,
-        txn: TxnId,
-        then: Then,
-        actions: &mut Vec<Action>,
-    ) {
-        let reason = match &then {
-            Then::BeginAgain => "begun again",
-            Then::PlanAgain => "planned again without a part",
-            Then::AlreadyApplied => "applied before",
-            Then::Fail(_) => "can not be applied",
-        };
-        let seq = unit.seq;
-        if let Work::Load(_, phase) = &mut unit.work {
-            *phase = LoadPhase::Undoing(plan, txn, then);
-        }
-        self.units.insert(seq, unit);
-        actions.push(Action::RollbackTxn {
-            seq,
-            txn,
-            reason,
-            failures: 0,
-        });
-    }
-
-    fn fail_or_undo(
-        &mut self,
-        seq: CommitSeq,
-        txn: Option<TxnId>,
-        table: TableId,
-        reason: String,
-        actions: &mut Vec<Action>,
-    ) {
-        match (txn, self.units.remove(&seq)) {
-            (_, None) => {}
-            (Some(txn), Some(unit)) => {
-                self.undo(unit, Arc::default(), txn, Then::Fail(reason), actions);
-            }
-            (None, Some(mut unit)) => {
-                if let Work::Load(_, phase) = &mut unit.work {
-                    *phase = LoadPhase::Failed(BTreeSet::from([table]), reason);
-                }
-                self.units.insert(seq, unit);
-                self.touched.insert(seq);
-            }
-        }
     }
 
     /// An action of a transaction ended. `unit` was taken out of the table of units.
@@ -303,22 +131,6 @@ impl Apply {
         }
     }
 
-    /// Partitions of the event that an event read since removes.
-    fn removed_later(&self, seq: CommitSeq, event: &RowsetsCommitted) -> BTreeSet<PartitionId> {
-        let later = |at: Option<&CommitSeq>| at.is_some_and(|at| *at > seq);
-        let mut gone = BTreeSet::new();
-        for table in &event.tables {
-            let whole = later(self.removed_tables.get(&table.table.id));
-            for partition in &table.partitions {
-                let id = partition.partition_id;
-                if whole || later(self.removed_partitions.get(&id)) {
-                    gone.insert(id);
-                }
-            }
-        }
-        gone
-    }
-
     fn begun(
         &mut self,
         mut unit: Unit,
@@ -386,7 +198,12 @@ impl Apply {
         }
     }
 
-    fn ask_label(&mut self, mut unit: Unit, plan: Arc<IngestPlan>, actions: &mut Vec<Action>) {
+    pub(super) fn ask_label(
+        &mut self,
+        mut unit: Unit,
+        plan: Arc<IngestPlan>,
+        actions: &mut Vec<Action>,
+    ) {
         let seq = unit.seq;
         let failures = unit.failures;
         if let Work::Load(_, phase) = &mut unit.work {
@@ -420,110 +237,6 @@ impl Apply {
                 self.begin(seq, plan, failures, actions);
             }
         }
-    }
-
-    fn undone(
-        &mut self,
-        mut unit: Unit,
-        plan: Arc<IngestPlan>,
-        then: Then,
-        outcome: RollbackOutcome,
-        actions: &mut Vec<Action>,
-    ) {
-        let seq = unit.seq;
-        match (then, outcome) {
-            (_, RollbackOutcome::AlreadyCommitted) => self.took_effect(unit, true, None, actions),
-            (Then::BeginAgain, RollbackOutcome::NotFound) => self.ask_label(unit, plan, actions),
-            (Then::BeginAgain, RollbackOutcome::Aborted) => {
-                let failures = unit.failures;
-                self.units.insert(seq, unit);
-                self.begin(seq, plan, failures, actions);
-            }
-            (Then::AlreadyApplied, RollbackOutcome::Aborted | RollbackOutcome::NotFound) => {
-                self.took_effect(unit, true, None, actions);
-            }
-            (Then::PlanAgain, RollbackOutcome::Aborted | RollbackOutcome::NotFound) => {
-                unit.dirty = false;
-                if unit.tables.is_empty() {
-                    actions.push(Action::Skip {
-                        seq,
-                        reason: "table stands".to_owned(),
-                    });
-                    self.finish(unit);
-                    return;
-                }
-                if let Work::Load(_, phase) = &mut unit.work {
-                    *phase = LoadPhase::Mapping(None);
-                }
-                self.units.insert(seq, unit);
-                self.map(seq, actions);
-            }
-            (Then::Fail(reason), RollbackOutcome::Aborted | RollbackOutcome::NotFound) => {
-                if let Work::Load(_, phase) = &mut unit.work {
-                    *phase = LoadPhase::Failed(BTreeSet::new(), reason);
-                }
-                self.units.insert(seq, unit);
-                self.touched.insert(seq);
-            }
-        }
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "the parts of one phase")]
-    fn commit_answered(
-        &mut self,
-        mut unit: Unit,
-        event: Arc<RowsetsCommitted>,
-        plan: Arc<IngestPlan>,
-        begun: Begun,
-        held: Arc<BTreeSet<Held>>,
-        outcome: CommitOutcome,
-        actions: &mut Vec<Action>,
-    ) {
-        let seq = unit.seq;
-        match outcome {
-            // Asked only to commit: it becomes visible a little later in either case.
-            CommitOutcome::Committed | CommitOutcome::VisibleLater => {
-                self.took_effect(unit, false, Some(begun.txn), actions);
-            }
-            CommitOutcome::NotFound | CommitOutcome::Aborted { .. } => {
-                unit.failures += 1;
-                let failures = unit.failures;
-                self.units.insert(seq, unit);
-                self.begin(seq, plan, failures, actions);
-            }
-            CommitOutcome::QuorumMissed { tablet, text } => {
-                self.last_error = Some(text);
-                unit.failures += 1;
-                // What the server missed is ingested again; without a name everything is.
-                let kept = held
-                    .iter()
-                    .filter(|(_, held, _)| tablet.is_some_and(|missed| missed != held.0))
-                    .copied()
-                    .collect();
-                self.refresh(unit, event, begun, Arc::new(kept), actions);
-            }
-        }
-    }
-
-    /// Reads the layouts of the unit again and plans its missing parts within the same transaction.
-    fn refresh(
-        &mut self,
-        mut unit: Unit,
-        event: Arc<RowsetsCommitted>,
-        begun: Begun,
-        held: Arc<BTreeSet<Held>>,
-        actions: &mut Vec<Action>,
-    ) {
-        let seq = unit.seq;
-        for table in unit.tables.keys() {
-            let slot = self.layouts.entry(*table).or_default();
-            if !matches!(slot.known, LayoutKnown::Reading) {
-                slot.known = LayoutKnown::No;
-            }
-        }
-        unit.work = Work::Load(event, LoadPhase::Mapping(Some((begun, held))));
-        self.units.insert(seq, unit);
-        self.map(seq, actions);
     }
 
     fn load_failed(
@@ -602,86 +315,5 @@ impl Apply {
         unit.work = Work::Load(event, phase);
         self.units.insert(seq, unit);
         actions.push(action);
-    }
-
-    fn took_effect(
-        &mut self,
-        unit: Unit,
-        before: bool,
-        unseen: Option<TxnId>,
-        actions: &mut Vec<Action>,
-    ) {
-        if let Some(txn) = unseen {
-            for table in unit.tables.keys() {
-                if let Some(lane) = self.lanes.get_mut(table) {
-                    lane.unseen.push(txn);
-                    if lane.unseen.len() > MOST_UNSEEN {
-                        lane.unseen.remove(0);
-                    }
-                }
-            }
-        }
-        if before {
-            self.issued.insert(unit.seq, (0, self.witness));
-        } else {
-            self.last_finished = (self.last_finished.0 + 1, Some(unit.seq));
-            self.last_error = None;
-        }
-        actions.push(Action::Applied {
-            seq: unit.seq,
-            kind: unit.kind,
-            source_at: unit.source_at,
-            before,
-        });
-        self.finish(unit);
-    }
-
-    /// A layout was read: whoever waits for it goes on.
-    pub(crate) fn layout_read(
-        &mut self,
-        table: TableId,
-        read: LayoutRead,
-        actions: &mut Vec<Action>,
-    ) {
-        let Some(slot) = self.layouts.get_mut(&table) else {
-            return;
-        };
-        let mut failures = 0;
-        match read {
-            LayoutRead::Found(layout) => {
-                if slot.baseline.is_none() {
-                    let versions = layout
-                        .table
-                        .partitions
-                        .iter()
-                        .map(|p| (p.id, p.visible_version));
-                    slot.baseline = Some(versions.collect());
-                }
-                slot.known = LayoutKnown::Yes(layout);
-            }
-            LayoutRead::Missing => slot.known = LayoutKnown::Missing,
-            LayoutRead::Failed(failure) => {
-                slot.known = LayoutKnown::No;
-                self.last_error = Some(failure.text);
-                failures = 1;
-            }
-        }
-        let waiting: Vec<CommitSeq> = self
-            .units
-            .values()
-            .filter(|unit| {
-                unit.tables.contains_key(&table)
-                    && matches!(unit.work, Work::Load(_, LoadPhase::Mapping(_)))
-            })
-            .map(|unit| unit.seq)
-            .collect();
-        for seq in waiting {
-            if failures > 0
-                && let Some(unit) = self.units.get_mut(&seq)
-            {
-                unit.failures += 1;
-            }
-            self.map(seq, actions);
-        }
     }
 }

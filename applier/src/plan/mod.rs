@@ -1,8 +1,8 @@
 //! Decides what to do next. Pure: the same state and input give the same step.
 //!
-//! Read in this order: [`state`], [`action`], [`admit`] (an event becomes a unit of work in its lanes), [`load`] (a
-//! transaction from begin to commit), [`change`] (a statement from floor to floor), [`judge`], [`mapping`], [`ddl`],
-//! [`checkpoint`], [`window`].
+//! Read in this order: [`state`], [`action`], [`admit`] (an event becomes a unit of work in its lanes), [`load_map`],
+//! [`load`] and [`load_end`] (a transaction from begin to commit), [`change`] (a statement from floor to floor), [`judge`],
+//! [`mapping`], [`ddl`], [`checkpoint`], [`window`].
 
 pub mod action;
 mod admit;
@@ -12,6 +12,8 @@ pub mod ddl;
 pub mod judge;
 mod lane;
 mod load;
+mod load_end;
+mod load_map;
 pub mod mapping;
 pub mod route;
 pub mod state;

@@ -1,0 +1,201 @@
+//! A transaction's data mapped onto the destination's tables, with the layouts that this needs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ccr_schemas::event::RowsetsCommitted;
+use ccr_schemas::{CommitSeq, PartitionId, TableId};
+
+use crate::plan::action::{Begun, Held};
+use crate::plan::mapping::{self, IngestPlan};
+use crate::plan::state::{Apply, LayoutKnown, LoadPhase, Unit, Work};
+use crate::plan::{Action, LayoutRead};
+
+/// How often a layout is read again for something that has no counterpart, before its table stands.
+const MOST_MISSES: u32 = 5;
+
+impl Apply {
+    /// Plans the ingest, or asks for what is missing to do so.
+    pub(crate) fn map(&mut self, seq: CommitSeq, actions: &mut Vec<Action>) {
+        let Some(unit) = self.units.get(&seq) else {
+            return;
+        };
+        let Work::Load(event, LoadPhase::Mapping(again)) = &unit.work else {
+            return;
+        };
+        let (event, again, misses) = (event.clone(), again.clone(), unit.misses);
+        let failures = unit.failures + misses;
+        let gone = unit.gone.clone();
+        let takes: BTreeSet<TableId> = unit.tables.keys().copied().collect();
+        let mut layouts = BTreeMap::new();
+        let mut reading = false;
+        for (table, source_name) in unit.tables.clone() {
+            let slot = self.layouts.entry(table).or_default();
+            match &slot.known {
+                LayoutKnown::Yes(layout) => {
+                    layouts.insert(table, layout.clone());
+                }
+                LayoutKnown::Missing => {}
+                LayoutKnown::Reading => reading = true,
+                LayoutKnown::No => {
+                    reading = true;
+                    slot.known = LayoutKnown::Reading;
+                    actions.push(Action::ReadLayout {
+                        table,
+                        name: self.settings.dest_name(&source_name).to_owned(),
+                        failures,
+                    });
+                }
+            }
+        }
+        if reading {
+            return;
+        }
+        match mapping::map(&event, &takes, &gone, &layouts) {
+            Ok(mapped) => {
+                for (reason, count) in &mapped.left_out {
+                    for _ in 0..*count {
+                        actions.push(Action::Skip {
+                            seq,
+                            reason: (*reason).to_owned(),
+                        });
+                    }
+                }
+                self.mapped(seq, Arc::new(mapped.plan), again, actions);
+            }
+            Err(miss) if misses < MOST_MISSES => {
+                self.layouts.entry(miss.table).or_default().known = LayoutKnown::No;
+                if let Some(unit) = self.units.get_mut(&seq) {
+                    unit.misses += 1;
+                }
+                self.map(seq, actions);
+            }
+            Err(miss) => {
+                let reason = format!(
+                    "{}; repair it or sync the table again with `ccr job resync-table {} {}`",
+                    miss.what,
+                    self.settings.job,
+                    self.units[&seq]
+                        .tables
+                        .get(&miss.table)
+                        .map_or("", String::as_str)
+                );
+                self.fail_or_undo(
+                    seq,
+                    again.map(|(begun, _)| begun.txn),
+                    miss.table,
+                    reason,
+                    actions,
+                );
+            }
+        }
+    }
+
+    fn mapped(
+        &mut self,
+        seq: CommitSeq,
+        plan: Arc<IngestPlan>,
+        again: Option<(Begun, Arc<BTreeSet<Held>>)>,
+        actions: &mut Vec<Action>,
+    ) {
+        match again {
+            Some((begun, held)) => self.ingest(seq, plan, begun, held, 0, actions),
+            None if plan.parts.is_empty() => {
+                if let Some(unit) = self.units.remove(&seq) {
+                    self.finish(unit);
+                }
+            }
+            None => self.begin(seq, plan, 0, actions),
+        }
+    }
+
+    /// Partitions of the event that an event read since removes.
+    pub(super) fn removed_later(
+        &self,
+        seq: CommitSeq,
+        event: &RowsetsCommitted,
+    ) -> BTreeSet<PartitionId> {
+        let later = |at: Option<&CommitSeq>| at.is_some_and(|at| *at > seq);
+        let mut gone = BTreeSet::new();
+        for table in &event.tables {
+            let whole = later(self.removed_tables.get(&table.table.id));
+            for partition in &table.partitions {
+                let id = partition.partition_id;
+                if whole || later(self.removed_partitions.get(&id)) {
+                    gone.insert(id);
+                }
+            }
+        }
+        gone
+    }
+
+    /// Reads the layouts of the unit again and plans its missing parts within the same transaction.
+    pub(super) fn refresh(
+        &mut self,
+        mut unit: Unit,
+        event: Arc<RowsetsCommitted>,
+        begun: Begun,
+        held: Arc<BTreeSet<Held>>,
+        actions: &mut Vec<Action>,
+    ) {
+        let seq = unit.seq;
+        for table in unit.tables.keys() {
+            let slot = self.layouts.entry(*table).or_default();
+            if !matches!(slot.known, LayoutKnown::Reading) {
+                slot.known = LayoutKnown::No;
+            }
+        }
+        unit.work = Work::Load(event, LoadPhase::Mapping(Some((begun, held))));
+        self.units.insert(seq, unit);
+        self.map(seq, actions);
+    }
+
+    /// A layout was read: whoever waits for it goes on.
+    pub(crate) fn layout_read(
+        &mut self,
+        table: TableId,
+        read: LayoutRead,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(slot) = self.layouts.get_mut(&table) else {
+            return;
+        };
+        let mut failures = 0;
+        match read {
+            LayoutRead::Found(layout) => {
+                if slot.baseline.is_none() {
+                    let versions = layout
+                        .table
+                        .partitions
+                        .iter()
+                        .map(|p| (p.id, p.visible_version));
+                    slot.baseline = Some(versions.collect());
+                }
+                slot.known = LayoutKnown::Yes(layout);
+            }
+            LayoutRead::Missing => slot.known = LayoutKnown::Missing,
+            LayoutRead::Failed(failure) => {
+                slot.known = LayoutKnown::No;
+                self.last_error = Some(failure.text);
+                failures = 1;
+            }
+        }
+        let waiting: Vec<CommitSeq> = self
+            .units
+            .values()
+            .filter(|unit| {
+                unit.tables.contains_key(&table)
+                    && matches!(unit.work, Work::Load(_, LoadPhase::Mapping(_)))
+            })
+            .map(|unit| unit.seq)
+            .collect();
+        for seq in waiting {
+            if failures > 0
+                && let Some(unit) = self.units.get_mut(&seq)
+            {
+                unit.failures += 1;
+            }
+            self.map(seq, actions);
+        }
+    }
+}
