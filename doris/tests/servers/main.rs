@@ -3,4 +3,6 @@
 
 mod calls;
 mod fake;
+mod messages;
+mod operations;
 mod sessions;

@@ -1,0 +1,122 @@
+//! Statements and queries of the destination in memory.
+
+use async_trait::async_trait;
+use ccr_doris::error::Refusal;
+use ccr_doris::{Error, Row, SqlSession};
+
+use super::{BUCKETS, Fake, World, create, refused};
+
+/// Back-quoted words of a statement.
+fn words(sql: &str) -> Vec<String> {
+    sql.split('`')
+        .skip(1)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect()
+}
+
+#[async_trait]
+impl SqlSession for Fake {
+    async fn execute(&self, _: Option<&str>, sql: &str) -> Result<(), Error> {
+        self.call(|world| {
+            for (text, times) in &mut world.refuse {
+                if *times > 0 && sql.contains(text.as_str()) {
+                    *times -= 1;
+                    return Err(refused(Refusal::Other, "refused for the test"));
+                }
+            }
+            world.statements.push(sql.to_owned());
+            let words = words(sql);
+            let by_name = |world: &World, name: &str| {
+                world
+                    .tables
+                    .iter()
+                    .find(|(_, t)| t.name == name)
+                    .map(|(id, _)| *id)
+            };
+            if sql.starts_with("CREATE DATABASE") {
+                return Ok(());
+            }
+            if sql.starts_with("CREATE TABLE") {
+                if by_name(world, &words[1]).is_some() {
+                    return Err(refused(Refusal::AlreadyExists, "exists"));
+                }
+                create(world, &words[1]);
+                return Ok(());
+            }
+            let table = by_name(world, &words[0]);
+            if sql.starts_with("DROP TABLE IF EXISTS") {
+                if let Some(id) = table {
+                    world.tables.remove(&id);
+                }
+                return Ok(());
+            }
+            let Some(id) = table else {
+                return Err(refused(
+                    Refusal::UnknownTable,
+                    &format!("unknown table {}", words[0]),
+                ));
+            };
+            if sql.starts_with("TRUNCATE TABLE") {
+                world.next_id += 10;
+                let partition = world.next_id + 70_000;
+                let table = world.tables.get_mut(&id).unwrap();
+                table.partition = partition;
+                table.version = 1;
+                table.tablets = vec![Vec::new(); BUCKETS as usize];
+            } else if sql.contains(" RENAME `") {
+                if by_name(world, &words[1]).is_some() {
+                    return Err(refused(Refusal::AlreadyExists, "exists"));
+                }
+                world.tables.get_mut(&id).unwrap().name = words[1].clone();
+            } else if sql.contains(" ADD COLUMN ") {
+                let table = world.tables.get_mut(&id).unwrap();
+                if table.columns.contains(&words[1]) {
+                    return Err(refused(Refusal::AlreadyExists, "column exists"));
+                }
+                table.columns.push(words[1].clone());
+            } else {
+                panic!("statement not known to the fake: {sql}");
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn query(&self, _: Option<&str>, sql: &str) -> Result<Vec<Row>, Error> {
+        self.call(|world| {
+            let row = |column: &str, value: &str| {
+                Row::from([(column.to_owned(), Some(value.to_owned()))])
+            };
+            if sql == "SHOW TABLES" {
+                return Ok(world
+                    .tables
+                    .values()
+                    .map(|t| row("Tables_in_d", &t.name))
+                    .collect());
+            }
+            let words = words(sql);
+            if sql.starts_with("DESC") {
+                let table = world.tables.values().find(|t| t.name == words[0]);
+                return match table {
+                    Some(table) => Ok(table.columns.iter().map(|c| row("Field", c)).collect()),
+                    None => Err(refused(Refusal::UnknownTable, "unknown table")),
+                };
+            }
+            if sql.starts_with("SHOW RESTORE") {
+                return Ok(world
+                    .restores
+                    .iter()
+                    .filter(|(label, _)| sql.contains(label.as_str()))
+                    .map(|(label, _)| {
+                        let mut found = row("Label", label);
+                        found.extend(row("State", "FINISHED"));
+                        found
+                    })
+                    .collect());
+            }
+            panic!("query not known to the fake: {sql}");
+        })
+        .await
+    }
+}
