@@ -39,7 +39,7 @@ pub enum Command {
     Quickstart(QuickstartArgs),
     /// Run producer, applier and HTTP API in one process; ready for `POST /create_ccr`.
     Standalone(StandaloneArgs),
-    /// Create, watch, pause, resume and delete jobs of a running process.
+    /// Create, watch, pause, resume, resync and delete jobs of a running process.
     Job(JobArgs),
     /// Measure this build: events per second, transactions per second, lag, memory.
     Bench(BenchArgs),
@@ -156,6 +156,21 @@ pub enum JobVerb {
     Resume {
         /// The job.
         name: String,
+    },
+    /// Start a job again from a new snapshot of all its tables. Until they are replaced, the tables at the destination stay
+    /// readable; a job of a whole database that has the destination database for itself also removes there what the source
+    /// does not have.
+    Resync {
+        /// The job.
+        name: String,
+    },
+    /// Let a job that has stopped at an event leave it out. What the event did at the source is then missing at the
+    /// destination. It does not help a table that stands: use `resync`.
+    Skip {
+        /// The job.
+        name: String,
+        /// Position of the event, as the job's status names it.
+        commit_seq: i64,
     },
     /// Forget a job. Tables at the destination stay.
     Delete {

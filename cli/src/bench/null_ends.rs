@@ -16,7 +16,7 @@ use ccr_ops::{Sealer, Secret, SystemClock};
 use ccr_producer::bench::{NullSource, measure};
 use ccr_schemas::codec::{Codec, Framing};
 use ccr_schemas::topic::consumer_group;
-use ccr_schemas::{Incarnation, TopicName};
+use ccr_schemas::{Event, Incarnation, TopicName};
 use tokio_util::sync::CancellationToken;
 
 use super::Measured;
@@ -137,6 +137,7 @@ fn job(sealer: &Sealer) -> Result<JobSpec> {
         },
         options: JobOptions::default(),
         created_at_ms: 0,
+        resync: None,
     })
 }
 
@@ -151,7 +152,11 @@ async fn write_events(log: &SharedLog) -> Result<()> {
     let mut batch = Vec::new();
     for n in 1..=APPLIED {
         let on = n % TABLES + 1;
-        let envelope = transaction(n, on, &table(on), 1);
+        let mut envelope = transaction(n, on, &table(on), 1);
+        if let Event::RowsetsCommitted(event) = &mut envelope.event {
+            // Versions of a partition follow one another; the first that holds rows is 2.
+            event.tables[0].partitions[0].version = (n - 1) / TABLES + 2;
+        }
         batch.push(NewRecord {
             key: format!("table:{on}"),
             value: Some(codec.encode(&envelope)?.into()),

@@ -22,6 +22,10 @@ pub async fn job(args: &JobArgs) -> Result<ExitCode> {
         JobVerb::Lag { name } => ("get_lag", named(name)),
         JobVerb::Pause { name } => ("pause", named(name)),
         JobVerb::Resume { name } => ("resume", named(name)),
+        JobVerb::Resync { name } => ("resync", named(name)),
+        JobVerb::Skip { name, commit_seq } => {
+            ("skip", json!({ "name": name, "commit_seq": commit_seq }))
+        }
         JobVerb::Delete { name } => ("delete", named(name)),
     };
     let url = format!("{}/{operator}", args.api.trim_end_matches('/'));

@@ -8,8 +8,8 @@ use ccr_doris::cluster::FrontendAddress;
 use ccr_doris::{ClusterAddress, DorisCluster, SqlSession};
 use ccr_ops::Secret;
 use dorisim::{SimCluster, SimConfig};
+use reqwest::Response;
 use reqwest::header::LOCATION;
-use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::tpch::{Batch, DATABASE, TABLES};
@@ -109,17 +109,16 @@ impl Clusters {
             batch.table.name
         );
         let what = || format!("loading into {}", batch.table.name);
-        let mut response = self.put(&url, batch).await.with_context(what)?;
-        // The FE sends the client on to a BE; clients drop the password there unless they are told to trust it.
-        if response.status() == StatusCode::TEMPORARY_REDIRECT {
-            let to = response
-                .headers()
-                .get(LOCATION)
-                .and_then(|to| to.to_str().ok())
-                .with_context(|| format!("{}: redirect without a location", what()))?
-                .to_owned();
-            response = self.put(&to, batch).await.with_context(what)?;
-        }
+        // The FE only says which BE takes the load, as it does for a client that waits for "100 Continue": it gets no body.
+        // The account is repeated there; HTTP clients drop it on a redirect.
+        let redirect = self.put(&url, batch, "").await.with_context(what)?;
+        let to = redirect
+            .headers()
+            .get(LOCATION)
+            .and_then(|to| to.to_str().ok())
+            .with_context(|| format!("{}: no redirect but {}", what(), redirect.status()))?
+            .to_owned();
+        let response = self.put(&to, batch, &batch.csv).await.with_context(what)?;
         let answer: Value = response
             .json()
             .await
@@ -130,7 +129,7 @@ impl Clusters {
         Ok(())
     }
 
-    async fn put(&self, url: &str, batch: &Batch) -> reqwest::Result<Response> {
+    async fn put(&self, url: &str, batch: &Batch, body: &str) -> reqwest::Result<Response> {
         self.http
             .put(url)
             .basic_auth(USER, Some(PASSWORD))
@@ -138,7 +137,7 @@ impl Clusters {
             .header("columns", batch.table.columns)
             .header("expect", "100-continue")
             .timeout(LOAD_TIMEOUT)
-            .body(batch.csv.clone())
+            .body(body.to_owned())
             .send()
             .await
     }
