@@ -114,11 +114,6 @@ impl Frontend {
                     self.modify_partitions(db, &name, &partitions, temp, properties)?;
                 }
                 AlterClause::EnableFeature { .. } => {}
-                AlterClause::ModifyColumn { .. } | AlterClause::OrderBy { .. } => {
-                    return Err(SqlError::analysis(
-                        "a schema change that rewrites data is not supported by this simulated frontend",
-                    ));
-                }
                 AlterClause::AddRollup { .. }
                 | AlterClause::DropRollup { .. }
                 | AlterClause::RenameRollup { .. } => {
@@ -126,7 +121,9 @@ impl Frontend {
                         "rollups are not supported by this simulated frontend",
                     ));
                 }
-                AlterClause::AddColumn { .. }
+                AlterClause::ModifyColumn { .. }
+                | AlterClause::OrderBy { .. }
+                | AlterClause::AddColumn { .. }
                 | AlterClause::AddColumns { .. }
                 | AlterClause::DropColumn { .. } => {}
             }
@@ -450,7 +447,9 @@ pub(super) fn rename(table: &mut OlapTable, new: &str) {
 fn is_column_change(clause: &AlterClause) -> bool {
     matches!(
         clause,
-        AlterClause::AddColumn { .. }
+        AlterClause::ModifyColumn { .. }
+            | AlterClause::OrderBy { .. }
+            | AlterClause::AddColumn { .. }
             | AlterClause::AddColumns { .. }
             | AlterClause::DropColumn { .. }
     )

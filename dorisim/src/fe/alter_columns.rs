@@ -1,14 +1,13 @@
-//! ALTER TABLE: light schema changes - columns added, dropped and renamed without rewriting data.
+//! ALTER TABLE: columns added, dropped, modified and renamed; [`super::column_change`] decides whether data has to be rewritten.
 
 use std::sync::Arc;
 
 use super::api::SqlError;
-use super::build;
+use super::column_change::{change_column, submit_schema_change};
 use super::frontend::Frontend;
 use super::record;
-use super::show_create::column_sql;
-use crate::model::{Aggregation, Column, DistributionKind, KeysModel, OlapTable, PartitionKind};
-use crate::sql::ast::{self, AlterClause, ColumnPosition};
+use crate::model::{DistributionKind, KeysModel, OlapTable, PartitionKind};
+use crate::sql::ast::AlterClause;
 
 impl Frontend {
     pub(super) async fn flush_columns(
@@ -30,13 +29,22 @@ impl Frontend {
             let old = record::columns_json(table);
             let mut changed = table.clone_shape();
             let mut texts = Vec::new();
+            let mut heavy = !table.is_set("light_schema_change");
             for clause in &clauses {
-                texts.extend(change_column(&mut changed, clause)?);
+                let change = change_column(&mut changed, clause)?;
+                texts.extend(change.texts);
+                heavy |= change.heavy;
             }
             changed.schema.schema_version += 1;
+            if heavy {
+                let raw = format!("ALTER TABLE `{db}`.`{name}` {}", texts.join(", "));
+                submit_schema_change(state, db_id, name, changed, raw, now)?;
+                return Ok(());
+            }
             let job_id = state.new_id();
             let target = state.table_mut(db, name)?;
             target.schema = changed.schema;
+            target.indexes = changed.indexes;
             target.max_column_unique_id = changed.max_column_unique_id;
             let raw = format!("ALTER TABLE `{db}`.`{name}` {}", texts.join(", "));
             let record = record::alter_columns(db_id, target, &old, job_id, &raw);
@@ -53,13 +61,14 @@ impl Frontend {
             let Ok(table) = state.table(db, name) else {
                 return;
             };
+            // Rollups keep the columns they have.
+            let base = table.base_index_id();
             let replicas: Vec<(i64, i64)> = table
                 .partitions
                 .values()
-                .flat_map(|p| {
-                    p.tablets()
-                        .flat_map(|t| t.replicas.iter().map(|r| (r.backend_id, t.id)))
-                })
+                .flat_map(|p| p.indexes.iter().filter(|i| i.id == base))
+                .flat_map(|i| &i.tablets)
+                .flat_map(|t| t.replicas.iter().map(|r| (r.backend_id, t.id)))
                 .collect();
             (Arc::new(table.schema.clone()), replicas)
         };
@@ -110,6 +119,15 @@ impl Frontend {
             {
                 new.clone_into(column);
             }
+            let renamed = table.schema.columns[position].unique_id;
+            for index in &mut table.indexes {
+                fix(&mut index.columns);
+                for column in index.schema.iter_mut().flat_map(|s| &mut s.columns) {
+                    if column.unique_id == renamed && column.is_named(old) {
+                        new.clone_into(&mut column.name);
+                    }
+                }
+            }
             new.clone_into(&mut table.schema.columns[position].name);
             table.schema.schema_version += 1;
             let record = record::rename_column(db_id, table, old, new);
@@ -120,122 +138,9 @@ impl Frontend {
     }
 }
 
-/// Applies one clause to the schema; returns the texts of the record's `rawSql`.
-fn change_column(table: &mut OlapTable, clause: &AlterClause) -> Result<Vec<String>, SqlError> {
-    match clause {
-        AlterClause::AddColumn {
-            column, position, ..
-        } => Ok(vec![add_column(table, column, position.as_ref())?]),
-        AlterClause::AddColumns { columns, .. } => {
-            columns.iter().map(|c| add_column(table, c, None)).collect()
-        }
-        AlterClause::DropColumn { name, .. } => {
-            let at = table
-                .schema
-                .position(name)
-                .ok_or_else(|| SqlError::analysis(format!("Column does not exists: {name}")))?;
-            let column = &table.schema.columns[at];
-            let needed = table
-                .partition_kind
-                .columns()
-                .iter()
-                .any(|c| column.is_named(c))
-                || matches!(&table.distribution.kind, DistributionKind::Hash(columns) if columns.iter().any(|c| column.is_named(c)))
-                || matches!(&table.schema.keys, KeysModel::Unique { sequence_col: Some(c), .. } if column.is_named(c));
-            if needed || !column.visible {
-                return Err(SqlError::analysis(format!(
-                    "Column {name} is needed by the table and can not be dropped"
-                )));
-            }
-            if column.is_key {
-                return Err(SqlError::analysis(
-                    "dropping a key column rewrites data, which this simulated frontend does not support",
-                ));
-            }
-            let text = format!("DROP COLUMN `{}`", column.name);
-            table.schema.columns.remove(at);
-            Ok(vec![text])
-        }
-        _ => Err(SqlError::analysis("not a change of columns")),
-    }
-}
-
-fn add_column(
-    table: &mut OlapTable,
-    def: &ast::ColumnDef,
-    position: Option<&ColumnPosition>,
-) -> Result<String, SqlError> {
-    let schema = &mut table.schema;
-    if schema.column(&def.name).is_some() {
-        return Err(SqlError::analysis(format!(
-            "Can not add column which already exists in base table: {}",
-            def.name
-        )));
-    }
-    let mut column: Column = build::column(def)?;
-    if !column.nullable
-        && column.default.is_none()
-        && !column.data_type.is_numeric()
-        && column.generated.is_none()
-    {
-        return Err(SqlError::analysis(format!(
-            "Column {} is not nullable and needs a default",
-            def.name
-        )));
-    }
-    if column.is_key {
-        return Err(SqlError::analysis(
-            "adding a key column rewrites data, which this simulated frontend does not support",
-        ));
-    }
-    column.aggregation = match schema.keys {
-        KeysModel::Duplicate => None,
-        KeysModel::Unique { mow, .. } => (!mow).then_some(Aggregation::Replace),
-        KeysModel::Aggregate => match column.aggregation {
-            Some(aggregation) => Some(aggregation),
-            None => {
-                return Err(SqlError::analysis(
-                    "adding a key column rewrites data, which this simulated frontend does not support",
-                ));
-            }
-        },
-    };
-    table.max_column_unique_id += 1;
-    column.unique_id = table.max_column_unique_id;
-    let keys = schema.columns.iter().filter(|c| c.is_key).count();
-    let at = match position {
-        None => schema
-            .columns
-            .iter()
-            .position(|c| !c.visible)
-            .unwrap_or(schema.columns.len()),
-        Some(ColumnPosition::First) => keys,
-        Some(ColumnPosition::After(name)) => {
-            let after = schema
-                .position(name)
-                .ok_or_else(|| SqlError::analysis(format!("Column[{name}] does not found")))?;
-            (after + 1).max(keys)
-        }
-    };
-    let mut text = format!(
-        "ADD COLUMN {}",
-        column_sql(&column, schema.keys.is_unique())
-    );
-    if column.comment.is_empty() {
-        text.push_str(" COMMENT \"\"");
-    }
-    match position {
-        None => {}
-        Some(ColumnPosition::First) => text.push_str(" FIRST"),
-        Some(ColumnPosition::After(name)) => text.push_str(&format!(" AFTER `{name}`")),
-    }
-    schema.columns.insert(at, column);
-    Ok(text)
-}
-
 impl OlapTable {
     /// The table without its partitions: cheap to copy and to change tentatively.
-    fn clone_shape(&self) -> Self {
+    pub(super) fn clone_shape(&self) -> Self {
         Self {
             id: self.id,
             name: self.name.clone(),

@@ -374,6 +374,7 @@ impl Frontend {
                     && (partitions.is_empty()
                         || partitions.iter().any(|n| n.eq_ignore_ascii_case(&p.name)))
             });
+            table.drop_shadows();
             let seq = state.emit(record::barrier(db_id, &job.head.db, table.id, name), now);
             job.table_seqs.insert(table.id, seq);
             job.meta.tables.push(table);

@@ -7,7 +7,7 @@ use crate::model::catalog::Properties;
 use crate::model::column::{DELETE_SIGN, SEQUENCE_COL, VERSION_COL};
 use crate::model::{
     Aggregation, Column, DataType, DefaultValue, Distribution, DistributionKind, IndexMeta,
-    KeysModel, OlapTable, PartitionKind, SecondaryIndex, TableSchema, TableState,
+    IndexState, KeysModel, OlapTable, PartitionKind, SecondaryIndex, TableSchema, TableState,
 };
 use crate::sql::ast;
 
@@ -386,6 +386,8 @@ pub fn table(
             name: create.name.name.clone(),
             schema_hash: schema.schema_hash,
             columns: Vec::new(),
+            schema: None,
+            state: IndexState::Normal,
         }],
         secondary,
         state: TableState::Normal,

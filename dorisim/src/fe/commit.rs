@@ -10,7 +10,7 @@ use super::api::{CommitTxn, Committed, RpcError, SqlError, SubTxn, TxnKey, TxnSt
 use super::frontend::Frontend;
 use super::state::FeState;
 use super::txn::{Txn, TxnPart};
-use crate::model::TableState;
+use crate::model::{MaterializedIndex, TableState};
 
 /// What a commit under the lock led to.
 enum Step {
@@ -337,7 +337,17 @@ fn touched(
             )));
         }
         let reported: BTreeSet<(i64, i64)> = replicas.iter().copied().collect();
-        for tablet in partition.tablets() {
+        // A load that never knew of an index being built leaves it to the job.
+        let written = |index: &MaterializedIndex| {
+            !table.is_shadow(index.id)
+                || index
+                    .tablets
+                    .iter()
+                    .any(|t| reported.iter().any(|(id, _)| *id == t.id))
+        };
+        let indexes: Vec<&MaterializedIndex> =
+            partition.indexes.iter().filter(|i| written(i)).collect();
+        for tablet in indexes.iter().flat_map(|i| &i.tablets) {
             if let Some((t, b)) = reported.iter().find(|(t, b)| {
                 *t == tablet.id && !tablet.replicas.iter().any(|r| r.backend_id == *b)
             }) {
@@ -374,6 +384,7 @@ fn touched(
             range: table.range_text(partition),
             is_temp: partition.is_temp,
             replicas,
+            index_ids: indexes.iter().map(|i| i.id).collect(),
         });
     }
     Ok(parts)

@@ -168,6 +168,10 @@ impl Frontend {
                 )
                 .await?;
             }
+            Statement::CancelAlter { kind, table } => {
+                let (db, table) = object(session, &table)?;
+                self.cancel_alters_of(db, table, &kind).await?;
+            }
             Statement::Backup(backup) => self.submit_backup(session, &backup)?,
             Statement::CancelBackup { db } => {
                 self.cancel_job(&session_db(session, db)?, false).await?

@@ -11,7 +11,7 @@ use super::record::{self, Names, ReplacedPartitions};
 use super::recycle::Dropped;
 use super::show_create;
 use crate::model::catalog::Properties;
-use crate::model::{OlapTable, Partition, PartitionItem, PartitionKind};
+use crate::model::{OlapTable, Partition, PartitionItem, PartitionKind, TableState};
 use crate::sql::ast;
 
 impl Frontend {
@@ -422,6 +422,12 @@ impl Frontend {
             let mut guard = self.lock();
             let state = &mut *guard;
             let found = state.table(db, table)?.clone();
+            if found.state != TableState::Normal {
+                return Err(SqlError::analysis(format!(
+                    "Table[{table}]'s state({}) is not NORMAL. Do not allow doing TRUNCATE ops",
+                    found.state.as_str()
+                )));
+            }
             if let Some(missing) = names.iter().find(|n| found.partition(n, false).is_none()) {
                 return Err(SqlError::analysis(format!(
                     "Partition {missing} does not exist"

@@ -14,7 +14,7 @@ use super::show_create::{self, Form};
 use super::state::FeState;
 use crate::be::api::TabletSpec;
 use crate::model::catalog::Properties;
-use crate::model::{OlapTable, Partition, PartitionItem, TableState};
+use crate::model::{OlapTable, Partition, PartitionItem, TableState, Tablet};
 use crate::sql::ast;
 
 impl Frontend {
@@ -256,8 +256,14 @@ impl Frontend {
 
     /// Sends DROP for every replica of the partitions. A backend that does not answer keeps garbage, as in Doris.
     pub(super) async fn drop_tablets(&self, partitions: impl Iterator<Item = &Partition>) {
+        self.drop_tablet_list(partitions.flat_map(Partition::tablets))
+            .await;
+    }
+
+    /// As [`Self::drop_tablets`], for single tablets.
+    pub(super) async fn drop_tablet_list(&self, tablets: impl Iterator<Item = &Tablet>) {
         let mut by_backend: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
-        for tablet in partitions.flat_map(Partition::tablets) {
+        for tablet in tablets {
             for replica in &tablet.replicas {
                 by_backend
                     .entry(replica.backend_id)

@@ -177,6 +177,7 @@ impl Jobs {
 impl Frontend {
     /// Advances every running job by at most one state.
     pub async fn tick_jobs(&self) {
+        self.tick_alters().await;
         let jobs = self.lock().jobs.running();
         for job in jobs {
             let now = self.clock().now_ms();

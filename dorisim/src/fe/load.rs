@@ -9,7 +9,10 @@ use super::api::{
 use super::frontend::Frontend;
 use super::route::{self, FullRows, Router};
 use crate::be::api::{DeleteCondition, DeletePredicate};
-use crate::model::{Distribution, KeysModel, Partition, PartitionKind, Row, TableSchema};
+use crate::model::projection::{Misfit, project};
+use crate::model::{
+    Distribution, KeysModel, OlapTable, Partition, PartitionKind, Row, TableSchema,
+};
 
 /// What a load needs to know of its table, noted under the lock.
 pub(super) struct Target {
@@ -28,8 +31,8 @@ type TabletHome = (i64, Vec<i64>);
 /// A partition as a writer sees it.
 struct Place {
     distribution: Distribution,
-    /// Per index its tablets in bucket order.
-    indexes: Vec<Vec<TabletHome>>,
+    /// Per index its columns, where they are not those of the load, and its tablets in bucket order.
+    indexes: Vec<(Option<Arc<TableSchema>>, Vec<TabletHome>)>,
 }
 
 impl Frontend {
@@ -320,7 +323,12 @@ impl Frontend {
                 })?;
             by_partition
                 .keys()
-                .filter_map(|id| table.partitions.get(id).map(|p| (*id, place(p))))
+                .filter_map(|id| {
+                    table
+                        .partitions
+                        .get(id)
+                        .map(|p| (*id, place(table, p, &target.schema)))
+                })
                 .collect()
         };
         let schema = Arc::new(target.schema.clone());
@@ -338,8 +346,17 @@ impl Frontend {
                 buckets[at].push(row);
             }
             let buckets: Vec<Arc<Vec<Row>>> = buckets.into_iter().map(Arc::new).collect();
-            for tablets in &place.indexes {
-                for ((tablet, backends), rows) in tablets.iter().zip(&buckets) {
+            for (other, tablets) in &place.indexes {
+                let projected = match other {
+                    None => buckets.clone(),
+                    Some(to) => buckets
+                        .iter()
+                        .map(|rows| project(&schema, to, rows, Misfit::Null).map(Arc::new))
+                        .collect::<Result<_, _>>()
+                        .map_err(SqlError::analysis)?,
+                };
+                let schema = other.as_ref().unwrap_or(&schema);
+                for ((tablet, backends), rows) in tablets.iter().zip(&projected) {
                     for id in backends {
                         let Some(backend) = self.backend(*id) else {
                             continue;
@@ -348,7 +365,7 @@ impl Frontend {
                             txn_id,
                             partition_id,
                             *tablet,
-                            Arc::clone(&schema),
+                            Arc::clone(schema),
                             Arc::clone(rows),
                             delete.cloned(),
                         ) {
@@ -368,17 +385,23 @@ impl Frontend {
     }
 }
 
-fn place(partition: &Partition) -> Place {
+fn place(table: &OlapTable, partition: &Partition, loaded: &TableSchema) -> Place {
     Place {
         distribution: partition.distribution.clone(),
         indexes: partition
             .indexes
             .iter()
             .map(|i| {
-                i.tablets
+                let tablets = i
+                    .tablets
                     .iter()
                     .map(|t| (t.id, t.replicas.iter().map(|r| r.backend_id).collect()))
-                    .collect()
+                    .collect();
+                let schema = table.index_schema(i.id);
+                (
+                    (schema != loaded).then(|| Arc::new(schema.clone())),
+                    tablets,
+                )
             })
             .collect(),
     }

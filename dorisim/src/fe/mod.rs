@@ -7,10 +7,13 @@
 mod accounts;
 mod alter;
 mod alter_columns;
+pub mod alter_job;
+mod alter_run;
 pub mod api;
 mod api_rpc;
 mod backup;
 mod build;
+mod column_change;
 mod commit;
 mod dates;
 mod ddl;

@@ -308,9 +308,9 @@ pub fn tablet_specs(
     binlog_enabled: bool,
     restore: bool,
 ) -> Vec<(i64, TabletSpec)> {
-    let schema = Arc::new(table.schema.clone());
     let mut out = Vec::new();
     for index in &partition.indexes {
+        let schema = Arc::new(table.index_schema(index.id).clone());
         for tablet in &index.tablets {
             for replica in &tablet.replicas {
                 out.push((

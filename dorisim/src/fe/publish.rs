@@ -38,6 +38,7 @@ impl Frontend {
         }
         let mut pause = Duration::from_millis(5);
         for attempt in 1_u32.. {
+            let gate = self.publish_gate.read().await;
             let parts = match self.lock().txns.get(txn_id) {
                 Some(txn) if txn.status == TxnStatus::Committed => txn.parts.clone(),
                 _ => return,
@@ -46,6 +47,7 @@ impl Frontend {
             if self.finish_publish(txn_id, &outcome, attempt >= PATIENT_ATTEMPTS) {
                 return;
             }
+            drop(gate);
             if self.stopping() {
                 return;
             }
@@ -134,7 +136,9 @@ impl Frontend {
             let Some(partition) = table.partitions.get(&part.partition_id) else {
                 continue;
             };
-            for tablet in partition.tablets() {
+            // A shadow that misses a version is filled by its job.
+            let finished = partition.indexes.iter().filter(|i| !table.is_shadow(i.id));
+            for tablet in finished.flat_map(|i| &i.tablets) {
                 let good = tablet
                     .replicas
                     .iter()
@@ -218,12 +222,15 @@ fn make_visible(state: &mut FeState, txn: &Txn, delta: &BTreeMap<i64, i64>, now:
         });
         // The index list comes from the planner; a transaction begun over Thrift never had one.
         if txn.source != LoadSource::Rpc {
-            entry["indexIds"] = table
-                .indexes
-                .iter()
-                .map(|i| i.id)
-                .collect::<Vec<_>>()
-                .into();
+            let known: BTreeSet<i64> = parts.iter().flat_map(|p| p.index_ids.clone()).collect();
+            let mut ids: Vec<i64> = table.indexes.iter().map(|i| i.id).collect();
+            ids.retain(|id| known.contains(id));
+            ids.extend(
+                known
+                    .iter()
+                    .filter(|id| !table.indexes.iter().any(|i| i.id == **id)),
+            );
+            entry["indexIds"] = ids.into();
         }
         tables.insert(table_id.to_string(), entry);
     }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::alter_job::{AlterJob, AlterKind};
 use super::state::Record;
 use crate::model::catalog::Properties;
 use crate::model::{DistributionKind, OlapTable, Partition, PartitionItem, SecondaryIndex, View};
@@ -174,6 +175,38 @@ pub fn drop_table(db_id: i64, id: i64, name: &str, is_view: bool, force: bool) -
             "rawSql": format!("DROP {kind} IF EXISTS `{name}`"),
         }),
     )
+}
+
+/// ALTER_JOB (5).
+pub fn alter_job(job: &AlterJob) -> Record {
+    let mut data = json!({
+        "dbId": job.db_id, "tableId": job.table_id, "tableName": job.table, "jobId": job.id,
+        "jobState": job.state.as_str(), "rawSql": job.raw_sql,
+    });
+    match &job.kind {
+        AlterKind::SchemaChange { pairs, .. } => {
+            data["type"] = "SCHEMA_CHANGE".into();
+            data["iim"] = pairs
+                .iter()
+                .map(|(shadow, origin)| (shadow.id.to_string(), json!(origin)))
+                .collect::<Map<_, _>>()
+                .into();
+            data["rollupIndexId"] = 0.into();
+            data["baseIndexId"] = 0.into();
+        }
+        AlterKind::Rollup {
+            index,
+            base_id,
+            base_name,
+        } => {
+            data["type"] = "ROLLUP".into();
+            data["rollupIndexId"] = index.id.into();
+            data["rollUpIndexName"] = index.name.as_str().into();
+            data["baseIndexId"] = (*base_id).into();
+            data["baseIndexName"] = base_name.as_str().into();
+        }
+    }
+    table_record(5, job.db_id, job.table_id, data)
 }
 
 /// MODIFY_TABLE_ADD_OR_DROP_COLUMNS (6).

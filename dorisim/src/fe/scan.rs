@@ -7,7 +7,7 @@ use super::api::{SqlError, TableScan};
 use super::frontend::Frontend;
 use crate::be::api::{DeleteOp, DeletePredicate, RowsetView};
 use crate::model::{
-    Aggregation, Cell, Column, DataType, DefaultValue, KeysModel, Row, TableSchema,
+    Aggregation, Cell, Column, DataType, DefaultValue, KeysModel, Row, TableSchema, Tablet,
 };
 
 /// A tablet to read: replicas that have the version, best first.
@@ -105,6 +105,26 @@ impl Frontend {
             }
         }
         Ok((table.schema.clone(), sources))
+    }
+
+    /// Rows of one tablet at a version, hidden columns too, merged by the key model.
+    pub(super) fn merged_rows(
+        &self,
+        schema: &TableSchema,
+        tablet: &Tablet,
+        version: i64,
+    ) -> Result<Vec<Row>, SqlError> {
+        let source = Source {
+            tablet_id: tablet.id,
+            version,
+            backends: tablet
+                .replicas
+                .iter()
+                .filter(|r| r.version >= version)
+                .map(|r| r.backend_id)
+                .collect(),
+        };
+        Ok(merge(schema, &self.read_tablet(&source)?))
     }
 
     fn read_tablet(&self, source: &Source) -> Result<Vec<RowsetView>, SqlError> {

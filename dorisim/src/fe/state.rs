@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::Value;
 
 use super::accounts::Accounts;
+use super::alter_job::AlterJobs;
 use super::api::{Binlog, FrontendConfig, SqlError};
 use super::jobs::Jobs;
 use super::recycle::RecycleBin;
@@ -48,6 +49,8 @@ pub struct FeState {
     pub txns: TxnTable,
     /// Backup and restore.
     pub jobs: Jobs,
+    /// Schema changes and rollups.
+    pub alters: AlterJobs,
     /// What DROP without FORCE left.
     pub bin: RecycleBin,
     /// Users.
@@ -73,6 +76,7 @@ impl FeState {
             streams: Streams::default(),
             txns: TxnTable::new(config),
             jobs: Jobs::default(),
+            alters: AlterJobs::default(),
             bin: RecycleBin::default(),
             accounts: Accounts::default(),
             late: LateRecords::default(),

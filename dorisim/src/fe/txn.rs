@@ -30,6 +30,8 @@ pub struct TxnPart {
     pub is_temp: bool,
     /// Successful replicas: (tablet, backend).
     pub replicas: Vec<(i64, i64)>,
+    /// Indexes of the table that the load wrote: the finished ones, and shadows that it knew.
+    pub index_ids: Vec<i64>,
 }
 
 /// A transaction.
@@ -159,6 +161,27 @@ impl TxnTable {
             finished: std::collections::VecDeque::new(),
             tails: HashMap::new(),
         }
+    }
+
+    /// True while a load into the table that began before transaction `before` is neither visible nor aborted.
+    #[must_use]
+    pub fn loading_before(&self, table_id: i64, before: i64) -> bool {
+        self.txns.range(..before).any(|(_, t)| {
+            t.table_ids.contains(&table_id)
+                && match t.status {
+                    TxnStatus::Prepare | TxnStatus::Precommitted | TxnStatus::Committed => true,
+                    TxnStatus::Visible | TxnStatus::Aborted => false,
+                }
+        })
+    }
+
+    /// Parts of committed transactions on the table that are not visible yet.
+    pub fn unpublished(&self, table_id: i64) -> impl Iterator<Item = &TxnPart> {
+        self.txns
+            .values()
+            .filter(|t| t.status == TxnStatus::Committed)
+            .flat_map(|t| &t.parts)
+            .filter(move |p| p.table_id == table_id)
     }
 
     /// A fresh transaction id, also for sub transactions.

@@ -124,6 +124,16 @@ impl TableState {
     }
 }
 
+/// What an index is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum IndexState {
+    /// Readers and writers use it.
+    #[default]
+    Normal,
+    /// A running job builds it: writers fill it, readers and backups pass over it.
+    Shadow,
+}
+
 /// The table-level description of one index (base or rollup).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexMeta {
@@ -135,6 +145,12 @@ pub struct IndexMeta {
     pub schema_hash: i32,
     /// Column names of a rollup; empty means all columns of the base.
     pub columns: Vec<String>,
+    /// Columns of a rollup or of an index that is being built; unset for the base index, whose columns are the table's.
+    #[serde(default)]
+    pub schema: Option<TableSchema>,
+    /// Finished, or being built.
+    #[serde(default)]
+    pub state: IndexState,
 }
 
 /// A secondary index (inverted, bloom filter of n-grams, ...), metadata only.
@@ -194,6 +210,38 @@ impl OlapTable {
     #[must_use]
     pub fn base_index_id(&self) -> i64 {
         self.indexes.first().map_or(-1, |i| i.id)
+    }
+
+    /// Columns of one of the indexes; the base's for unknown ids.
+    #[must_use]
+    pub fn index_schema(&self, index_id: i64) -> &TableSchema {
+        self.indexes
+            .iter()
+            .find(|i| i.id == index_id)
+            .and_then(|i| i.schema.as_ref())
+            .unwrap_or(&self.schema)
+    }
+
+    /// Forgets indexes that are being built: what a backup sees of the table.
+    pub fn drop_shadows(&mut self) {
+        let shadows: Vec<i64> = self
+            .indexes
+            .iter()
+            .filter(|i| i.state == IndexState::Shadow)
+            .map(|i| i.id)
+            .collect();
+        self.indexes.retain(|i| !shadows.contains(&i.id));
+        for partition in self.partitions.values_mut() {
+            partition.indexes.retain(|i| !shadows.contains(&i.id));
+        }
+    }
+
+    /// True while a job builds the index.
+    #[must_use]
+    pub fn is_shadow(&self, index_id: i64) -> bool {
+        self.indexes
+            .iter()
+            .any(|i| i.id == index_id && i.state == IndexState::Shadow)
     }
 
     /// Types of the partition columns.

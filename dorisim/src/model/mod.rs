@@ -1,17 +1,18 @@
 //! What a Doris catalogue is made of, as plain data: values, types, columns, partitions, tables, replicas.
 //!
 //! Reading order: [`types`] and [`value`] (what a cell is), [`column`], [`schema`] (models of keys), [`partition`] (items and their
-//! range text), [`catalog`] (databases down to replicas). Nothing here does anything but compute.
+//! range text), [`projection`] (rows in the columns of another index), [`catalog`] (databases down to replicas). Nothing here does anything but compute.
 
 pub mod catalog;
 pub mod column;
 pub mod partition;
+pub mod projection;
 pub mod schema;
 pub mod types;
 pub mod value;
 
 pub use catalog::{
-    Catalog, Database, IndexMeta, MaterializedIndex, OlapTable, Partition, Replica, SecondaryIndex,
+    Catalog, Database, IndexMeta, IndexState, MaterializedIndex, OlapTable, Partition, Replica, SecondaryIndex,
     TableState, Tablet, View,
 };
 pub use column::{Aggregation, Column, DefaultValue};

@@ -1,5 +1,6 @@
 //! The frontend over real backends of this crate, without MySQL and Thrift in between.
 
+mod alters;
 mod jobs;
 mod loads;
 mod records;

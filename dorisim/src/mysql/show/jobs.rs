@@ -224,39 +224,51 @@ fn restore_row(job: &JobView) -> Vec<String> {
     ]
 }
 
-/// SHOW ALTER TABLE: schema changes are over when their statement is.
-pub(super) fn alter(kind: &str) -> ResultSet {
-    if kind == "COLUMN" {
-        return ResultSet::of_text(&[
-            "JobId",
-            "TableName",
-            "CreateTime",
-            "FinishTime",
-            "IndexName",
-            "IndexId",
-            "OriginIndexId",
-            "SchemaVersion",
-            "TransactionId",
-            "State",
-            "Msg",
-            "Progress",
-            "Timeout",
+/// SHOW ALTER TABLE COLUMN, ROLLUP and MATERIALIZED VIEW.
+pub(super) fn alter(
+    session: &SqlSession,
+    kind: &str,
+    db: Option<&str>,
+) -> Result<ResultSet, SqlError> {
+    let db = session.db_of(db)?;
+    let columns = kind == "COLUMN";
+    let jobs = session.frontend().alter_jobs(&db, columns);
+    let head = ["JobId", "TableName", "CreateTime", "FinishTime"];
+    let middle: &[&str] = if columns {
+        &["IndexName", "IndexId", "OriginIndexId", "SchemaVersion"]
+    } else {
+        &["BaseIndexName", "RollupIndexName", "RollupId"]
+    };
+    let tail = ["TransactionId", "State", "Msg", "Progress", "Timeout"];
+    let names: Vec<&str> = head.iter().chain(middle).chain(&tail).copied().collect();
+    let mut answer = ResultSet::of_text(&names);
+    for job in jobs {
+        let mut row = vec![
+            job.job_id.to_string(),
+            job.table,
+            time(job.create_ms),
+            time(job.finish_ms),
+        ];
+        if columns {
+            row.extend([
+                job.index,
+                job.index_id.to_string(),
+                job.origin_id.to_string(),
+                job.schema_version,
+            ]);
+        } else {
+            row.extend([job.base, job.index, job.index_id.to_string()]);
+        }
+        row.extend([
+            job.txn_id.to_string(),
+            job.state.to_owned(),
+            job.message,
+            String::new(),
+            crate::fe::alter_job::TIMEOUT_S.to_string(),
         ]);
+        answer.push(row);
     }
-    ResultSet::of_text(&[
-        "JobId",
-        "TableName",
-        "CreateTime",
-        "FinishTime",
-        "BaseIndexName",
-        "RollupIndexName",
-        "RollupId",
-        "TransactionId",
-        "State",
-        "Msg",
-        "Progress",
-        "Timeout",
-    ])
+    Ok(answer)
 }
 
 /// SHOW BUILD INDEX.

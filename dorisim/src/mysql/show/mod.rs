@@ -80,7 +80,10 @@ pub(super) async fn show(session: &SqlSession, form: Show) -> Result<ResultSet, 
         ])),
         Show::Variables { like } => Ok(cluster::variables(session, like.as_deref())),
         Show::Data { table } => objects::data(session, table.as_ref()),
-        Show::Alter { kind, rest, .. } => session.narrow(jobs::alter(&kind), rest).await,
+        Show::Alter { kind, db, rest } => {
+            let answer = jobs::alter(session, &kind, db.as_deref())?;
+            session.narrow(answer, rest).await
+        }
         Show::BuildIndex { rest, .. } => session.narrow(jobs::build_index(), rest).await,
         Show::RecycleBin { rest } => session.narrow(jobs::recycle_bin(session), rest).await,
         Show::Warnings => Ok(ResultSet::of_text(&["Level", "Code", "Message"])),

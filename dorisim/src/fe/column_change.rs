@@ -1,0 +1,411 @@
+//! One column clause of ALTER TABLE applied to a table's columns, and whether it is light (metadata alone) or rewrites the data.
+
+use super::alter_job::{AlterJob, AlterKind, AlterState, SHADOW_PREFIX};
+use super::api::SqlError;
+use super::build;
+use super::record;
+use super::show_create::column_sql;
+use super::state::FeState;
+use crate::model::{
+    Aggregation, Column, DataType, DistributionKind, IndexMeta, IndexState, KeysModel, OlapTable,
+    TableState,
+};
+use crate::sql::ast::{self, AlterClause, ColumnPosition};
+
+/// What a clause did.
+#[derive(Debug)]
+pub struct Change {
+    /// Texts of the record's `rawSql`.
+    pub texts: Vec<String>,
+    /// The data has to be rewritten.
+    pub heavy: bool,
+}
+
+fn light(texts: Vec<String>) -> Change {
+    Change {
+        texts,
+        heavy: false,
+    }
+}
+
+/// Applies one clause to the columns.
+pub fn change_column(table: &mut OlapTable, clause: &AlterClause) -> Result<Change, SqlError> {
+    match clause {
+        AlterClause::AddColumn {
+            column, position, ..
+        } => add_column(table, column, position.as_ref()),
+        AlterClause::AddColumns { columns, .. } => {
+            let mut all = light(Vec::new());
+            for column in columns {
+                let one = add_column(table, column, None)?;
+                all.texts.extend(one.texts);
+                all.heavy |= one.heavy;
+            }
+            Ok(all)
+        }
+        AlterClause::DropColumn { name, .. } => drop_column(table, name),
+        AlterClause::ModifyColumn {
+            column, position, ..
+        } => modify_column(table, column, position.as_ref()),
+        AlterClause::OrderBy { columns, .. } => order_by(table, columns),
+        _ => Err(SqlError::analysis("not a change of columns")),
+    }
+}
+
+/// The partition, the distribution or the sequence stands on it.
+fn is_needed(table: &OlapTable, column: &Column) -> bool {
+    let partition = table.partition_kind.columns();
+    partition.iter().any(|c| column.is_named(c))
+        || matches!(&table.distribution.kind, DistributionKind::Hash(columns) if columns.iter().any(|c| column.is_named(c)))
+        || matches!(&table.schema.keys, KeysModel::Unique { sequence_col: Some(c), .. } if column.is_named(c))
+}
+
+fn drop_column(table: &mut OlapTable, name: &str) -> Result<Change, SqlError> {
+    let at = table
+        .schema
+        .position(name)
+        .ok_or_else(|| SqlError::analysis(format!("Column does not exists: {name}")))?;
+    let column = table.schema.columns[at].clone();
+    if is_needed(table, &column) || !column.visible {
+        return Err(SqlError::analysis(format!(
+            "Column {name} is needed by the table and can not be dropped"
+        )));
+    }
+    if column.is_key {
+        let replaces = |c: &Column| {
+            matches!(
+                c.aggregation,
+                Some(Aggregation::Replace | Aggregation::ReplaceIfNotNull)
+            )
+        };
+        match table.schema.keys {
+            KeysModel::Unique { .. } => {
+                return Err(SqlError::analysis(
+                    "Can not drop key column in Unique data model table",
+                ));
+            }
+            KeysModel::Aggregate if table.schema.columns.iter().any(replaces) => {
+                return Err(SqlError::analysis(
+                    "Can not drop key column when table has value column with REPLACE aggregation method",
+                ));
+            }
+            KeysModel::Aggregate | KeysModel::Duplicate => {}
+        }
+        if table.schema.key_columns().count() == 1 {
+            return Err(SqlError::analysis("There is no key column left"));
+        }
+    }
+    table.schema.columns.remove(at);
+    for index in &mut table.indexes {
+        if let Some(schema) = &mut index.schema {
+            schema.columns.retain(|c| c.unique_id != column.unique_id);
+            index.columns.retain(|c| !column.is_named(c));
+        }
+    }
+    Ok(Change {
+        texts: vec![format!("DROP COLUMN `{}`", column.name)],
+        heavy: column.is_key,
+    })
+}
+
+fn with_position(mut text: String, position: Option<&ColumnPosition>) -> String {
+    match position {
+        None => {}
+        Some(ColumnPosition::First) => text.push_str(" FIRST"),
+        Some(ColumnPosition::After(name)) => text.push_str(&format!(" AFTER `{name}`")),
+    }
+    text
+}
+
+fn add_column(
+    table: &mut OlapTable,
+    def: &ast::ColumnDef,
+    position: Option<&ColumnPosition>,
+) -> Result<Change, SqlError> {
+    let schema = &mut table.schema;
+    if schema.column(&def.name).is_some() {
+        return Err(SqlError::analysis(format!(
+            "Can not add column which already exists in base table: {}",
+            def.name
+        )));
+    }
+    let mut column: Column = build::column(def)?;
+    if !column.nullable
+        && column.default.is_none()
+        && !column.data_type.is_numeric()
+        && column.generated.is_none()
+    {
+        return Err(SqlError::analysis(format!(
+            "Column {} is not nullable and needs a default",
+            def.name
+        )));
+    }
+    match schema.keys {
+        KeysModel::Unique { .. } if column.is_key => {
+            return Err(SqlError::analysis(
+                "Can not add key column to a Unique data model table",
+            ));
+        }
+        KeysModel::Aggregate if column.aggregation.is_none() => column.is_key = true,
+        KeysModel::Unique { .. } | KeysModel::Duplicate | KeysModel::Aggregate => {}
+    }
+    column.aggregation = match schema.keys {
+        _ if column.is_key => None,
+        KeysModel::Duplicate => None,
+        KeysModel::Unique { mow, .. } => (!mow).then_some(Aggregation::Replace),
+        KeysModel::Aggregate => column.aggregation,
+    };
+    table.max_column_unique_id += 1;
+    column.unique_id = table.max_column_unique_id;
+    let at = place_of(table, position, column.is_key)?;
+    let mut text = format!(
+        "ADD COLUMN {}",
+        column_sql(&column, table.schema.keys.is_unique())
+    );
+    if column.comment.is_empty() {
+        text.push_str(" COMMENT \"\"");
+    }
+    let heavy = column.is_key;
+    table.schema.columns.insert(at, column);
+    Ok(Change {
+        texts: vec![with_position(text, position)],
+        heavy,
+    })
+}
+
+/// Where a column goes: keys among the keys, values behind them.
+fn place_of(
+    table: &OlapTable,
+    position: Option<&ColumnPosition>,
+    is_key: bool,
+) -> Result<usize, SqlError> {
+    let columns = &table.schema.columns;
+    let keys = columns.iter().filter(|c| c.is_key).count();
+    let at = match position {
+        None if is_key => keys,
+        None => columns
+            .iter()
+            .position(|c| !c.visible)
+            .unwrap_or(columns.len()),
+        Some(ColumnPosition::First) => 0,
+        Some(ColumnPosition::After(name)) => {
+            1 + table
+                .schema
+                .position(name)
+                .ok_or_else(|| SqlError::analysis(format!("Column[{name}] does not found")))?
+        }
+    };
+    Ok(if is_key { at.min(keys) } else { at.max(keys) })
+}
+
+fn modify_column(
+    table: &mut OlapTable,
+    def: &ast::ColumnDef,
+    position: Option<&ColumnPosition>,
+) -> Result<Change, SqlError> {
+    let at = table
+        .schema
+        .position(&def.name)
+        .ok_or_else(|| SqlError::analysis(format!("Column[{}] does not exists", def.name)))?;
+    let old = table.schema.columns[at].clone();
+    let mut new = build::column(def)?;
+    new.is_key = old.is_key;
+    new.unique_id = old.unique_id;
+    new.visible = old.visible;
+    new.name.clone_from(&old.name);
+    new.auto_inc = new.auto_inc.or(old.auto_inc);
+    if new.comment.is_empty() {
+        new.comment.clone_from(&old.comment);
+    }
+    if table.schema.keys == KeysModel::Aggregate && !old.is_key {
+        if new.aggregation.is_some() && new.aggregation != old.aggregation {
+            return Err(SqlError::analysis(
+                "Can not change aggregation type of a column",
+            ));
+        }
+    } else if new.aggregation.is_some() {
+        return Err(SqlError::analysis(format!(
+            "Can not assign aggregation method on column {}",
+            old.name
+        )));
+    }
+    new.aggregation = old.aggregation;
+    if old.nullable && !new.nullable {
+        return Err(SqlError::analysis(format!(
+            "Can not change from nullable to non-nullable, column={}",
+            old.name
+        )));
+    }
+    let retyped = new.data_type != old.data_type;
+    if retyped && is_needed(table, &old) {
+        return Err(SqlError::analysis(format!(
+            "Can not modify partition or distribution column[{}]",
+            old.name
+        )));
+    }
+    if retyped && !is_convertible(&old.data_type, &new.data_type) {
+        return Err(SqlError::analysis(format!(
+            "Can not change {} to {}",
+            old.data_type, new.data_type
+        )));
+    }
+    // A longer VARCHAR of a value column is a change of the metadata alone.
+    let grows = matches!((&old.data_type, &new.data_type), (DataType::Varchar(a), DataType::Varchar(b)) if a <= b);
+    let heavy =
+        (retyped && !(grows && !old.is_key)) || old.nullable != new.nullable || position.is_some();
+    let text = format!(
+        "MODIFY COLUMN {}",
+        column_sql(&new, table.schema.keys.is_unique())
+    );
+    for schema in table.indexes.iter_mut().filter_map(|i| i.schema.as_mut()) {
+        for column in &mut schema.columns {
+            if column.unique_id == new.unique_id && column.generated.is_none() {
+                column.data_type.clone_from(&new.data_type);
+                column.nullable = new.nullable;
+            }
+        }
+    }
+    table.schema.columns.remove(at);
+    let to = match position {
+        None => at,
+        Some(_) => place_of(table, position, new.is_key)?,
+    };
+    table.schema.columns.insert(to, new);
+    Ok(Change {
+        texts: vec![with_position(text, position)],
+        heavy,
+    })
+}
+
+/// Integers do not shrink; nested and aggregate types stay what they are.
+fn is_convertible(from: &DataType, to: &DataType) -> bool {
+    let rank = |ty: &DataType| match ty {
+        DataType::TinyInt => Some(1),
+        DataType::SmallInt => Some(2),
+        DataType::Int => Some(3),
+        DataType::BigInt => Some(4),
+        DataType::LargeInt => Some(5),
+        _ => None,
+    };
+    let plain = |ty: &DataType| {
+        ty.is_numeric()
+            || matches!(
+                ty,
+                DataType::Date
+                    | DataType::DateTime(_)
+                    | DataType::Char(_)
+                    | DataType::Varchar(_)
+                    | DataType::String
+                    | DataType::Json
+            )
+    };
+    match (rank(from), rank(to)) {
+        (Some(a), Some(b)) => a <= b,
+        _ => match (from, to) {
+            (
+                DataType::Varchar(a) | DataType::Char(a),
+                DataType::Varchar(b) | DataType::Char(b),
+            ) => a <= b,
+            _ => plain(from) && plain(to),
+        },
+    }
+}
+
+fn order_by(table: &mut OlapTable, names: &[String]) -> Result<Change, SqlError> {
+    let visible = table.schema.visible().count();
+    if names.len() != visible {
+        return Err(SqlError::analysis(
+            "Reorder stmt should contains all columns",
+        ));
+    }
+    let mut ordered: Vec<Column> = Vec::with_capacity(table.schema.columns.len());
+    for name in names {
+        let column = table
+            .schema
+            .visible()
+            .find(|c| c.is_named(name))
+            .ok_or_else(|| SqlError::analysis(format!("Column[{name}] not exists")))?;
+        if ordered.iter().any(|c| c.is_named(name)) {
+            return Err(SqlError::analysis(format!("Duplicated column[{name}]")));
+        }
+        if column.is_key && ordered.iter().any(|c| !c.is_key) {
+            return Err(SqlError::analysis(
+                "Invalid column order. key should before all values.",
+            ));
+        }
+        ordered.push(column.clone());
+    }
+    ordered.extend(table.schema.columns.iter().filter(|c| !c.visible).cloned());
+    table.schema.columns = ordered;
+    let list: Vec<String> = names.iter().map(|n| format!("`{n}`")).collect();
+    Ok(Change {
+        texts: vec![format!("ORDER BY ({})", list.join(", "))],
+        heavy: true,
+    })
+}
+
+/// Takes in the job that brings `table` to the columns of `changed`, with its PENDING record.
+pub fn submit_schema_change(
+    state: &mut FeState,
+    db_id: i64,
+    name: &str,
+    mut changed: OlapTable,
+    raw_sql: String,
+    now: i64,
+) -> Result<(), SqlError> {
+    changed.schema.schema_hash = build::schema_hash(&changed.schema);
+    let old: Vec<IndexMeta> = changed.indexes.clone();
+    let before = {
+        let db = state.catalog.databases.get(&db_id);
+        let table = db.and_then(|d| d.table(name));
+        table
+            .map(|t| t.indexes.clone())
+            .ok_or_else(|| SqlError::unknown_table(name))?
+    };
+    let mut pairs = Vec::new();
+    for (at, index) in old.into_iter().enumerate() {
+        let origin = index.id;
+        let same = before
+            .iter()
+            .any(|b| b.id == origin && b.schema == index.schema);
+        if at > 0 && same {
+            continue;
+        }
+        let mut schema = index.schema.unwrap_or_else(|| changed.schema.clone());
+        schema.schema_hash = build::schema_hash(&schema);
+        pairs.push((
+            IndexMeta {
+                id: state.new_id(),
+                name: format!("{SHADOW_PREFIX}{}", index.name),
+                schema_hash: schema.schema_hash,
+                columns: index.columns,
+                schema: Some(schema),
+                state: IndexState::Shadow,
+            },
+            origin,
+        ));
+    }
+    let job = AlterJob {
+        id: state.new_id(),
+        db_id,
+        table_id: changed.id,
+        table: name.to_owned(),
+        raw_sql,
+        kind: AlterKind::SchemaChange {
+            schema: Box::new(changed.schema),
+            max_unique_id: changed.max_column_unique_id,
+            pairs,
+        },
+        state: AlterState::Pending,
+        txn_id: -1,
+        create_ms: now,
+        finish_ms: -1,
+        message: String::new(),
+    };
+    if let Some(table) = state.table_by_id_mut(db_id, job.table_id) {
+        table.state = TableState::SchemaChange;
+    }
+    state.emit(record::alter_job(&job), now);
+    state.alters.submit(job);
+    Ok(())
+}
