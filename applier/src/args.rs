@@ -1,13 +1,12 @@
 //! Command line of `ccr-applier`. Doc comments are the help text.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use ccr_applier::ApplierConfig;
-use ccr_ops::layers::{LayerError, Layers};
-use clap::{Parser, ValueEnum};
+use ccr_control::process::ProcessArgs;
+use ccr_ops::layers::LayerError;
+use clap::Parser;
 use serde::Deserialize;
 
 /// Repeats the events of source databases on destination Doris clusters, each exactly once.
@@ -27,62 +26,12 @@ use serde::Deserialize;
                   line or configuration."
 )]
 pub struct Args {
-    /// Kafka brokers.
-    #[arg(
-        long,
-        env = "CCR_KAFKA",
-        hide_env_values = true,
-        value_name = "HOST:PORT[,HOST:PORT...]"
-    )]
-    pub kafka: String,
-    /// More librdkafka settings, for instance `security.protocol=ssl`; can be repeated.
-    #[arg(long = "kafka-option", value_name = "KEY=VALUE")]
-    pub kafka_options: Vec<String>,
-    /// File with the log key, the same for all processes on one Kafka (make one with `ccr keygen`).
-    #[arg(
-        long,
-        env = "CCR_LOG_KEY_FILE",
-        hide_env_values = true,
-        value_name = "FILE"
-    )]
-    pub log_key_file: PathBuf,
-    /// First part of every topic name and consumer group.
-    #[arg(
-        long,
-        env = "CCR_TOPIC_PREFIX",
-        hide_env_values = true,
-        default_value = "ccr"
-    )]
-    pub topic_prefix: String,
+    /// What every process has.
+    #[command(flatten)]
+    pub process: ProcessArgs,
     /// Run only this job; can be repeated. Without it all jobs are run.
-    #[arg(long = "job", value_name = "NAME")]
+    #[arg(long = "job", value_name = "NAME", display_order = 50)]
     pub jobs: Vec<String>,
-    /// TOML file with the settings below.
-    #[arg(long, env = "CCR_CONFIG", hide_env_values = true, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Serve /live, /ready and /metrics there.
-    #[arg(
-        long,
-        env = "CCR_METRICS_ADDR",
-        hide_env_values = true,
-        value_name = "HOST:PORT"
-    )]
-    pub metrics_addr: Option<SocketAddr>,
-    /// What is logged to stderr, for instance `info`, `debug`, `warn,ccr_applier=debug`.
-    #[arg(long, env = "CCR_LOG", hide_env_values = true, default_value = "info")]
-    pub log: String,
-    /// How it is logged.
-    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
-    pub log_format: LogFormat,
-}
-
-/// Form of log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 /// What a configuration file holds.
@@ -114,9 +63,6 @@ impl Default for ApplierSettings {
     }
 }
 
-/// Parts of the environment that are ours; other binaries may share it.
-const OURS: [&str; 2] = ["CCR_APPLIER__", "CCR_KAFKA__"];
-
 impl Args {
     /// File and environment put together.
     ///
@@ -126,20 +72,14 @@ impl Args {
         &self,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<FileSettings, LayerError> {
-        let mut layers = Layers::new();
-        if let Some(path) = &self.config {
-            layers = layers.file(path)?;
-        }
-        let ours = variables
-            .into_iter()
-            .filter(|(name, _)| OURS.iter().any(|prefix| name.starts_with(prefix)));
-        layers.env("CCR_", ours)?.load()
+        self.process.layers("applier", variables)?.load()
     }
 
     /// Settings of the service.
     pub fn applier(&self, settings: &ApplierSettings, owner: String) -> ApplierConfig {
+        let defaults = ApplierConfig::default();
         ApplierConfig {
-            prefix: self.topic_prefix.clone(),
+            prefix: self.process.topic_prefix.clone().unwrap_or(defaults.prefix),
             owner,
             only_jobs: (!self.jobs.is_empty()).then(|| self.jobs.iter().cloned().collect()),
             commit_interval: Duration::from_millis(settings.commit_interval_ms.clamp(10, 10_000)),

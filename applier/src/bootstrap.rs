@@ -19,6 +19,7 @@ use crate::plan::Checkpoint;
 use crate::plan::checkpoint::RestoreMark;
 use crate::plan::ddl::quoted;
 use crate::plan::state::Covered;
+use crate::replace::Targets;
 use crate::session::{Ended, Flow, Session};
 use crate::snapshot::{self, Payload};
 
@@ -138,9 +139,12 @@ impl Session<'_> {
                 }
             }
         }
+        let how = match self.spec.resync {
+            Some(_) => format!("start it again with `ccr job resync {}`", self.spec.name),
+            None => "delete the job and create it again".to_owned(),
+        };
         Ok(Flow::End(Ended::Halted(format!(
-            "{MOST_REQUESTS} snapshots could not be restored, the last one because: {last_reason}; repair the cause, then \
-             delete the job and create it again"
+            "{MOST_REQUESTS} snapshots could not be restored, the last one because: {last_reason}; repair the cause, then {how}"
         ))))
     }
 
@@ -242,8 +246,8 @@ impl Session<'_> {
         let database = self.spec.dest.database.clone();
         let create = format!("CREATE DATABASE IF NOT EXISTS {}", quoted(&database));
         self.dest.execute(None, &create).await?;
-        let (tables, everything) = self.wanted(taken);
-        if !tables.is_empty() {
+        let targets = Targets::of(self.spec, taken, mark.n);
+        if !targets.objects.is_empty() {
             let label = self.restore_label(mark.n);
             let running = match &mark.label {
                 Some(_) => self.restore_state(&database, &label).await?.is_some(),
@@ -251,7 +255,7 @@ impl Session<'_> {
             };
             if !running {
                 if mark.label.is_none()
-                    && let Some(end) = self.refuse_existing(&database, &tables).await?
+                    && let Some(end) = self.refuse_existing(&database, &targets).await?
                 {
                     return Ok(Flow::End(end));
                 }
@@ -274,9 +278,8 @@ impl Session<'_> {
                 if let Flow::End(end) = self.mark(reader, at, mark).await? {
                     return Ok(Flow::End(end));
                 }
-                let refs = if everything { Vec::new() } else { tables };
                 let started = self
-                    .start_restore(reader, taken, payload, &label, refs, again)
+                    .start_restore(reader, taken, payload, &label, &targets, again)
                     .await?;
                 match started {
                     Flow::On(None) => {}
@@ -289,6 +292,7 @@ impl Session<'_> {
                 Flow::On(Some(reason)) => return Ok(unusable(reason)),
                 Flow::End(end) => return Ok(Flow::End(end)),
             }
+            self.put_into_place(&database, &targets).await?;
         }
         let checkpoint = Checkpoint {
             t: self.clock.now_ms(),
@@ -308,33 +312,6 @@ impl Session<'_> {
         }))))
     }
 
-    /// Objects to restore with their names here, and whether that is the whole snapshot under its own names.
-    fn wanted(&self, taken: &SnapshotTaken) -> (Vec<(String, Option<String>)>, bool) {
-        let spec = self.spec;
-        let all = taken
-            .tables
-            .iter()
-            .map(|table| &table.table.name)
-            .chain(taken.views.iter().map(|view| &view.name));
-        let mut everything = taken.whole_database;
-        let mut wanted = Vec::new();
-        for name in all {
-            if !spec.tables.takes(name) {
-                everything = false;
-                continue;
-            }
-            let alias = spec
-                .dest
-                .table_names
-                .get(name)
-                .filter(|alias| *alias != name)
-                .cloned();
-            everything &= alias.is_none();
-            wanted.push((name.clone(), alias));
-        }
-        (wanted, everything)
-    }
-
     fn restore_label(&self, n: u32) -> String {
         let text = format!("ccr_{}_{}_{n}", self.spec.name, self.spec.incarnation);
         label_text(&text, 64)
@@ -343,15 +320,16 @@ impl Session<'_> {
     async fn refuse_existing(
         &self,
         database: &str,
-        tables: &[(String, Option<String>)],
+        targets: &Targets,
     ) -> Result<Option<Ended>, Error> {
-        if self.spec.options.allow_table_exists {
+        if self.spec.replaces_existing() {
             return Ok(None);
         }
         let there = inspect::objects(&**self.dest, database).await?;
-        let clash: Vec<&str> = tables
+        let clash: Vec<&str> = targets
+            .objects
             .iter()
-            .map(|(name, alias)| alias.as_deref().unwrap_or(name))
+            .map(|target| target.dest.as_str())
             .filter(|name| there.contains(*name))
             .collect();
         Ok((!clash.is_empty()).then(|| {
@@ -370,7 +348,7 @@ impl Session<'_> {
         taken: &SnapshotTaken,
         payload: Payload,
         label: &str,
-        tables: Vec<(String, Option<String>)>,
+        targets: &Targets,
         again: bool,
     ) -> Result<Flow<Option<String>>, Error> {
         let token = self.sealer.open(&taken.sealed_token)?;
@@ -384,16 +362,20 @@ impl Session<'_> {
             None => properties.insert("reserve_replica".to_owned(), "true".to_owned()),
             Some(number) => properties.insert("replication_num".to_owned(), number.to_string()),
         };
-        let replace = again || self.spec.options.allow_table_exists;
+        let replace = again || self.spec.replaces_existing();
+        // Doris removes what the snapshot does not have, by its names at the source, whoever made it.
+        let clean_tables = targets.everything
+            && self.spec.is_whole_database()
+            && self.spec.resync.is_some_and(|resync| resync.alone);
         let request = RestoreSnapshot {
             database: self.spec.dest.database.clone(),
             label: label.to_owned(),
-            tables,
+            tables: targets.references(),
             job_info,
             meta: payload.meta,
             compressed: taken.compressed,
             properties,
-            clean_tables: false,
+            clean_tables,
             clean_partitions: replace,
             atomic: replace,
             force_replace: replace,
@@ -431,6 +413,18 @@ impl Session<'_> {
                 return Ok(Flow::End(end));
             }
         }
+    }
+
+    /// Brings what was restored aside into its place.
+    async fn put_into_place(&self, database: &str, targets: &Targets) -> Result<(), Error> {
+        if targets.objects.iter().all(|target| target.aside.is_none()) {
+            return Ok(());
+        }
+        let there = inspect::objects(&**self.dest, database).await?;
+        for statement in targets.into_place(&there) {
+            self.dest.execute(Some(database), &statement).await?;
+        }
+        Ok(())
     }
 
     /// Polls until the restore job ended. A reason when it failed.

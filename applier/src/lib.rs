@@ -19,6 +19,7 @@ pub mod null;
 pub mod perform;
 pub mod plan;
 pub mod progress;
+pub mod replace;
 pub mod runtime;
 pub mod service;
 pub mod session;

@@ -286,8 +286,8 @@ impl Performer {
                     kind: ErrorKind::Invalid,
                     refusal: None,
                     text: format!(
-                        "{} exists already at the destination and its content is not known; drop or rename it there, then \
-                         sync the table again",
+                        "{} exists already at the destination and its content is not known; keep what is \
+                         needed of it elsewhere, then let the job replace it with `ccr job resync`",
                         name
                     ),
                 });

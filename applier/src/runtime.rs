@@ -228,8 +228,9 @@ impl Session<'_> {
                     Some(Event::SnapshotTaken(taken)) => covered(&taken),
                     Some(_) | None => {
                         return Ok(Flow::End(Ended::Halted(format!(
-                            "offset {base} of topic {topic} does not hold the snapshot this job started from; delete the \
-                             job and create it again"
+                            "offset {base} of topic {topic} does not hold the snapshot this job started from; start it again \
+                             with `ccr job resync {}`",
+                            self.spec.name
                         ))));
                     }
                 }
@@ -388,7 +389,7 @@ impl Session<'_> {
                 }
                 Err(error @ ccr_log::Error::OffsetGone { .. }) => {
                     inputs.push(Input::HaltRequested(format!(
-                        "{error}; delete job {} and create it again",
+                        "{error}; start the job again with `ccr job resync {}`",
                         self.spec.name
                     )));
                     return Ok(Flow::On(()));

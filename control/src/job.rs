@@ -31,6 +31,44 @@ pub struct JobSpec {
     pub options: JobOptions,
     /// When the definition was first made, milliseconds since the epoch.
     pub created_at_ms: i64,
+    /// Set when this life of the job began on top of what the life before it had made.
+    #[serde(default)]
+    pub resync: Option<Resync>,
+}
+
+/// A job was started again from a new snapshot: the destination's tables are its own and are replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resync {
+    /// When it was asked for, milliseconds since the epoch.
+    pub at_ms: i64,
+    /// No other job wrote to a database of the destination's name: what the source has no more may be removed there.
+    pub alone: bool,
+}
+
+impl JobSpec {
+    /// Tables that bear the names of the job's tables at the destination may be replaced.
+    pub fn replaces_existing(&self) -> bool {
+        self.resync.is_some() || self.options.allow_table_exists
+    }
+
+    /// True when the job follows a whole database under its own names.
+    pub fn is_whole_database(&self) -> bool {
+        self.tables == TableFilter::default() && self.dest.table_names.is_empty()
+    }
+
+    /// The job's next life: it starts from a new snapshot, on top of what is there.
+    pub(crate) fn begin_again(&mut self, now_ms: i64, alone: bool) {
+        // Group and labels follow from the incarnation: it must differ even if the clock stood still or went back.
+        let mut n = now_ms;
+        while Incarnation(format!("{n:x}")) == self.incarnation {
+            n += 1;
+        }
+        self.incarnation = Incarnation(format!("{n:x}"));
+        self.resync = Some(Resync {
+            at_ms: now_ms,
+            alone,
+        });
+    }
 }
 
 /// What is wanted of a job.
@@ -169,6 +207,4 @@ pub enum Policy {
     Halt,
     /// Leave the event out, counted and shown.
     Skip,
-    /// Take a new snapshot of what is concerned.
-    Resync,
 }

@@ -3,12 +3,14 @@
 //! `HTTP -> registry (jobs topic) -> producer and applier services -> status (status topic) -> HTTP`
 //!
 //! Read in this order: [`job`] (what a job is), [`registry`] (jobs in the log), [`request`] (what an applier asks of a
-//! producer), [`status`] (what producers and appliers report), [`api`] (the HTTP API).
+//! producer), [`status`] (what producers and appliers report), [`api`] (the HTTP API),
+//! [`process`] (what every process has).
 
 pub mod api;
 pub mod error;
 pub mod job;
 pub mod probe;
+pub mod process;
 pub mod registry;
 pub mod request;
 pub mod status;
@@ -17,7 +19,7 @@ mod view;
 pub use api::Api;
 pub use error::Error;
 pub use job::{
-    ClusterSpec, DestSpec, JobOptions, JobSpec, Policy, SourceSpec, TableFilter, Wanted,
+    ClusterSpec, DestSpec, JobOptions, JobSpec, Policy, Resync, SourceSpec, TableFilter, Wanted,
 };
 pub use registry::JobRegistry;
 pub use request::ProducerRequest;

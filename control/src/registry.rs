@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ccr_log::SharedLog;
-use ccr_schemas::TopicName;
+use ccr_schemas::{CommitSeq, TopicName};
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -95,6 +95,32 @@ impl JobRegistry {
         job.version += 1;
         self.view.put(name, &job).await?;
         Ok(job)
+    }
+
+    /// Starts a job again from a new snapshot, on top of what it has made at the destination.
+    ///
+    /// # Errors
+    /// [`Error::UnknownJob`], [`Error::Log`].
+    pub async fn resync(&self, name: &str, now_ms: i64) -> Result<JobSpec, Error> {
+        let jobs = self.list();
+        self.update(name, |job| {
+            let alone = jobs
+                .values()
+                .all(|other| other.name == job.name || other.dest.database != job.dest.database);
+            job.begin_again(now_ms, alone);
+        })
+        .await
+    }
+
+    /// Lets a job leave out the event at a position.
+    ///
+    /// # Errors
+    /// [`Error::UnknownJob`], [`Error::Log`].
+    pub async fn skip(&self, name: &str, seq: CommitSeq) -> Result<JobSpec, Error> {
+        self.update(name, |job| {
+            job.options.skip.insert(seq);
+        })
+        .await
     }
 
     /// Removes a job.

@@ -258,3 +258,126 @@ async fn changes_made_by_another_process_are_seen() {
     let answer = fixture.json("resume", json!({"name": "j1"})).await;
     assert_eq!(answer["error_msg"], json!("job j1 not exist"));
 }
+
+fn status_of(job: &ccr_control::JobSpec, applied: i64, committed_offset: i64) -> JobStatus {
+    JobStatus {
+        job: job.name.clone(),
+        incarnation: job.incarnation.0.clone(),
+        state: JobState::Applying,
+        applied: CommitSeq(applied),
+        committed_offset,
+        end_offset: committed_offset,
+        events_applied: 3,
+        skipped: [].into(),
+        lag_ms: 0,
+        lanes: Vec::new(),
+        last_error: None,
+        stuck_since_ms: None,
+        action: "following".to_owned(),
+        progress: None,
+        at_ms: 5,
+        owner: "here:1".to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn a_job_is_started_again_as_another_life_on_its_own_tables() {
+    let fixture = Fixture::new().await;
+    fixture.json("create_ccr", body()).await;
+    let resync = json!({"name": "j1"});
+
+    // What is there before the first full sync is not the job's to replace.
+    let early = fixture.json("resync", resync.clone()).await;
+    let text = early["error_msg"].as_str().unwrap();
+    assert!(text.contains("first full sync"), "{text}");
+    let first = fixture.api.registry.get("j1").unwrap();
+    assert_eq!((first.version, first.resync), (1, None));
+
+    let status = status_of(&first, 40, 7);
+    fixture.api.status.report_job(status).await.unwrap();
+    let answer = fixture.json("resync", resync.clone()).await;
+    assert_eq!(answer["success"], json!(true), "{answer}");
+    let second = fixture.api.registry.get("j1").unwrap();
+    assert_eq!(answer["incarnation"], json!(second.incarnation.0));
+    assert_ne!(second.incarnation, first.incarnation);
+    assert_eq!(second.version, 2);
+    assert!(second.replaces_existing() && !second.options.allow_table_exists);
+    assert!(second.resync.unwrap().alone);
+    assert_eq!(second.options, first.options);
+
+    // The life before has nothing to tell of this one; and a life that began so may begin so again, at the same time too.
+    let fresh = fixture.json("job_status", resync.clone()).await;
+    assert_eq!(fresh["status"]["commit_seq"], json!(-1));
+    let at = second.resync.unwrap().at_ms;
+    let third = fixture.api.registry.resync("j1", at).await.unwrap();
+    assert_ne!(third.incarnation, second.incarnation);
+
+    // Beside another job in a database of the same name nothing is removed there.
+    let mut other = body();
+    other["name"] = json!("j2");
+    fixture.json("create_ccr", other).await;
+    fixture.json("resync", resync).await;
+    let last = fixture.api.registry.get("j1").unwrap();
+    assert!(!last.resync.unwrap().alone);
+
+    let unknown = fixture.json("resync", json!({"name": "none"})).await;
+    assert_eq!(unknown["error_msg"], json!("job none not exist"));
+}
+
+#[tokio::test]
+async fn a_position_is_skipped_only_while_it_lies_ahead() {
+    let fixture = Fixture::new().await;
+    fixture.json("create_ccr", body()).await;
+    let job = fixture.api.registry.get("j1").unwrap();
+    let status = status_of(&job, 40, 7);
+    fixture.api.status.report_job(status).await.unwrap();
+    for (wrong, expected) in [
+        (
+            json!({"name": "none", "commit_seq": 41}),
+            "job none not exist",
+        ),
+        (json!({"name": "j1"}), "commit_seq"),
+        (json!({"name": "j1", "commit_seq": "x"}), "request body"),
+        (json!({"name": "j1", "commit_seq": -1}), "ccr job status j1"),
+        (json!({"name": "j1", "commit_seq": 40}), "ccr job resync j1"),
+    ] {
+        let answer = fixture.json("skip", wrong).await;
+        let text = answer["error_msg"].as_str().unwrap();
+        assert!(
+            text.contains(expected),
+            "{expected:?} is missing in {text:?}"
+        );
+    }
+    assert_eq!(fixture.api.registry.get("j1").unwrap(), job);
+    let done = fixture
+        .json("skip", json!({"name": "j1", "commit_seq": 41}))
+        .await;
+    assert_eq!(done, json!({"success": true}));
+    let changed = fixture.api.registry.get("j1").unwrap();
+    assert_eq!(changed.options.skip, [CommitSeq(41)].into());
+    assert_eq!(
+        (changed.version, &changed.incarnation),
+        (2, &job.incarnation)
+    );
+}
+
+#[tokio::test]
+async fn definitions_of_earlier_versions_are_read_and_unknown_policies_refused() {
+    let fixture = Fixture::new().await;
+    let mut wrong = body();
+    wrong["options"] = json!({"on_gap": "resync"});
+    let answer = fixture.json("create_ccr", wrong).await;
+    let text = answer["error_msg"].as_str().unwrap();
+    assert!(
+        text.contains("resync") && text.contains("halt") && text.contains("skip"),
+        "{text}"
+    );
+    fixture.json("create_ccr", body()).await;
+    let job = fixture.api.registry.get("j1").unwrap();
+    let mut old = serde_json::to_value(&job).unwrap();
+    old.as_object_mut().unwrap().remove("resync").unwrap();
+    assert_eq!(
+        serde_json::from_value::<ccr_control::JobSpec>(old).unwrap(),
+        job
+    );
+}

@@ -261,6 +261,7 @@ mod tests {
             tables: TableFilter::default(),
             options: JobOptions::default(),
             created_at_ms,
+            resync: None,
         }
     }
 

@@ -69,6 +69,7 @@ fn job(cluster: ClusterSpec) -> JobSpec {
         tables: TableFilter::default(),
         options: JobOptions::default(),
         created_at_ms: 0,
+        resync: None,
     }
 }
 

@@ -37,7 +37,10 @@ impl Apply {
         });
         match link(last, &envelope) {
             Err(violation) => {
-                self.halt = Some(format!("offset {offset}: {violation}"));
+                self.halt = Some(format!(
+                    "offset {offset}: {violation}; start the job again with `ccr job resync {}`",
+                    self.settings.job
+                ));
                 return;
             }
             Ok(Link::Repeat) => {
@@ -66,7 +69,8 @@ impl Apply {
             commit_seq: envelope.commit_seq,
         };
         Err(format!(
-            "{violation}; the source database was dropped and created again: delete job {} and create it again",
+            "{violation}; the source database was dropped and created again: start the job again with \
+             `ccr job resync {}`",
             self.settings.job
         ))
     }
@@ -83,8 +87,8 @@ impl Apply {
         let skip = self.settings.options.skip.contains(&gap.up_to);
         match self.settings.options.on_gap {
             Policy::Skip => self.pass_gap(offset, gap.up_to, actions),
-            Policy::Halt | Policy::Resync if skip => self.pass_gap(offset, gap.up_to, actions),
-            Policy::Halt | Policy::Resync => {
+            Policy::Halt if skip => self.pass_gap(offset, gap.up_to, actions),
+            Policy::Halt => {
                 self.halt = Some(format!(
                     "the source lost its history from {} to {} before it was read; sync the job again with `ccr job resync \
                      {}`, or accept the loss with `ccr job skip {} {}`",

@@ -183,7 +183,7 @@ impl Apply {
         let (_, checkpoint) = self.checkpoint();
         if checkpoint.encode().is_none() {
             self.halt = Some(format!(
-                "{} tables stand, more than fit into the committed metadata; recreate job {}",
+                "{} tables stand, more than fit into the committed metadata; sync the job again with `ccr job resync {}`",
                 self.halted.len(),
                 self.settings.job
             ));

@@ -187,8 +187,8 @@ impl Apply {
                     }
                     Verdict::NoWitness { why } => {
                         let reason = format!(
-                            "nothing tells whether event {seq} was applied before the restart: {why}; sync the table again \
-                             with `ccr job resync-table {} <table>`",
+                            "nothing tells whether event {seq} was applied before the restart: {why}; sync the job again \
+                             with `ccr job resync {}`",
                             self.settings.job
                         );
                         self.undo(unit, plan, txn, Then::Fail(reason), actions);

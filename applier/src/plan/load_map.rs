@@ -72,13 +72,8 @@ impl Apply {
             }
             Err(miss) => {
                 let reason = format!(
-                    "{}; repair it or sync the table again with `ccr job resync-table {} {}`",
-                    miss.what,
-                    self.settings.job,
-                    self.units[&seq]
-                        .tables
-                        .get(&miss.table)
-                        .map_or("", String::as_str)
+                    "{}; sync the job again with `ccr job resync {}`",
+                    miss.what, self.settings.job
                 );
                 self.fail_or_undo(
                     seq,

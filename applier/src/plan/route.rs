@@ -106,22 +106,18 @@ fn unsupported(
     let seq = envelope.commit_seq;
     match (settings.options.on_unsupported, tables.is_empty()) {
         (Policy::Skip, _) => Route::Skip(format!("not supported: {kind}")),
-        (Policy::Halt | Policy::Resync, true) => Route::Halt(format!(
-            "event {seq} ({kind}) can not be repeated: {reason}; after repairing the destination by hand let the job skip \
-             it with `ccr job skip {} {seq}`",
-            settings.job
+        (Policy::Halt, true) => Route::Halt(format!(
+            "event {seq} ({kind}) can not be repeated: {reason}; sync the job again with `ccr job resync {}`, or repair \
+             the destination by hand and let the job leave the event out with `ccr job skip {} {seq}`",
+            settings.job, settings.job
         )),
-        (Policy::Halt | Policy::Resync, false) => {
-            let name = tables.values().next().cloned().unwrap_or_default();
-            Route::Stand {
-                tables,
-                reason: format!(
-                    "{kind} can not be repeated by a statement: {reason}; sync the table again with `ccr job resync-table \
-                     {} {name}`",
-                    settings.job
-                ),
-            }
-        }
+        (Policy::Halt, false) => Route::Stand {
+            tables,
+            reason: format!(
+                "{kind} can not be repeated by a statement: {reason}; sync the job again with `ccr job resync {}`",
+                settings.job
+            ),
+        },
     }
 }
 

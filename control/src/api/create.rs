@@ -267,6 +267,7 @@ fn job_of(
         tables,
         options,
         created_at_ms: now,
+        resync: None,
     }
 }
 

@@ -6,6 +6,7 @@
 mod create;
 mod jobs;
 mod lag;
+mod restart;
 
 use std::sync::Arc;
 
@@ -59,6 +60,8 @@ impl Api {
             .route("/get_lag", post(lag::get_lag).get(lag::get_lag))
             .route("/pause", post(jobs::pause))
             .route("/resume", post(jobs::resume))
+            .route("/resync", post(restart::resync))
+            .route("/skip", post(restart::skip))
             .route("/delete", post(jobs::delete))
             .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY_BYTES))
             .with_state(self)

@@ -103,6 +103,7 @@ impl Harness {
             tables: TableFilter::default(),
             options: JobOptions::default(),
             created_at_ms: 0,
+            resync: None,
         }
     }
 
