@@ -2,7 +2,7 @@
 
 use super::session::SqlSession;
 use crate::fe::SqlError;
-use crate::sql::ast::{AlterClause, ObjectName, Statement};
+use crate::sql::ast::{AlterClause, ObjectName, Show, Statement};
 
 /// Refuses a statement that the session's user may not run.
 pub(super) fn check(session: &SqlSession, statement: &Statement) -> Result<(), SqlError> {
@@ -79,6 +79,7 @@ fn needed(session: &SqlSession, statement: &Statement) -> Option<Needed> {
         | Statement::AdminSetConfig { .. }
         | Statement::AdminShowConfig { .. }
         | Statement::Admin { .. }
+        | Statement::Show(Show::ById { .. })
         | Statement::CreateRepository { .. }
         | Statement::DropRepository { .. } => Some(("ADMIN", None, None)),
         Statement::Begin { .. }

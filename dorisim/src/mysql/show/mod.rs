@@ -1,7 +1,8 @@
-//! SHOW, DESC and their relatives: `cluster` (nodes, configuration), `objects` (databases to tablets), `table` (columns of
-//! one table), `jobs` (backup, restore, transactions).
+//! SHOW, DESC and their relatives: `cluster` (nodes, configuration), `objects` (databases to tablets), `ids` (names of
+//! ids), `table` (columns of one table), `jobs` (backup, restore, transactions).
 
 mod cluster;
+mod ids;
 mod jobs;
 mod objects;
 mod proc;
@@ -48,6 +49,7 @@ pub(super) async fn show(session: &SqlSession, form: Show) -> Result<ResultSet, 
             session.narrow(answer, rest).await
         }
         Show::Tablet { id } => objects::tablet(session, id),
+        Show::ById { kind, id } => Ok(ids::by_id(session, kind, id)),
         Show::Proc { path } => proc::proc(session, &path),
         Show::Transaction { db, id, label } => jobs::transaction(session, db.as_deref(), id, label),
         Show::Backup { db, rest } => {

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 pub use alter::{AlterClause, ColumnPosition};
 pub use dml::{Backup, BackupTable, Insert, InsertSource, InsertValue};
-pub use show::{Show, ShowTail};
+pub use show::{IdKind, Show, ShowTail};
 pub use table::{
     ColumnDef, CreateTable, DefaultValue, Distribution, IndexDef, KeysDef, KeysModel, PartitionBy,
     PartitionDef, PartitionItem, PartitionKind, PartitionValue, PartitionValues, RollupDef,

@@ -91,6 +91,13 @@ pub enum Show {
         /// Its id.
         id: i64,
     },
+    /// `SHOW DATABASE|TABLE|PARTITION id`.
+    ById {
+        /// What the id stands for.
+        kind: IdKind,
+        /// The id.
+        id: i64,
+    },
     /// `SHOW PROC 'path'`.
     Proc {
         /// The path.
@@ -172,6 +179,17 @@ pub enum Show {
         /// Text after `SHOW`.
         text: String,
     },
+}
+
+/// What the id of a `SHOW ... id` stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdKind {
+    /// A database.
+    Database,
+    /// A table or view.
+    Table,
+    /// A partition.
+    Partition,
 }
 
 /// `WHERE`, `ORDER BY` and `LIMIT` of a `SHOW`, as text.

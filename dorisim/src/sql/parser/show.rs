@@ -1,7 +1,7 @@
 //! SHOW and DESCRIBE.
 
 use super::cursor::Parser;
-use crate::sql::ast::{ObjectName, Show, ShowTail, Statement};
+use crate::sql::ast::{IdKind, ObjectName, Show, ShowTail, Statement};
 use crate::sql::error::SyntaxError;
 use crate::sql::lexer::TokenKind;
 
@@ -50,6 +50,17 @@ impl Parser<'_> {
         let temp = self.is_word("TEMPORARY") && self.is_word_nth(1, "PARTITIONS");
         if temp {
             self.skip();
+        }
+        for (word, kind) in [
+            ("DATABASE", IdKind::Database),
+            ("TABLE", IdKind::Table),
+            ("PARTITION", IdKind::Partition),
+        ] {
+            if self.is_word(word) && matches!(self.peek_nth(1), TokenKind::Number(_)) {
+                self.skip();
+                let id = self.integer()?;
+                return Ok(Some(Show::ById { kind, id }));
+            }
         }
         Ok(Some(if self.accept("FRONTENDS") {
             Show::Frontends
