@@ -1,12 +1,11 @@
 //! Command line of `ccr-producer`. Doc comments are the help text.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::path::PathBuf;
 
-use ccr_ops::layers::{LayerError, Layers};
+use ccr_control::process::ProcessArgs;
+use ccr_ops::layers::LayerError;
 use ccr_producer::ProducerConfig;
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use serde::Deserialize;
 
 /// Tails the binlogs of source Doris clusters into Kafka.
@@ -27,62 +26,18 @@ use serde::Deserialize;
                   Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failed, 2 wrong command line or configuration."
 )]
 pub struct Args {
-    /// Kafka brokers.
-    #[arg(
-        long,
-        env = "CCR_KAFKA",
-        hide_env_values = true,
-        value_name = "HOST:PORT[,HOST:PORT...]"
-    )]
-    pub kafka: String,
-    /// More librdkafka settings, for instance `security.protocol=ssl`; can be repeated.
-    #[arg(long = "kafka-option", value_name = "KEY=VALUE")]
-    pub kafka_options: Vec<String>,
-    /// File with the log key, the same for all processes on one Kafka (make one with `ccr keygen`).
-    #[arg(
-        long,
-        env = "CCR_LOG_KEY_FILE",
-        hide_env_values = true,
-        value_name = "FILE"
-    )]
-    pub log_key_file: PathBuf,
-    /// First part of every topic name and consumer group.
-    #[arg(long, env = "CCR_TOPIC_PREFIX", hide_env_values = true)]
-    pub topic_prefix: Option<String>,
+    /// What every process has.
+    #[command(flatten)]
+    pub process: ProcessArgs,
     /// Confluent-compatible schema registry; without it events carry their schema's fingerprint.
     #[arg(
         long,
         env = "CCR_SCHEMA_REGISTRY",
         hide_env_values = true,
-        value_name = "URL"
+        value_name = "URL",
+        display_order = 50
     )]
     pub schema_registry: Option<String>,
-    /// TOML file with the settings below.
-    #[arg(long, env = "CCR_CONFIG", hide_env_values = true, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Serve /live, /ready and /metrics there.
-    #[arg(
-        long,
-        env = "CCR_METRICS_ADDR",
-        hide_env_values = true,
-        value_name = "HOST:PORT"
-    )]
-    pub metrics_addr: Option<SocketAddr>,
-    /// What is logged to stderr, for instance `info`, `debug`, `warn,ccr_producer=debug`.
-    #[arg(long, env = "CCR_LOG", hide_env_values = true, default_value = "info")]
-    pub log: String,
-    /// How it is logged.
-    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
-    pub log_format: LogFormat,
-}
-
-/// Form of log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 /// What a configuration file holds.
@@ -95,9 +50,6 @@ pub struct Settings {
     pub kafka: BTreeMap<String, String>,
 }
 
-/// Parts of the environment that are ours; other binaries may share it.
-const OURS: [&str; 2] = ["CCR_PRODUCER__", "CCR_KAFKA__"];
-
 impl Args {
     /// All layers put together.
     ///
@@ -107,15 +59,8 @@ impl Args {
         &self,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Settings, LayerError> {
-        let mut layers = Layers::new();
-        if let Some(path) = &self.config {
-            layers = layers.file(path)?;
-        }
-        let ours = variables
-            .into_iter()
-            .filter(|(name, _)| OURS.iter().any(|prefix| name.starts_with(prefix)));
-        layers = layers.env("CCR_", ours)?;
-        if let Some(prefix) = &self.topic_prefix {
+        let mut layers = self.process.layers("producer", variables)?;
+        if let Some(prefix) = &self.process.topic_prefix {
             layers = layers.flag("producer.prefix", "--topic-prefix", prefix)?;
         }
         if let Some(url) = &self.schema_registry {
