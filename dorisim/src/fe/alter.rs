@@ -25,6 +25,8 @@ impl Frontend {
         self.alterable(db, table)?;
         let mut name = table.to_owned();
         let mut columns = Vec::new();
+        // A list of rollups is dropped in one step.
+        let mut rollups = Vec::new();
         for clause in clauses {
             if is_column_change(&clause) {
                 columns.push(clause);
@@ -114,19 +116,24 @@ impl Frontend {
                     self.modify_partitions(db, &name, &partitions, temp, properties)?;
                 }
                 AlterClause::EnableFeature { .. } => {}
-                AlterClause::AddRollup { .. }
-                | AlterClause::DropRollup { .. }
-                | AlterClause::RenameRollup { .. } => {
-                    return Err(SqlError::analysis(
-                        "rollups are not supported by this simulated frontend",
-                    ));
-                }
+                AlterClause::AddRollup { rollup } => self.add_rollup(db, &name, &rollup)?,
+                AlterClause::DropRollup {
+                    if_exists,
+                    name: rollup,
+                } => rollups.push((rollup, if_exists)),
+                AlterClause::RenameRollup {
+                    name: old,
+                    new_name,
+                } => self.rename_rollup(db, &name, &old, &new_name)?,
                 AlterClause::ModifyColumn { .. }
                 | AlterClause::OrderBy { .. }
                 | AlterClause::AddColumn { .. }
                 | AlterClause::AddColumns { .. }
                 | AlterClause::DropColumn { .. } => {}
             }
+        }
+        if !rollups.is_empty() {
+            self.drop_rollups(db, &name, &rollups).await?;
         }
         self.flush_columns(db, &name, &mut columns).await
     }

@@ -123,6 +123,9 @@ impl Frontend {
             for index in &mut table.indexes {
                 fix(&mut index.columns);
                 for column in index.schema.iter_mut().flat_map(|s| &mut s.columns) {
+                    if let Some(text) = &mut column.generated {
+                        *text = text.replace(&format!("`{old}`"), &format!("`{new}`"));
+                    }
                     if column.unique_id == renamed && column.is_named(old) {
                         new.clone_into(&mut column.name);
                     }

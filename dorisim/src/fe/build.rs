@@ -371,6 +371,26 @@ pub fn table(
         .iter()
         .map(|def| secondary_index(state, def, &schema))
         .collect::<Result<_, _>>()?;
+    let mut indexes = vec![IndexMeta {
+        id: index_id,
+        name: create.name.name.clone(),
+        schema_hash: schema.schema_hash,
+        columns: Vec::new(),
+        schema: None,
+        state: IndexState::Normal,
+    }];
+    for def in &create.rollups {
+        if indexes
+            .iter()
+            .any(|i| i.name.eq_ignore_ascii_case(&def.name))
+        {
+            return Err(SqlError::analysis(format!(
+                "Duplicate rollup name: {}",
+                def.name
+            )));
+        }
+        indexes.push(super::rollup::rollup_meta(state.new_id(), &schema, def)?);
+    }
     Ok(OlapTable {
         id,
         name: create.name.name.clone(),
@@ -381,14 +401,7 @@ pub fn table(
         replication_num: replicas,
         comment: create.comment.clone(),
         partitions: std::collections::BTreeMap::new(),
-        indexes: vec![IndexMeta {
-            id: index_id,
-            name: create.name.name.clone(),
-            schema_hash: schema.schema_hash,
-            columns: Vec::new(),
-            schema: None,
-            state: IndexState::Normal,
-        }],
+        indexes,
         secondary,
         state: TableState::Normal,
         max_column_unique_id: schema.max_unique_id(),

@@ -95,6 +95,14 @@ fn drop_column(table: &mut OlapTable, name: &str) -> Result<Change, SqlError> {
             return Err(SqlError::analysis("There is no key column left"));
         }
     }
+    let quoted = format!("`{}`", column.name);
+    let in_view = |c: &Column| c.generated.as_deref().is_some_and(|g| g.contains(&quoted));
+    let of_rollups = table.indexes.iter().filter_map(|i| i.schema.as_ref());
+    if of_rollups.flat_map(|s| &s.columns).any(in_view) {
+        return Err(SqlError::analysis(format!(
+            "Can not drop column {name}, it is used by a materialized view"
+        )));
+    }
     table.schema.columns.remove(at);
     for index in &mut table.indexes {
         if let Some(schema) = &mut index.schema {

@@ -168,6 +168,22 @@ impl Frontend {
                 )
                 .await?;
             }
+            Statement::CreateMaterializedView { name, select, .. } => {
+                self.create_sync_view(session, &name, &select)?
+            }
+            Statement::DropMaterializedView {
+                if_exists,
+                name,
+                table,
+            } => {
+                let (db, table) = object(session, &table)?;
+                self.alter_table(
+                    db,
+                    table,
+                    vec![ast::AlterClause::DropRollup { if_exists, name }],
+                )
+                .await?;
+            }
             Statement::CancelAlter { kind, table } => {
                 let (db, table) = object(session, &table)?;
                 self.cancel_alters_of(db, table, &kind).await?;

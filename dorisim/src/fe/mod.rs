@@ -33,6 +33,7 @@ pub mod recycle;
 mod restore;
 mod restore_finish;
 mod restore_plan;
+mod rollup;
 mod route;
 mod scan;
 mod show_create;

@@ -9,7 +9,9 @@ use serde_json::{Map, Value, json};
 use super::alter_job::{AlterJob, AlterKind};
 use super::state::Record;
 use crate::model::catalog::Properties;
-use crate::model::{DistributionKind, OlapTable, Partition, PartitionItem, SecondaryIndex, View};
+use crate::model::{
+    DistributionKind, IndexMeta, OlapTable, Partition, PartitionItem, SecondaryIndex, View,
+};
 
 /// Year 9999, the "never" of cool-down times.
 const NEVER_MS: i64 = 253_402_271_999_000;
@@ -470,6 +472,19 @@ pub fn alter_indexes(
             "dbId": db_id, "tableId": table.id, "indexSchemaMap": {table.base_index_id().to_string(): columns_json(table)},
             "indexes": indexes_json(&table.secondary), "alterInvertedIndexes": indexes_json(changed),
             "isDropInvertedIndex": is_drop, "jobId": job_id, "rawSql": raw_sql,
+        }),
+    )
+}
+
+/// DROP_ROLLUP (23); `db` is id and name.
+pub fn drop_rollup(db: (i64, &str), table: &OlapTable, index: &IndexMeta) -> Record {
+    table_record(
+        23,
+        db.0,
+        table.id,
+        json!({
+            "ctl": "internal", "db": db.1, "dbId": db.0, "tableId": table.id, "tableName": table.name,
+            "indexId": index.id, "indexName": index.name, "isView": false, "forceDrop": false, "recycleTime": 0,
         }),
     )
 }

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use super::api::SqlError;
 use crate::model::catalog::Properties;
-use crate::model::{Column, Database, DefaultValue, OlapTable, Partition, PartitionKind, View};
+use crate::model::{
+    Column, Database, DefaultValue, IndexState, OlapTable, Partition, PartitionKind, View,
+};
 
 /// Which reader the text is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +118,9 @@ pub fn create_table(table: &OlapTable, form: Form) -> String {
     }
     sql.push_str(&partition_sql(table));
     let _ = write!(sql, "\n{}", table.distribution.to_sql(form == Form::Synced));
+    if form == Form::Synced {
+        sql.push_str(&rollups_sql(table));
+    }
     sql.push_str("\nPROPERTIES (\n");
     let list: Vec<String> = shown_properties(table, form)
         .into_iter()
@@ -124,6 +129,28 @@ pub fn create_table(table: &OlapTable, form: Form) -> String {
     sql.push_str(&list.join(",\n"));
     sql.push_str("\n);");
     sql
+}
+
+/// The rollups, as the synced form lists them; materialized views have columns that no ROLLUP clause can name.
+fn rollups_sql(table: &OlapTable) -> String {
+    let list: Vec<String> = table
+        .indexes
+        .iter()
+        .skip(1)
+        .filter(|i| {
+            i.state == IndexState::Normal
+                && i.columns.iter().all(|c| {
+                    let schema = i.schema.as_ref().unwrap_or(&table.schema);
+                    schema.column(c).is_some()
+                })
+        })
+        .map(|i| format!("`{}` ({})", i.name, names(i.columns.iter())))
+        .collect();
+    if list.is_empty() {
+        String::new()
+    } else {
+        format!("\nROLLUP (\n{}\n)", list.join(",\n"))
+    }
 }
 
 fn partition_sql(table: &OlapTable) -> String {

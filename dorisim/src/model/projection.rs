@@ -21,7 +21,7 @@ pub enum Misfit {
     Null,
 }
 
-/// Projects rows; columns are paired by their unique ids.
+/// Projects rows; columns are paired by their unique ids, those of materialized views by their expression.
 ///
 /// # Errors
 /// The reason, when a value does not fit and `misfit` says so.
@@ -49,15 +49,27 @@ fn source(from: &TableSchema, column: &Column) -> Source {
         .iter()
         .position(|c| c.unique_id == column.unique_id);
     match place {
-        Some(i) if column.generated.is_some() && from.columns[i].generated.is_none() => {
-            Source::CountAt(i)
-        }
         Some(i) => Source::At(i),
-        None => Source::Constant(match &column.default {
-            Some(DefaultValue::Constant(text)) => text.clone(),
-            Some(DefaultValue::CurrentTimestamp(_) | DefaultValue::Function(_)) | None => None,
-        }),
+        None => defined_by(from, column).unwrap_or_else(|| constant(column)),
     }
+}
+
+/// The source of a column of a materialized view: its expression is a column, or the CASE of a count over a column.
+fn defined_by(from: &TableSchema, column: &Column) -> Option<Source> {
+    let expression = column.generated.as_deref()?;
+    let at = from.position(expression.split('`').nth(1)?)?;
+    Some(if expression.starts_with("CASE ") {
+        Source::CountAt(at)
+    } else {
+        Source::At(at)
+    })
+}
+
+fn constant(column: &Column) -> Source {
+    Source::Constant(match &column.default {
+        Some(DefaultValue::Constant(text)) => text.clone(),
+        Some(DefaultValue::CurrentTimestamp(_) | DefaultValue::Function(_)) | None => None,
+    })
 }
 
 fn cell(
@@ -117,7 +129,7 @@ mod tests {
         let mut to = schema(&[
             ("v", DataType::BigInt, 1),
             ("k", DataType::String, 0),
-            ("n", DataType::BigInt, 1),
+            ("n", DataType::BigInt, 9),
         ]);
         to.columns[2].generated = Some("CASE WHEN `v` IS NULL THEN 0 ELSE 1 END".to_owned());
         let cell = |text: &str| Some(text.to_owned());

@@ -19,7 +19,7 @@ pub(super) async fn settle(w: &World) {
 }
 
 /// (type, jobState, JSON) of the job records.
-fn job_records(w: &World) -> Vec<(i32, String, serde_json::Value)> {
+pub(super) fn job_records(w: &World) -> Vec<(i32, String, serde_json::Value)> {
     w.records()
         .iter()
         .filter(|r| matches!(r.kind, 5 | 20))
@@ -115,7 +115,7 @@ async fn waiting(w: &World) {
     panic!("the job does not reach WAITING_TXN");
 }
 
-fn last_upsert(w: &World) -> serde_json::Value {
+pub(super) fn last_upsert(w: &World) -> serde_json::Value {
     let record = w.records().iter().rfind(|r| r.kind == 0).cloned().unwrap();
     serde_json::from_str(record.data.as_deref().unwrap()).unwrap()
 }

@@ -4,6 +4,7 @@ mod alters;
 mod jobs;
 mod loads;
 mod records;
+mod rollups;
 mod recycle;
 mod txns;
 

@@ -2,7 +2,7 @@
 
 use super::passes;
 use crate::fe::SqlError;
-use crate::model::{Column, DefaultValue, KeysModel, OlapTable};
+use crate::model::{Column, DefaultValue, IndexState, KeysModel, OlapTable};
 use crate::mysql::session::SqlSession;
 use crate::query::ResultSet;
 use crate::sql::ast::ObjectName;
@@ -116,29 +116,25 @@ fn with_rollups(table: &OlapTable, hidden: bool) -> ResultSet {
         "DefineExpr",
         "WhereClause",
     ]);
-    let model = match &table.schema.keys {
-        KeysModel::Duplicate => "DUP_KEYS",
-        KeysModel::Unique { .. } => "UNIQUE_KEYS",
-        KeysModel::Aggregate => "AGG_KEYS",
-    };
-    for (at, index) in table.indexes.iter().enumerate() {
+    let shown = table
+        .indexes
+        .iter()
+        .filter(|i| i.state == IndexState::Normal);
+    for (at, index) in shown.enumerate() {
+        let model = match &table.index_schema(index.id).keys {
+            KeysModel::Duplicate => "DUP_KEYS",
+            KeysModel::Unique { .. } => "UNIQUE_KEYS",
+            KeysModel::Aggregate => "AGG_KEYS",
+        };
         if at > 0 {
             answer.push(vec![String::new(); 12]);
         }
-        let columns: Vec<&Column> = if index.columns.is_empty() {
-            table
-                .schema
-                .columns
-                .iter()
-                .filter(|column| hidden || column.visible)
-                .collect()
-        } else {
-            index
-                .columns
-                .iter()
-                .filter_map(|name| table.schema.column(name))
-                .collect()
-        };
+        let schema = table.index_schema(index.id);
+        let columns: Vec<&Column> = schema
+            .columns
+            .iter()
+            .filter(|column| hidden || column.visible)
+            .collect();
         for (row, column) in columns.into_iter().enumerate() {
             let first = |text: &str| {
                 if row == 0 {

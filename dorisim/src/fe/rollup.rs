@@ -1,0 +1,449 @@
+//! Rollups and synchronous materialized views: their columns, their jobs, and their end.
+
+use super::alter_job::{AlterJob, AlterKind, AlterState};
+use super::api::{SessionCtx, SqlError};
+use super::build;
+use super::frontend::Frontend;
+use super::record::{self, Names};
+use super::state::FeState;
+use crate::model::{
+    Aggregation, Column, DataType, IndexMeta, IndexState, KeysModel, MaterializedIndex, OlapTable,
+    TableSchema, TableState,
+};
+use crate::sql::ast::RollupDef;
+
+/// Columns of a rollup over the base columns.
+pub fn rollup_schema(base: &TableSchema, def: &RollupDef) -> Result<TableSchema, SqlError> {
+    let mut columns = Vec::new();
+    for name in &def.columns {
+        let column = base
+            .visible()
+            .find(|c| c.is_named(name))
+            .ok_or_else(|| SqlError::analysis(format!("Column[{name}] does not exist")))?;
+        columns.push(column.clone());
+    }
+    let all_keys = || {
+        base.key_columns()
+            .all(|key| columns.iter().any(|c| c.is_named(&key.name)))
+    };
+    match base.keys {
+        KeysModel::Unique { .. } if !all_keys() => {
+            return Err(SqlError::analysis(
+                "Rollup should contains all unique keys in basetable",
+            ));
+        }
+        KeysModel::Aggregate if !all_keys() => {
+            if let Some(c) = columns.iter().find(|c| {
+                matches!(
+                    c.aggregation,
+                    Some(Aggregation::Replace | Aggregation::ReplaceIfNotNull)
+                )
+            }) {
+                return Err(SqlError::analysis(format!(
+                    "Rollup should contains all keys if there is a REPLACE value: {}",
+                    c.name
+                )));
+            }
+        }
+        KeysModel::Unique { .. } | KeysModel::Aggregate | KeysModel::Duplicate => {}
+    }
+    if base.keys == KeysModel::Duplicate {
+        for (i, column) in columns.iter_mut().enumerate() {
+            column.is_key = if def.keys.is_empty() {
+                column.is_key || i == 0
+            } else {
+                def.keys.iter().any(|k| column.is_named(k))
+            };
+        }
+    }
+    if columns.windows(2).any(|w| !w[0].is_key && w[1].is_key) {
+        return Err(SqlError::analysis(
+            "Invalid column order. key should before all values.",
+        ));
+    }
+    columns.extend(base.columns.iter().filter(|c| !c.visible).cloned());
+    Ok(finish_schema(columns, base.keys.clone()))
+}
+
+fn finish_schema(columns: Vec<Column>, keys: KeysModel) -> TableSchema {
+    let mut schema = TableSchema {
+        columns,
+        keys,
+        schema_hash: 0,
+        schema_version: 0,
+    };
+    schema.schema_hash = build::schema_hash(&schema);
+    schema
+}
+
+/// A rollup of a table, without tablets.
+pub fn rollup_meta(id: i64, base: &TableSchema, def: &RollupDef) -> Result<IndexMeta, SqlError> {
+    let schema = rollup_schema(base, def)?;
+    Ok(IndexMeta {
+        id,
+        name: def.name.clone(),
+        schema_hash: schema.schema_hash,
+        columns: schema.visible().map(|c| c.name.clone()).collect(),
+        schema: Some(schema),
+        state: IndexState::Normal,
+    })
+}
+
+/// What a synchronous materialized view selects.
+#[derive(Debug, PartialEq, Eq)]
+struct ViewQuery {
+    /// Table with or without its database.
+    table: String,
+    /// (aggregate function or empty, column).
+    items: Vec<(String, String)>,
+}
+
+/// Reads `SELECT a, sum(b) FROM t GROUP BY a`: plain columns and aggregates of plain columns.
+fn view_query(select: &str) -> Result<ViewQuery, SqlError> {
+    let bad = |what: &str| {
+        SqlError::analysis(format!(
+            "a synchronous materialized view of this simulated frontend selects columns and aggregates of columns, not: {what}"
+        ))
+    };
+    let words: Vec<&str> = select.split_whitespace().collect();
+    let at = |word: &str| words.iter().position(|w| w.eq_ignore_ascii_case(word));
+    let (Some(0), Some(from)) = (at("SELECT"), at("FROM")) else {
+        return Err(bad(select));
+    };
+    if at("WHERE").is_some() || at("JOIN").is_some() {
+        return Err(bad(select));
+    }
+    let table = words
+        .get(from + 1)
+        .map(|t| t.trim_end_matches(';').replace('`', ""))
+        .ok_or_else(|| bad(select))?;
+    let plain = |text: &str| {
+        let text = text.trim().trim_matches('`');
+        let fine = !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || c == '_');
+        fine.then(|| text.to_owned()).ok_or_else(|| bad(text))
+    };
+    let mut items = Vec::new();
+    for item in words[1..from].join(" ").split(',') {
+        let lower = item.to_ascii_lowercase();
+        let item = lower.find(" as ").map_or(item, |i| &item[..i]).trim();
+        items.push(match item.split_once('(') {
+            None => (String::new(), plain(item)?),
+            Some((function, rest)) => (
+                function.trim().to_ascii_uppercase(),
+                plain(rest.trim_end().trim_end_matches(')'))?,
+            ),
+        });
+    }
+    Ok(ViewQuery { table, items })
+}
+
+/// Unique ids of aggregates in a materialized view start here; the base table's stay below.
+const VIEW_IDS: i32 = 1_000_000;
+
+/// Columns of a materialized view, named as Doris names them.
+fn view_schema(base: &TableSchema, query: &ViewQuery) -> Result<TableSchema, SqlError> {
+    let aggregates = query.items.iter().any(|(f, _)| !f.is_empty());
+    let mut columns = Vec::new();
+    for (i, (function, name)) in query.items.iter().enumerate() {
+        let source = base.column(name).ok_or_else(|| {
+            SqlError::analysis(format!("Unknown column '{name}' in 'table list'"))
+        })?;
+        let mut column = Column {
+            default: None,
+            comment: String::new(),
+            auto_inc: None,
+            ..source.clone()
+        };
+        if function.is_empty() {
+            column.name = format!("mv_{}", source.name);
+            column.is_key = aggregates || source.is_key || i == 0;
+            column.aggregation = None;
+        } else {
+            column.name = format!("mva_{function}__`{}`", source.name);
+            column.unique_id = VIEW_IDS.saturating_add(i32::try_from(i).unwrap_or(0));
+            column.generated = Some(format!("`{}`", source.name));
+            column.is_key = false;
+            let wide = match &source.data_type {
+                DataType::TinyInt | DataType::SmallInt | DataType::Int => DataType::BigInt,
+                DataType::Float => DataType::Double,
+                DataType::Decimal(_, scale) => DataType::Decimal(38, *scale),
+                other => other.clone(),
+            };
+            column.aggregation = Some(match function.as_str() {
+                "SUM" => {
+                    column.data_type = wide;
+                    Aggregation::Sum
+                }
+                "COUNT" => {
+                    column.data_type = DataType::BigInt;
+                    column.nullable = false;
+                    column.generated = Some(format!(
+                        "CASE WHEN `{}` IS NULL THEN 0 ELSE 1 END",
+                        source.name
+                    ));
+                    Aggregation::Sum
+                }
+                "MIN" => Aggregation::Min,
+                "MAX" => Aggregation::Max,
+                other => {
+                    return Err(SqlError::analysis(format!(
+                        "The function {other} is not supported in a materialized view"
+                    )));
+                }
+            });
+        }
+        columns.push(column);
+    }
+    if columns.windows(2).any(|w| !w[0].is_key && w[1].is_key) {
+        return Err(SqlError::analysis(
+            "The aggregate column should be after the single column",
+        ));
+    }
+    let keys = if aggregates {
+        KeysModel::Aggregate
+    } else {
+        base.keys.clone()
+    };
+    if !aggregates {
+        columns.extend(base.columns.iter().filter(|c| !c.visible).cloned());
+    }
+    Ok(finish_schema(columns, keys))
+}
+
+impl Frontend {
+    /// ALTER TABLE ADD ROLLUP: a job whose PENDING state makes no record.
+    pub(super) fn add_rollup(
+        &self,
+        db: &str,
+        table: &str,
+        def: &RollupDef,
+    ) -> Result<(), SqlError> {
+        let now = self.clock().now_ms();
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        let found = state.table(db, table)?;
+        let from = match &def.base {
+            None => None,
+            Some(name) => found
+                .indexes
+                .iter()
+                .find(|i| i.name.eq_ignore_ascii_case(name)),
+        };
+        let schema = from.map_or(&found.schema, |i| found.index_schema(i.id));
+        rollup_schema(schema, def)?;
+        free_name(state, db, table, &def.name)?;
+        let base = state.table(db, table)?.schema.clone();
+        let mut meta = rollup_meta(state.new_id(), &base, def)?;
+        meta.state = IndexState::Shadow;
+        let columns: Vec<String> = def.columns.iter().map(|c| format!("`{c}`")).collect();
+        let raw = format!(
+            "ALTER TABLE `{db}`.`{table}` ADD ROLLUP `{}` ({})",
+            def.name,
+            columns.join(", ")
+        );
+        state.journal();
+        submit(state, db, table, meta, raw, now)?;
+        Ok(())
+    }
+
+    /// CREATE MATERIALIZED VIEW (synchronous): as a rollup, with a record of the PENDING state.
+    pub(super) fn create_sync_view(
+        &self,
+        session: &SessionCtx,
+        name: &str,
+        select: &str,
+    ) -> Result<(), SqlError> {
+        let query = view_query(select)?;
+        let now = self.clock().now_ms();
+        let (db, table) = match query.table.rsplit_once('.') {
+            Some((db, table)) => (db.rsplit('.').next().unwrap_or(db).to_owned(), table),
+            None => (
+                session
+                    .current_db
+                    .clone()
+                    .ok_or_else(|| SqlError::new(1046, "No database selected"))?,
+                query.table.as_str(),
+            ),
+        };
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        let found = state.table(&db, table)?;
+        if found.state != TableState::Normal {
+            return Err(SqlError::analysis(format!(
+                "Table[{table}]'s state({}) is not NORMAL. Do not allow doing ALTER ops",
+                found.state.as_str()
+            )));
+        }
+        let schema = view_schema(&found.schema, &query)?;
+        free_name(state, &db, table, name)?;
+        let meta = IndexMeta {
+            id: state.new_id(),
+            name: name.to_owned(),
+            schema_hash: schema.schema_hash,
+            columns: query.items.iter().map(|(_, c)| c.clone()).collect(),
+            schema: Some(schema),
+            state: IndexState::Shadow,
+        };
+        let raw = format!("CREATE MATERIALIZED VIEW {name} AS {select}");
+        let job = submit(state, &db, table, meta, raw, now)?;
+        state.emit(record::alter_job(&job), now);
+        Ok(())
+    }
+
+    /// ALTER TABLE DROP ROLLUP a, b and DROP MATERIALIZED VIEW.
+    pub(super) async fn drop_rollups(
+        &self,
+        db: &str,
+        table: &str,
+        names: &[(String, bool)],
+    ) -> Result<(), SqlError> {
+        let now = self.clock().now_ms();
+        let gone: Vec<MaterializedIndex> = {
+            let mut guard = self.lock();
+            let state = &mut *guard;
+            let db_id = state.db(db)?.id;
+            let found = state.table_mut(db, table)?;
+            let mut dropped: Vec<IndexMeta> = Vec::new();
+            for (name, if_exists) in names {
+                let index = found
+                    .indexes
+                    .iter()
+                    .skip(1)
+                    .find(|i| i.name.eq_ignore_ascii_case(name));
+                match index {
+                    Some(index) => dropped.push(index.clone()),
+                    None if *if_exists => {}
+                    None => {
+                        return Err(SqlError::analysis(format!(
+                            "Materialized view [{name}] does not exist in table [{table}]"
+                        )));
+                    }
+                }
+            }
+            let Some(first) = dropped.first() else {
+                return Ok(());
+            };
+            let record = record::drop_rollup((db_id, db), found, first);
+            let is_dropped = |id: i64| dropped.iter().any(|d| d.id == id);
+            found.indexes.retain(|i| !is_dropped(i.id));
+            let mut gone = Vec::new();
+            for partition in found.partitions.values_mut() {
+                let (out, kept) = std::mem::take(&mut partition.indexes)
+                    .into_iter()
+                    .partition::<Vec<_>, _>(|i| is_dropped(i.id));
+                partition.indexes = kept;
+                gone.extend(out);
+            }
+            // One journal entry for the whole list: the records share a commit seq, so all but the first are lost.
+            let first = first.id;
+            let seq = state.emit(record, now);
+            state.streams.note_dropped(db_id, seq, &[], &[], &[first]);
+            gone
+        };
+        self.drop_tablet_list(gone.iter().flat_map(|i| &i.tablets))
+            .await;
+        Ok(())
+    }
+
+    /// ALTER TABLE RENAME ROLLUP.
+    pub(super) fn rename_rollup(
+        &self,
+        db: &str,
+        table: &str,
+        old: &str,
+        new: &str,
+    ) -> Result<(), SqlError> {
+        let now = self.clock().now_ms();
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        free_name(state, db, table, new)?;
+        let db_id = state.db(db)?.id;
+        let found = state.table_mut(db, table)?;
+        let table_id = found.id;
+        let index = found
+            .indexes
+            .iter_mut()
+            .skip(1)
+            .find(|i| i.name.eq_ignore_ascii_case(old))
+            .ok_or_else(|| SqlError::analysis(format!("Rollup index[{old}] does not exists")))?;
+        new.clone_into(&mut index.name);
+        let names = Names {
+            index: Some(index.id),
+            rollup: Some((old, new)),
+            ..Names::default()
+        };
+        state.emit(record::table_info(21, db_id, table_id, &names), now);
+        Ok(())
+    }
+}
+
+fn free_name(state: &FeState, db: &str, table: &str, name: &str) -> Result<(), SqlError> {
+    let found = state.table(db, table)?;
+    let pending = state.alters.running();
+    let taken = found
+        .indexes
+        .iter()
+        .any(|i| i.name.eq_ignore_ascii_case(name))
+        || pending
+            .iter()
+            .filter(|j| j.table_id == found.id)
+            .any(|j| j.targets().iter().any(|(i, _)| i.name == name));
+    if taken {
+        return Err(SqlError::analysis(format!(
+            "Rollup index[{name}] already exists"
+        )));
+    }
+    Ok(())
+}
+
+fn submit(
+    state: &mut FeState,
+    db: &str,
+    table: &str,
+    meta: IndexMeta,
+    raw_sql: String,
+    now: i64,
+) -> Result<AlterJob, SqlError> {
+    let db_id = state.db(db)?.id;
+    let id = state.new_id();
+    let found: &mut OlapTable = state.table_mut(db, table)?;
+    found.state = TableState::Rollup;
+    let job = AlterJob {
+        id,
+        db_id,
+        table_id: found.id,
+        table: table.to_owned(),
+        raw_sql,
+        kind: AlterKind::Rollup {
+            index: Box::new(meta),
+            base_id: found.base_index_id(),
+            base_name: table.to_owned(),
+        },
+        state: AlterState::Pending,
+        txn_id: -1,
+        create_ms: now,
+        finish_ms: -1,
+        message: String::new(),
+    };
+    state.alters.submit(job.clone());
+    Ok(job)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_view_query_is_columns_and_aggregates() {
+        let query =
+            view_query("SELECT `k`, sum(v) AS s, COUNT(`v`) FROM `d`.`t` GROUP BY k").unwrap();
+        let item = |f: &str, c: &str| (f.to_owned(), c.to_owned());
+        assert_eq!(query.table, "d.t");
+        assert_eq!(
+            query.items,
+            [item("", "k"), item("SUM", "v"), item("COUNT", "v")]
+        );
+        assert!(view_query("SELECT k + 1 FROM t").is_err());
+        assert!(view_query("SELECT k FROM t WHERE k > 1").is_err());
+    }
+}

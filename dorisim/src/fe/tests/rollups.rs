@@ -1,0 +1,138 @@
+use super::World;
+use super::alters::{job_records, last_upsert, settle};
+use crate::be::api::BackendApi;
+use crate::model::IndexState;
+
+const TABLE: &str = "CREATE TABLE t (k INT NOT NULL, v INT, s VARCHAR(9)) DUPLICATE KEY(k) DISTRIBUTED BY HASH(k) BUCKETS 2";
+
+/// Rows of one index, as the tablets hold them.
+fn index_rows(w: &World, table: &str, index: &str) -> Vec<String> {
+    let table = w.fe.with_catalog(|c| c.table("d", table).unwrap().clone());
+    let meta = table.indexes.iter().find(|i| i.name == index).unwrap();
+    assert_eq!(meta.state, IndexState::Normal);
+    let schema = table.index_schema(meta.id);
+    let mut rows = Vec::new();
+    for partition in table.partitions.values() {
+        let tablets = partition.indexes.iter().find(|i| i.id == meta.id).unwrap();
+        for tablet in &tablets.tablets {
+            let read =
+                w.fe.merged_rows(schema, tablet, partition.visible_version)
+                    .unwrap();
+            rows.extend(read.iter().map(|row| {
+                row.iter()
+                    .map(|c| c.as_deref().unwrap_or("-"))
+                    .collect::<Vec<_>>()
+                    .join(",")
+            }));
+        }
+    }
+    rows.sort();
+    rows
+}
+
+#[tokio::test]
+async fn a_rollup_holds_old_and_new_rows() {
+    let w = World::new(1).await;
+    w.sql(TABLE).await;
+    w.insert("t", &[&["1", "2", "a"], &["2", "-", "b"]]).await;
+    w.sql("ALTER TABLE t ADD ROLLUP r (s, k)").await;
+    settle(&w).await;
+    w.insert("t", &[&["3", "4", "c"]]).await;
+    assert_eq!(index_rows(&w, "t", "r"), ["a,1", "b,2", "c,3"]);
+    assert_eq!(w.rows("t"), ["1,2,a", "2,-,b", "3,4,c"]);
+    let table = w.fe.with_catalog(|c| c.table("d", "t").unwrap().clone());
+    let ids: Vec<i64> = table.indexes.iter().map(|i| i.id).collect();
+    assert_eq!(
+        last_upsert(&w)["tableRecords"][table.id.to_string()]["indexIds"],
+        serde_json::json!(ids)
+    );
+    let records = job_records(&w);
+    let states: Vec<&str> = records.iter().map(|(_, s, _)| s.as_str()).collect();
+    assert_eq!(states, ["WAITING_TXN", "FINISHED"]);
+    let data = &records[1].2;
+    assert_eq!(
+        (
+            &data["type"],
+            &data["rollupIndexId"],
+            &data["rollUpIndexName"]
+        ),
+        (&"ROLLUP".into(), &ids[1].into(), &"r".into())
+    );
+    assert_eq!(
+        (&data["baseIndexId"], &data["baseIndexName"]),
+        (&ids[0].into(), &"t".into())
+    );
+    assert!(data.get("iim").is_none());
+}
+
+#[tokio::test]
+async fn a_schema_change_rewrites_the_rollups_that_hold_the_column() {
+    let w = World::new(1).await;
+    w.sql(TABLE).await;
+    w.sql("ALTER TABLE t ADD ROLLUP with_v (k, v), without (k, s)")
+        .await;
+    settle(&w).await;
+    w.insert("t", &[&["1", "2", "a"]]).await;
+    let id = |name: &str| {
+        w.fe.with_catalog(|c| {
+            let t = c.table("d", "t").unwrap();
+            t.indexes.iter().find(|i| i.name == name).unwrap().id
+        })
+    };
+    let (with_v, without) = (id("with_v"), id("without"));
+    w.sql("ALTER TABLE t MODIFY COLUMN v VARCHAR(20)").await;
+    settle(&w).await;
+    assert_ne!(id("with_v"), with_v);
+    assert_eq!(id("without"), without);
+    w.insert("t", &[&["2", "xyz", "b"]]).await;
+    assert_eq!(index_rows(&w, "t", "with_v"), ["1,2", "2,xyz"]);
+    assert_eq!(index_rows(&w, "t", "without"), ["1,a", "2,b"]);
+    assert_eq!(w.rows("t"), ["1,2,a", "2,xyz,b"]);
+}
+
+#[tokio::test]
+async fn a_synchronous_view_sums_up() {
+    let w = World::new(1).await;
+    w.sql(TABLE).await;
+    w.insert("t", &[&["1", "2", "a"], &["1", "3", "a"], &["1", "-", "b"]])
+        .await;
+    w.sql("CREATE MATERIALIZED VIEW mv AS SELECT k, sum(v), count(v) FROM t GROUP BY k")
+        .await;
+    settle(&w).await;
+    w.insert("t", &[&["1", "10", "c"]]).await;
+    assert_eq!(index_rows(&w, "t", "mv"), ["1,15,3"]);
+    let states: Vec<String> = job_records(&w).into_iter().map(|(_, s, _)| s).collect();
+    assert_eq!(states, ["PENDING", "WAITING_TXN", "FINISHED"]);
+    w.sql("DROP MATERIALIZED VIEW mv ON t").await;
+    assert_eq!(w.records().last().unwrap().kind, 23);
+    assert_eq!(w.backends[0].tablet_count(), 2);
+}
+
+#[tokio::test]
+async fn of_a_list_of_dropped_rollups_one_record_remains() {
+    let w = World::new(1).await;
+    w.sql("CREATE TABLE t (k INT NOT NULL, v INT) DUPLICATE KEY(k) DISTRIBUTED BY HASH(k) BUCKETS 1 ROLLUP (a (k), b (v))")
+        .await;
+    let index =
+        w.fe.with_catalog(|c| c.table("d", "t").unwrap().indexes.clone());
+    let sql = w.records().last().unwrap().data.clone().unwrap();
+    assert!(
+        sql.contains("ROLLUP (\\n`a` (`k`),\\n`b` (`v`)\\n)"),
+        "{sql}"
+    );
+    let before = w.records().len();
+    w.sql("ALTER TABLE t DROP ROLLUP a, b").await;
+    let records = w.records();
+    assert_eq!(records.len(), before + 1);
+    let data: serde_json::Value =
+        serde_json::from_str(records.last().unwrap().data.as_deref().unwrap()).unwrap();
+    assert_eq!(
+        (&data["indexName"], &data["indexId"]),
+        (&"a".into(), &index[1].id.into())
+    );
+    assert_eq!(
+        w.fe.with_catalog(|c| c.table("d", "t").unwrap().indexes.len()),
+        1
+    );
+    assert_eq!(w.backends[0].tablet_count(), 1);
+}
