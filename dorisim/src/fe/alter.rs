@@ -6,6 +6,7 @@ use super::api::SqlError;
 use super::build;
 use super::ddl_table::{recycle_table, remove_table};
 use super::frontend::Frontend;
+use super::index_job;
 use super::record::{self, Names};
 use super::show_create;
 use crate::model::catalog::Properties;
@@ -432,6 +433,12 @@ impl Frontend {
             &raw,
         );
         state.emit(record, now);
+        // What a dropped inverted index left in the data is removed partition by partition.
+        let (index, is_drop) = changed;
+        if is_drop && index.kind.eq_ignore_ascii_case("INVERTED") {
+            let table_id = state.table(db, name)?.id;
+            index_job::submit(state, db_id, table_id, &[], &index, true, now);
+        }
         Ok(())
     }
 }

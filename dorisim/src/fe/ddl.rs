@@ -184,6 +184,18 @@ impl Frontend {
                 )
                 .await?;
             }
+            Statement::BuildIndex {
+                table,
+                index,
+                partitions,
+            } => {
+                let (db, table) = object(session, &table)?;
+                self.build_index(db, table, &index, &partitions)?;
+            }
+            Statement::CancelBuildIndex { table, jobs } => {
+                let (db, table) = object(session, &table)?;
+                self.cancel_index_jobs(db, table, &jobs)?;
+            }
             Statement::CancelAlter { kind, table } => {
                 let (db, table) = object(session, &table)?;
                 self.cancel_alters_of(db, table, &kind).await?;

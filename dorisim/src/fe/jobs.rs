@@ -178,6 +178,7 @@ impl Frontend {
     /// Advances every running job by at most one state.
     pub async fn tick_jobs(&self) {
         self.tick_alters().await;
+        self.tick_index_jobs();
         let jobs = self.lock().jobs.running();
         for job in jobs {
             let now = self.clock().now_ms();

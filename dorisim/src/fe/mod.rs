@@ -21,6 +21,7 @@ mod ddl_partition;
 mod ddl_table;
 mod ddl_view;
 pub mod frontend;
+pub mod index_job;
 mod jobs;
 mod load;
 mod load_txn;

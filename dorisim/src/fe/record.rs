@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::alter_job::{AlterJob, AlterKind};
+use super::alter_job::{AlterJob, AlterKind, TIMEOUT_S};
+use super::index_job::IndexJob;
 use super::state::Record;
 use crate::model::catalog::Properties;
 use crate::model::{
@@ -512,6 +513,23 @@ pub fn recover(db_id: i64, r: &Recovered<'_>) -> Record {
         json!({
             "dbId": db_id, "newDbName": "", "tableId": r.table.0, "tableName": r.table.1, "newTableName": r.new_table,
             "partitionId": partition_id, "partitionName": partition_name, "newPartitionName": r.new_partition,
+        }),
+    )
+}
+
+/// INDEX_CHANGE_JOB (20).
+pub fn index_job(job: &IndexJob) -> Record {
+    table_record(
+        20,
+        job.db_id,
+        job.table.0,
+        json!({
+            "jobId": job.id, "jobState": job.state.as_str(), "dbId": job.db_id, "tableId": job.table.0,
+            "tableName": job.table.1, "partitionId": job.partition.0, "partitionName": job.partition.1,
+            "errMsg": job.message, "createTimeMs": job.create_ms, "finishedTimeMs": job.finish_ms,
+            "watershedTxnId": job.watershed, "isDropOp": job.is_drop,
+            "alterInvertedIndexes": indexes_json(&job.indexes), "originIndexId": job.origin_index,
+            "invertedIndexBatchTask": {}, "timeoutMs": TIMEOUT_S * 1000,
         }),
     )
 }

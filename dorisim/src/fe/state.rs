@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::accounts::Accounts;
 use super::alter_job::AlterJobs;
 use super::api::{Binlog, FrontendConfig, SqlError};
+use super::index_job::IndexJobs;
 use super::jobs::Jobs;
 use super::recycle::RecycleBin;
 use super::stream::{Scope, Streams};
@@ -15,6 +16,11 @@ use crate::model::{Catalog, Database, OlapTable};
 
 /// Ids that one journal entry reserves (smaller than the real 1000, so that gaps show early).
 const ID_BATCH: i64 = 10;
+
+/// Setting of ADMIN SET FRONTEND CONFIG that lists numbers of record types to be wrapped in a BARRIER, such as `14,15,21`.
+pub const BARRIER_WRAPPED: &str = "dorisim_barrier_wrapped_types";
+/// Number of BARRIER.
+const BARRIER: i32 = 10;
 
 /// A record to be journaled.
 #[derive(Debug, Clone)]
@@ -51,6 +57,8 @@ pub struct FeState {
     pub jobs: Jobs,
     /// Schema changes and rollups.
     pub alters: AlterJobs,
+    /// BUILD INDEX and the clean-up of dropped indexes.
+    pub index_jobs: IndexJobs,
     /// What DROP without FORCE left.
     pub bin: RecycleBin,
     /// Users.
@@ -77,6 +85,7 @@ impl FeState {
             txns: TxnTable::new(config),
             jobs: Jobs::default(),
             alters: AlterJobs::default(),
+            index_jobs: IndexJobs::default(),
             bin: RecycleBin::default(),
             accounts: Accounts::default(),
             late: LateRecords::default(),
@@ -181,6 +190,7 @@ impl FeState {
         if let Some(slot) = record.data.get_mut("commitSeq") {
             *slot = seq.into();
         }
+        let record = self.wrapped(record);
         let binlog = Binlog {
             commit_seq: seq,
             timestamp,
@@ -200,6 +210,26 @@ impl FeState {
         };
         self.streams.add(binlog, scope, now_ms, visible_from);
         seq
+    }
+
+    /// Records of the types listed by the setting [`BARRIER_WRAPPED`] travel inside a BARRIER, as release branches send types that
+    /// their older versions do not know.
+    fn wrapped(&self, record: Record) -> Record {
+        let listed = self.settings.get(BARRIER_WRAPPED).is_some_and(|list| {
+            list.split(',')
+                .any(|kind| kind.trim().parse() == Ok(record.kind))
+        });
+        if !listed {
+            return record;
+        }
+        let table_id = record.table_ids.first().copied().unwrap_or(0);
+        Record {
+            kind: BARRIER,
+            data: serde_json::json!({
+                "dbId": record.db_id, "tableId": table_id, "binlogType": record.kind, "binlog": gson(&record.data),
+            }),
+            ..record
+        }
     }
 
     /// Database by name.

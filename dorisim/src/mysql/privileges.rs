@@ -57,6 +57,7 @@ fn needed(session: &SqlSession, statement: &Statement) -> Option<Needed> {
         | Statement::DropIndex { table, .. }
         | Statement::BuildIndex { table, .. }
         | Statement::CancelAlter { table, .. }
+        | Statement::CancelBuildIndex { table, .. }
         | Statement::DropMaterializedView { table, .. }
         | Statement::RecoverPartition { table, .. } => on("ALTER", table),
         Statement::Insert(insert) => on("LOAD", &insert.table),

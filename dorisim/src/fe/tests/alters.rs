@@ -9,7 +9,7 @@ use crate::fe::api::{BeginTxn, LoadRequest};
 pub(super) async fn settle(w: &World) {
     for _ in 0..2_000 {
         let state = w.fe.lock();
-        if state.alters.running().is_empty() {
+        if state.alters.running().is_empty() && !state.index_jobs.are_running() {
             return;
         }
         drop(state);

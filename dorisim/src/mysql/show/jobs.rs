@@ -272,8 +272,9 @@ pub(super) fn alter(
 }
 
 /// SHOW BUILD INDEX.
-pub(super) fn build_index() -> ResultSet {
-    ResultSet::of_text(&[
+pub(super) fn build_index(session: &SqlSession, db: Option<&str>) -> Result<ResultSet, SqlError> {
+    let db = session.db_of(db)?;
+    let mut answer = ResultSet::of_text(&[
         "JobId",
         "TableName",
         "PartitionName",
@@ -284,7 +285,36 @@ pub(super) fn build_index() -> ResultSet {
         "State",
         "Msg",
         "Progress",
-    ])
+    ]);
+    for job in session.frontend().index_jobs(&db) {
+        let verb = if job.is_drop { "DROP" } else { "ADD" };
+        let indexes: Vec<String> = job
+            .indexes
+            .iter()
+            .map(|i| {
+                let columns: Vec<String> = i.columns.iter().map(|c| format!("`{c}`")).collect();
+                format!(
+                    "{verb} INDEX {} ({}) USING {}",
+                    i.name,
+                    columns.join(", "),
+                    i.kind
+                )
+            })
+            .collect();
+        answer.push(vec![
+            job.id.to_string(),
+            job.table.1,
+            job.partition.1,
+            format!("[{}]", indexes.join(", ")),
+            time(job.create_ms),
+            time(job.finish_ms),
+            job.watershed.to_string(),
+            job.state.as_str().to_owned(),
+            job.message,
+            String::new(),
+        ]);
+    }
+    Ok(answer)
 }
 
 /// SHOW CATALOG RECYCLE BIN.

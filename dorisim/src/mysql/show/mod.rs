@@ -86,7 +86,10 @@ pub(super) async fn show(session: &SqlSession, form: Show) -> Result<ResultSet, 
             let answer = jobs::alter(session, &kind, db.as_deref())?;
             session.narrow(answer, rest).await
         }
-        Show::BuildIndex { rest, .. } => session.narrow(jobs::build_index(), rest).await,
+        Show::BuildIndex { db, rest } => {
+            let answer = jobs::build_index(session, db.as_deref())?;
+            session.narrow(answer, rest).await
+        }
         Show::RecycleBin { rest } => session.narrow(jobs::recycle_bin(session), rest).await,
         Show::Warnings => Ok(ResultSet::of_text(&["Level", "Code", "Message"])),
         Show::ProcessList => Ok(cluster::process_list(session)),

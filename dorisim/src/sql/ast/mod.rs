@@ -259,6 +259,13 @@ pub enum Statement {
         /// The table.
         table: ObjectName,
     },
+    /// `CANCEL BUILD INDEX ON t [(jobs)]`.
+    CancelBuildIndex {
+        /// The table.
+        table: ObjectName,
+        /// Jobs; empty means all.
+        jobs: Vec<i64>,
+    },
     /// `RECOVER DATABASE db [id] [AS new]`.
     RecoverDatabase {
         /// Name it had.

@@ -229,6 +229,12 @@ impl Parser<'_> {
                 db: self.optional_db()?,
             });
         }
+        if self.accept_all(&["BUILD", "INDEX"]) {
+            self.expect("ON")?;
+            let table = self.object_name()?;
+            let jobs = self.bracketed_integers()?;
+            return Ok(Statement::CancelBuildIndex { table, jobs });
+        }
         if self.accept_all(&["ALTER", "TABLE"]) {
             let kind = self.name()?.to_ascii_uppercase();
             self.accept("VIEW");
@@ -240,6 +246,19 @@ impl Parser<'_> {
         Ok(Statement::NoEffect {
             text: format!("CANCEL {}", self.rest()),
         })
+    }
+
+    /// `(1, 2)`, or nothing.
+    fn bracketed_integers(&mut self) -> Read<Vec<i64>> {
+        let mut numbers = Vec::new();
+        if self.accept_symbol("(") {
+            while let Some(number) = self.optional_integer()? {
+                numbers.push(number);
+                self.accept_symbol(",");
+            }
+            self.expect_symbol(")")?;
+        }
+        Ok(numbers)
     }
 
     fn optional_db(&mut self) -> Read<Option<String>> {
