@@ -5,12 +5,13 @@ mod job;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use ccr_control::process::start_telemetry;
 use ccr_ops::Sealer;
 use tokio_util::sync::CancellationToken;
 
 pub use job::job;
 
-use crate::args::{Args, BenchArgs, LogFormat, QuickstartArgs, Role, StandaloneArgs};
+use crate::args::{Args, BenchArgs, QuickstartArgs, Role, StandaloneArgs};
 use crate::stack::{LogChoice, Stack, StackConfig};
 use crate::{bench as benchmarks, key_file, quickstart as show};
 
@@ -66,8 +67,7 @@ pub async fn standalone(args: &Args, standalone: &StandaloneArgs) -> Result<Exit
     if let Some(address) = stack.api_address {
         println!("HTTP API: http://{address}");
     }
-    token.cancelled().await;
-    stack.stop().await;
+    stack.ended().await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -90,9 +90,7 @@ pub fn keygen() -> Result<ExitCode> {
 }
 
 fn telemetry(args: &Args) -> Result<()> {
-    ccr_ops::telemetry::init(&args.log, args.log_format == LogFormat::Json)
-        .context("starting logs and metrics")?;
-    Ok(())
+    Ok(start_telemetry(&args.log, args.log_format)?)
 }
 
 fn shutdown() -> CancellationToken {

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use ccr_control::process::read_log_key;
 use ccr_ops::Sealer;
 
 /// Reads the key; with `make` a missing file is made with a fresh key, readable by its owner only.
@@ -21,11 +22,5 @@ pub fn load(path: &Path, make: bool) -> Result<Sealer> {
             .and_then(|()| file.sync_all())
             .with_context(|| format!("writing the log key {}", path.display()))?;
     }
-    let text = fs::read_to_string(path).with_context(|| {
-        format!(
-            "reading the log key {}; make one with `ccr keygen > {0}`",
-            path.display()
-        )
-    })?;
-    Sealer::from_base64(&text).with_context(|| format!("log key {}", path.display()))
+    Ok(read_log_key(path)?)
 }

@@ -1,5 +1,6 @@
 //! The parts put together in one process.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,16 +9,14 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use ccr_applier::{ApplierConfig, ApplierService};
 use ccr_control::probe::SqlProbe;
+use ccr_control::process::{Process, kafka_config, owner};
 use ccr_control::{Api, JobRegistry, StatusBoard};
 use ccr_doris::DorisCluster;
 use ccr_log::SharedLog;
 use ccr_log::embedded::Embedded;
 use ccr_log::kafka::{Kafka, KafkaConfig};
-use ccr_ops::task::Chain;
 use ccr_ops::{Clock, Sealer, SystemClock};
 use ccr_producer::{ProducerConfig, ProducerService};
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
@@ -41,10 +40,7 @@ impl LogChoice {
         let Some(bootstrap) = &args.kafka else {
             return Ok(Self::Embedded(data_dir.join("log.sqlite")));
         };
-        let mut config = KafkaConfig::new(bootstrap.clone());
-        for option in &args.kafka_options {
-            config.set_option(option)?;
-        }
+        let config = kafka_config(bootstrap, &BTreeMap::new(), &args.kafka_options)?;
         Ok(Self::Kafka(Box::new(config)))
     }
 }
@@ -79,8 +75,7 @@ pub struct Stack {
     pub api_address: Option<SocketAddr>,
     /// The log.
     pub log: LogHandle,
-    token: CancellationToken,
-    tasks: JoinSet<()>,
+    process: Process,
 }
 
 /// The log of a stack, with a `Debug`.
@@ -103,144 +98,99 @@ impl LogHandle {
 impl Stack {
     /// Opens the log and starts the parts. They end when `token` is cancelled.
     pub async fn start(config: StackConfig, token: &CancellationToken) -> Result<Self> {
-        let token = token.child_token();
-        let clock = SystemClock::shared();
-        let log = open_log(&config.log, &clock).await?;
-        let registry = JobRegistry::open(log.clone(), &config.prefix)
-            .await
-            .context("opening the jobs topic")?;
-        let status = StatusBoard::open(log.clone(), &config.prefix)
-            .await
-            .context("opening the status topic")?;
-        let owner = format!("{}:{}", host_name(), std::process::id());
-        let mut tasks = JoinSet::new();
-        {
-            let (registry, status) = (registry.clone(), status.clone());
-            let (a, b) = (token.clone(), token.clone());
-            tasks.spawn(async move { registry.run(a).await });
-            tasks.spawn(async move { status.run(b).await });
-        }
-        let mut stack = Self {
-            registry,
-            status,
-            api_address: None,
-            log: LogHandle(log),
-            token,
-            tasks,
-        };
+        let log = open_log(&config.log, &SystemClock::shared()).await?;
+        let mut process = Process::start(
+            log.clone(),
+            &config.prefix,
+            config.sealer.clone(),
+            token.child_token(),
+        )
+        .await?;
         if config.producer {
-            stack.start_producer(&config, &clock, &owner).await?;
+            start_producer(&mut process, &config);
         }
         if config.applier {
-            stack.start_applier(&config, &clock, &owner);
+            start_applier(&mut process, &config);
         }
+        let mut api_address = None;
         if let Some(listen) = config.listen {
-            stack.start_api(listen, &config, clock).await?;
+            let api = api(&process);
+            let address = process.serve(listen, "--listen", api.router()).await?;
+            api_address = Some(address);
         }
-        Ok(stack)
+        process.health.ready("started");
+        Ok(Self {
+            registry: process.registry.clone(),
+            status: process.status.clone(),
+            api_address,
+            log: LogHandle(log),
+            process,
+        })
     }
 
-    async fn start_producer(
-        &mut self,
-        config: &StackConfig,
-        clock: &Arc<dyn Clock>,
-        owner: &str,
-    ) -> Result<()> {
-        let mut settings = ProducerConfig {
-            prefix: config.prefix.clone(),
-            owner: owner.to_owned(),
-            ..ProducerConfig::default()
-        };
-        settings.schema_registry.clone_from(&config.schema_registry);
-        let service = ProducerService::new(
-            ccr_producer::Deps {
-                log: self.log.0.clone(),
-                registry: self.registry.clone(),
-                status: self.status.clone(),
-                sealer: config.sealer.clone(),
-                clock: clock.clone(),
-                connect: ccr_producer::connect_doris(),
-            },
-            settings,
-        );
-        let token = self.token.clone();
-        self.tasks.spawn(async move {
-            if let Err(error) = service.run(token.clone()).await {
-                error!(error = %Chain(&error), "producer ended");
-                token.cancel();
-            }
-        });
-        Ok(())
-    }
-
-    fn start_applier(&mut self, config: &StackConfig, clock: &Arc<dyn Clock>, owner: &str) {
-        let service = ApplierService::new(
-            ccr_applier::Deps {
-                log: self.log.0.clone(),
-                registry: self.registry.clone(),
-                status: self.status.clone(),
-                sealer: config.sealer.clone(),
-                clock: clock.clone(),
-                connect: ccr_applier::Connect::new(|address| {
-                    Ok(Arc::new(DorisCluster::new(address.clone())))
-                }),
-            },
-            ApplierConfig {
-                prefix: config.prefix.clone(),
-                owner: owner.to_owned(),
-                ..ApplierConfig::default()
-            },
-        );
-        let token = self.token.clone();
-        self.tasks.spawn(async move {
-            if let Err(error) = service.run(token.clone()).await {
-                error!(error = %Chain(&error), "applier ended");
-                token.cancel();
-            }
-        });
-    }
-
-    async fn start_api(
-        &mut self,
-        listen: SocketAddr,
-        config: &StackConfig,
-        clock: Arc<dyn Clock>,
-    ) -> Result<()> {
-        let listener = TcpListener::bind(listen)
-            .await
-            .with_context(|| format!("listening on {listen} for the HTTP API (--listen)"))?;
-        self.api_address = Some(listener.local_addr()?);
-        let api = Api {
-            registry: self.registry.clone(),
-            status: self.status.clone(),
-            sealer: config.sealer.clone(),
-            clock,
-            connect: Arc::new(|address| {
-                Ok(Arc::new(SqlProbe(DorisCluster::new(address))) as Arc<_>)
-            }),
-        };
-        let token = self.token.clone();
-        self.tasks.spawn(async move {
-            let stop = token.clone();
-            if let Err(error) = ccr_ops::http::serve(listener, api.router(), stop).await {
-                error!(error = %error, "HTTP API ended");
-                token.cancel();
-            }
-        });
-        Ok(())
+    /// Waits until the parts have ended: after the token was cancelled, or one of them failed.
+    pub async fn ended(self) -> Result<()> {
+        Ok(self.process.ended(STOP_DEADLINE).await?)
     }
 
     /// Stops all parts, within a deadline.
-    pub async fn stop(mut self) {
-        self.token.cancel();
-        let all = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(STOP_DEADLINE, all).await.is_err() {
-            error!(
-                seconds = STOP_DEADLINE.as_secs(),
-                "parts did not finish in time and are abandoned; the next start goes on from the log"
-            );
+    pub async fn stop(self) {
+        self.process.token().cancel();
+        match self.process.ended(STOP_DEADLINE).await {
+            Ok(()) => info!("stopped"),
+            Err(error) => error!(error = %error, "stopped; the next start goes on from the log"),
         }
-        info!("stopped");
+    }
+}
+
+fn start_producer(process: &mut Process, config: &StackConfig) {
+    ccr_producer::metrics::describe();
+    let service = ProducerService::new(
+        ccr_producer::Deps {
+            log: process.log.clone(),
+            registry: process.registry.clone(),
+            status: process.status.clone(),
+            sealer: process.sealer.clone(),
+            clock: process.clock.clone(),
+            connect: ccr_producer::connect_doris(),
+        },
+        ProducerConfig {
+            prefix: config.prefix.clone(),
+            schema_registry: config.schema_registry.clone(),
+            owner: owner(),
+            ..ProducerConfig::default()
+        },
+    );
+    process.spawn("producer", service.run(process.token()));
+}
+
+fn start_applier(process: &mut Process, config: &StackConfig) {
+    ccr_applier::metrics::describe();
+    let service = ApplierService::new(
+        ccr_applier::Deps {
+            log: process.log.clone(),
+            registry: process.registry.clone(),
+            status: process.status.clone(),
+            sealer: process.sealer.clone(),
+            clock: process.clock.clone(),
+            connect: ccr_applier::connect_doris(),
+        },
+        ApplierConfig {
+            prefix: config.prefix.clone(),
+            owner: owner(),
+            ..ApplierConfig::default()
+        },
+    );
+    process.spawn("applier", service.run(process.token()));
+}
+
+fn api(process: &Process) -> Api {
+    Api {
+        registry: process.registry.clone(),
+        status: process.status.clone(),
+        sealer: process.sealer.clone(),
+        clock: process.clock.clone(),
+        connect: Arc::new(|address| Ok(Arc::new(SqlProbe(DorisCluster::new(address))) as Arc<_>)),
     }
 }
 
@@ -252,10 +202,4 @@ async fn open_log(choice: &LogChoice, clock: &Arc<dyn Clock>) -> Result<SharedLo
             .await
             .with_context(|| format!("connecting to Kafka at {}", config.bootstrap)),
     }
-}
-
-fn host_name() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .map(|name| name.trim().to_owned())
-        .unwrap_or_else(|_| "localhost".to_owned())
 }
