@@ -32,7 +32,7 @@ pub(super) async fn run(time: Duration) -> Result<Vec<Measured>> {
     }
     let took = clock.monotonic().saturating_sub(start);
     pair.applied("lag").await?;
-    let (p50, p99) = lag_quantiles(&ccr_ops::telemetry::render())
+    let (p50, p99) = lag_quantiles(&ccr_ops::telemetry::render(), &["lag"])
         .context("the applier recorded no replication lag")?;
     pair.stop().await;
     Ok(vec![

@@ -381,7 +381,8 @@ fn summary(stack: &Stack, clusters: &Clusters) -> String {
             ));
         }
     }
-    out.push_str(&match view::lag_quantiles(&ccr_ops::telemetry::render()) {
+    let jobs: Vec<&str> = clusters.targets.iter().map(|target| target.job).collect();
+    out.push_str(&match view::lag_quantiles(&ccr_ops::telemetry::render(), &jobs) {
         Some((p50, p99)) => format!(
             "replication lag (source commit to visible at the target): p50 {:.0} ms, p99 {:.0} ms\n",
             p50 * 1000.0,

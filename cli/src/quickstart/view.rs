@@ -89,12 +89,14 @@ impl SyncBar {
     }
 }
 
-/// p50 and p99 of the replication lag in seconds, out of the metrics text; the worst of all jobs.
-pub fn lag_quantiles(metrics: &str) -> Option<(f64, f64)> {
+/// p50 and p99 of the replication lag in seconds, out of the metrics text; the worst of these jobs.
+pub fn lag_quantiles(metrics: &str, jobs: &[&str]) -> Option<(f64, f64)> {
+    let of_jobs: Vec<String> = jobs.iter().map(|job| format!("job=\"{job}\"")).collect();
     let worst = |quantile: &str| {
         metrics
             .lines()
             .filter(|line| line.starts_with("ccr_applier_replication_lag_seconds{"))
+            .filter(|line| of_jobs.iter().any(|job| line.contains(job)))
             .filter(|line| line.contains(&format!("quantile=\"{quantile}\"")))
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
             .reduce(f64::max)
@@ -113,7 +115,8 @@ mod tests {
             ccr_applier_replication_lag_seconds{job=\"b\",quantile=\"0.5\"} 0.2\n\
             ccr_applier_replication_lag_seconds{job=\"a\",quantile=\"0.99\"} 0.9\n\
             ccr_applier_replication_lag_seconds_sum{job=\"a\"} 9\n";
-        assert_eq!(lag_quantiles(text), Some((0.2, 0.9)));
-        assert_eq!(lag_quantiles(""), None);
+        assert_eq!(lag_quantiles(text, &["a", "b"]), Some((0.2, 0.9)));
+        assert_eq!(lag_quantiles(text, &["a"]), Some((0.1, 0.9)));
+        assert_eq!(lag_quantiles("", &["a"]), None);
     }
 }
