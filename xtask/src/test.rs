@@ -6,6 +6,9 @@ use serde_json::Value;
 
 use crate::run::{cargo, is_ci, metadata, run};
 
+/// The package of the end-to-end tests.
+const END_TO_END: &str = "ccr-tests";
+
 /// Options of `test`.
 #[derive(Debug, clap::Args)]
 pub struct TestArgs {
@@ -31,24 +34,30 @@ pub fn test(args: &TestArgs) -> Result<()> {
     let mut failures = Vec::new();
     note(&mut failures, run(&mut first));
 
-    // One broker is shared by all test programs; those that stop and crash one start their own.
     let mut second = cargo();
     second.args(["test", "--no-fail-fast"]);
-    for package in &on_kafka {
+    for package in on_kafka.iter().filter(|package| *package != END_TO_END) {
         second.args(["--package", package]);
     }
-    second.env_remove(ENV_BOOTSTRAP).env_remove(ENV_START);
+    // One at a time: each runs clusters and processes of its own, and some have deadlines.
+    let mut third = cargo();
+    third.args(["test", "--no-fail-fast", "--package", END_TO_END]);
+    third.args(["--", "--test-threads", "1"]);
+    // One broker is shared by all test programs; those that stop and crash one start their own.
     let broker = offered(args);
     match &broker {
-        Ok(Offer::Broker(broker)) => {
-            eprintln!("\n== Apache Kafka at {}", broker.bootstrap());
-            second.env(ENV_BOOTSTRAP, broker.bootstrap());
-            second.env(ENV_START, "1");
-        }
+        Ok(Offer::Broker(broker)) => eprintln!("\n== Apache Kafka at {}", broker.bootstrap()),
         Ok(Offer::LeftOut(reason)) => notice(reason),
         Err(_) => eprintln!("\n== no Kafka; the tests that do without run nevertheless"),
     }
-    note(&mut failures, run(&mut second));
+    for mut pass in [second, third] {
+        pass.env_remove(ENV_BOOTSTRAP).env_remove(ENV_START);
+        if let Ok(Offer::Broker(broker)) = &broker {
+            pass.env(ENV_BOOTSTRAP, broker.bootstrap());
+            pass.env(ENV_START, "1");
+        }
+        note(&mut failures, run(&mut pass));
+    }
     match broker {
         Ok(Offer::Broker(_)) => {}
         // Once more, where it is seen.
