@@ -184,7 +184,7 @@ impl Session<'_> {
         let request = ProducerRequest::Snapshot {
             request_id: request_id.clone(),
             tables: spec.tables.include.iter().cloned().collect(),
-            not_before: -1,
+            not_before: self.not_before(topic).await?,
         };
         let value = serde_json::to_vec(&request)
             .map_err(|error| Error::Config(format!("request can not be written: {error}")))?;
@@ -228,6 +228,23 @@ impl Session<'_> {
             }
         }
         Ok(Flow::On(None))
+    }
+
+    /// A job that starts again does so because of what it has read: an older snapshot would lead it to the same place.
+    async fn not_before(&self, topic: &TopicName) -> Result<i64, Error> {
+        if self.spec.resync.is_none() {
+            return Ok(CommitSeq::BEFORE_FIRST.0);
+        }
+        let (oldest, end) = self.log.watermarks(topic).await?;
+        if end <= oldest {
+            return Ok(CommitSeq::BEFORE_FIRST.0);
+        }
+        let newest = self.log.read_range(topic, Offset(end.0 - 1), 1).await?;
+        let newest = newest.first().map(|record| decode(topic, record));
+        Ok(newest
+            .transpose()?
+            .map_or(CommitSeq::BEFORE_FIRST, |envelope| envelope.commit_seq)
+            .0)
     }
 
     async fn restore(

@@ -11,5 +11,6 @@ mod chaos;
 mod fan_out;
 mod kafka;
 mod quickstart;
+mod resync;
 mod table_job;
 mod take_over;
