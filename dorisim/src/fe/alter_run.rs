@@ -15,6 +15,9 @@ use crate::model::{
     IndexState, MaterializedIndex, OlapTable, Partition, Replica, TableSchema, TableState, Tablet,
 };
 
+/// Setting of ADMIN SET FRONTEND CONFIG that holds schema changes and rollups where they are.
+pub const PAUSED: &str = "dorisim_pause_alter_jobs";
+
 /// Why a job does not go on.
 enum Stop {
     /// The next tick may find it better.
@@ -35,7 +38,13 @@ struct Fill {
 impl Frontend {
     /// Advances every schema change and rollup job by at most one state.
     pub(super) async fn tick_alters(&self) {
-        let jobs = self.lock().alters.running();
+        let jobs = {
+            let state = self.lock();
+            if state.settings.get(PAUSED).is_some_and(|v| v == "true") {
+                return;
+            }
+            state.alters.running()
+        };
         for job in jobs {
             let _one_at_a_time = self.ddl.lock().await;
             // Cancelled while this round went on.
@@ -256,11 +265,11 @@ fn set_state(state: &mut FeState, id: i64, next: AlterState, now: i64) -> i64 {
 /// A new index of one partition, by the partition's id.
 type Made = (i64, MaterializedIndex);
 
+/// What a job makes first: indexes of partitions, and the CREATE tasks of their replicas by backend.
+type LaidOut = (Vec<Made>, Vec<(i64, TabletSpec)>);
+
 /// Ids and replicas of the new tablets: on the backends of the tablets they are made from.
-fn lay_out(
-    state: &mut FeState,
-    job: &AlterJob,
-) -> Result<(Vec<Made>, Vec<(i64, TabletSpec)>), Stop> {
+fn lay_out(state: &mut FeState, job: &AlterJob) -> Result<LaidOut, Stop> {
     let Some(table) = state
         .table_by_id_mut(job.db_id, job.table_id)
         .map(|t| t.clone())

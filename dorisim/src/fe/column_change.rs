@@ -259,8 +259,8 @@ fn modify_column(
     }
     // A longer VARCHAR of a value column is a change of the metadata alone.
     let grows = matches!((&old.data_type, &new.data_type), (DataType::Varchar(a), DataType::Varchar(b)) if a <= b);
-    let heavy =
-        (retyped && !(grows && !old.is_key)) || old.nullable != new.nullable || position.is_some();
+    let rewrites = retyped && (old.is_key || !grows);
+    let heavy = rewrites || old.nullable != new.nullable || position.is_some();
     let text = format!(
         "MODIFY COLUMN {}",
         column_sql(&new, table.schema.keys.is_unique())
@@ -287,14 +287,14 @@ fn modify_column(
 
 /// Integers do not shrink; nested and aggregate types stay what they are.
 fn is_convertible(from: &DataType, to: &DataType) -> bool {
-    let rank = |ty: &DataType| match ty {
-        DataType::TinyInt => Some(1),
-        DataType::SmallInt => Some(2),
-        DataType::Int => Some(3),
-        DataType::BigInt => Some(4),
-        DataType::LargeInt => Some(5),
-        _ => None,
-    };
+    const INTEGERS: [DataType; 5] = [
+        DataType::TinyInt,
+        DataType::SmallInt,
+        DataType::Int,
+        DataType::BigInt,
+        DataType::LargeInt,
+    ];
+    let rank = |ty: &DataType| INTEGERS.iter().position(|known| known == ty);
     let plain = |ty: &DataType| {
         ty.is_numeric()
             || matches!(

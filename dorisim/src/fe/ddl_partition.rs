@@ -476,7 +476,9 @@ impl Frontend {
                 found.partitions.remove(id);
             }
             // An entire truncation drops temporary partitions too.
+            let mut temps = Vec::new();
             if names.is_empty() {
+                temps.extend(found.partitions.values().filter(|p| p.is_temp).cloned());
                 found.partitions.retain(|_, p| !p.is_temp);
             }
             found.partitions.extend(new.into_iter().map(|p| (p.id, p)));
@@ -490,7 +492,8 @@ impl Frontend {
             let seq = state.emit(record, now);
             let ids: Vec<i64> = op.into_keys().collect();
             state.streams.note_dropped(db_id, seq, &ids, &[], &[]);
-            recycle(state, db_id, table_id, old, force, now)
+            temps.extend(recycle(state, db_id, table_id, old, force, now));
+            temps
         };
         self.drop_tablets(gone.iter()).await;
         Ok(())

@@ -92,7 +92,6 @@ impl Frontend {
                     _ = ticks.tick() => {
                         gc.gc_now().await;
                         gc.abort_timed_out().await;
-                        gc.erase_expired().await;
                     }
                 }
             }
@@ -378,7 +377,7 @@ impl Frontend {
         }
     }
 
-    /// One round of binlog GC at the clock's present time; backends are told per tablet of the last expired UPSERT.
+    /// One round of binlog GC at the clock's present time, and of the recycle bin; backends are told per tablet of the last expired UPSERT.
     pub async fn gc_now(&self) {
         let now = self.clock.now_ms();
         let mut tasks: BTreeMap<i64, BTreeMap<i64, i64>> = BTreeMap::new();
@@ -420,6 +419,7 @@ impl Frontend {
                 tracing::debug!(%error, "a backend missed a binlog GC task");
             }
         }
+        self.erase_expired().await;
     }
 
     // --- cluster ----------------------------------------------------------------------------------------------------

@@ -8,11 +8,13 @@ use crate::fe::api::{BeginTxn, LoadRequest};
 /// Waits until no schema change, rollup or index job runs.
 pub(super) async fn settle(w: &World) {
     for _ in 0..2_000 {
-        let state = w.fe.lock();
-        if state.alters.running().is_empty() && !state.index_jobs.are_running() {
+        let idle = {
+            let state = w.fe.lock();
+            state.alters.running().is_empty() && !state.index_jobs.are_running()
+        };
+        if idle {
             return;
         }
-        drop(state);
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     panic!("a job does not end");
@@ -90,11 +92,8 @@ async fn a_heavy_schema_change_keeps_rows_and_changes_ids() {
 }
 
 /// A transaction that keeps jobs of the table in WAITING_TXN until it is rolled back.
-fn hold(w: &World) -> i64 {
-    let (id, _) = w.fe.with_catalog(|c| {
-        let t = c.table("d", "t").unwrap();
-        (t.id, t.base_index_id())
-    });
+pub(super) fn hold(w: &World) -> i64 {
+    let id = w.fe.with_catalog(|c| c.table("d", "t").unwrap().id);
     let begun = w.fe.begin_txn(BeginTxn {
         db: "d".to_owned(),
         label: "holds".to_owned(),
@@ -104,7 +103,7 @@ fn hold(w: &World) -> i64 {
     begun.unwrap().txn_id
 }
 
-async fn waiting(w: &World) {
+pub(super) async fn waiting(w: &World) {
     for _ in 0..2_000 {
         let jobs = w.fe.lock().alters.running();
         if jobs.iter().all(|j| j.state.as_str() == "WAITING_TXN") {

@@ -290,3 +290,35 @@ async fn a_cancelled_restore_leaves_nothing() {
             .is_empty()
     );
 }
+
+#[tokio::test]
+async fn rollups_are_restored_and_shadows_are_not() {
+    let (src, dst) = (World::new(1).await, World::new(1).await);
+    src.sql("CREATE TABLE t (k INT NOT NULL, v INT, s VARCHAR(9)) DUPLICATE KEY(k) DISTRIBUTED BY HASH(k) BUCKETS 2")
+        .await;
+    src.sql("ALTER TABLE t ADD ROLLUP r (s, k)").await;
+    super::alters::settle(&src).await;
+    src.insert("t", &[&["1", "2", "a"], &["2", "3", "b"]]).await;
+    // A schema change that does not end while the backup runs.
+    let held = super::alters::hold(&src);
+    src.sql("ALTER TABLE t MODIFY COLUMN v BIGINT").await;
+    super::alters::waiting(&src).await;
+    let (meta, info) = backup(&src, "s1", "ON (t)").await;
+    let indexes = info["backup_objects"]["t"]["partitions"]["t"]["indexes"]
+        .as_object()
+        .unwrap();
+    assert_eq!(indexes.keys().collect::<Vec<_>>(), ["r", "t"]);
+    dst.fe
+        .restore_snapshot(request("r1", &meta, with_extra(&src, info)))
+        .unwrap();
+    assert_eq!(done(|| dst.fe.restore_jobs("d")).await.status, "[OK]");
+    assert_eq!(dst.rows("t"), ["1,2,a", "2,3,b"]);
+    dst.insert("t", &[&["3", "4", "c"]]).await;
+    assert_eq!(
+        super::rollups::index_rows(&dst, "t", "r"),
+        ["a,1", "b,2", "c,3"]
+    );
+    src.fe.rollback_txn("d", None, held, None).await.unwrap();
+    super::alters::settle(&src).await;
+    assert_eq!(src.rows("t"), ["1,2,a", "2,3,b"]);
+}

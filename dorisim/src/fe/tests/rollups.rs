@@ -6,7 +6,7 @@ use crate::model::IndexState;
 const TABLE: &str = "CREATE TABLE t (k INT NOT NULL, v INT, s VARCHAR(9)) DUPLICATE KEY(k) DISTRIBUTED BY HASH(k) BUCKETS 2";
 
 /// Rows of one index, as the tablets hold them.
-fn index_rows(w: &World, table: &str, index: &str) -> Vec<String> {
+pub(super) fn index_rows(w: &World, table: &str, index: &str) -> Vec<String> {
     let table = w.fe.with_catalog(|c| c.table("d", table).unwrap().clone());
     let meta = table.indexes.iter().find(|i| i.name == index).unwrap();
     assert_eq!(meta.state, IndexState::Normal);
