@@ -1,8 +1,9 @@
 //! What the show looks like: bars on a terminal, lines elsewhere.
 
+use std::fmt;
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
 /// The screen.
 #[derive(Debug)]
@@ -41,7 +42,7 @@ impl View {
     pub fn rows(&self, name: &str, total: u64) -> ProgressBar {
         let bar = self.bars.add(ProgressBar::new(total));
         bar.set_style(style(
-            "    {prefix:<22} [{bar:30}] {human_pos:>9} of {human_len} rows  {per_sec}  {elapsed}",
+            "    {prefix:<22} [{bar:30}] {human_pos:>9} of {human_len} rows  {rate}  {elapsed}",
         ));
         bar.set_prefix(name.to_owned());
         bar
@@ -60,6 +61,10 @@ impl View {
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
+            // A bar that can not be drawn is not worth an error.
+            let _ = write!(out, "{:.0} rows/s", state.per_sec());
+        })
         .progress_chars("=> ")
 }
 
