@@ -3,9 +3,11 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ccr_control::{JobState, ProducerRequest};
+use ccr_control::{JobState, ProducerRequest, Resync};
+use ccr_doris::SqlSession;
 use ccr_log::{NewRecord, Offset};
 use ccr_ops::Secret;
 use ccr_schemas::event::{BackendAddress, SnapshotTable, SnapshotTaken};
@@ -198,4 +200,111 @@ async fn existing_tables_are_never_overwritten_unasked() {
     token.cancel();
     running.await.unwrap().unwrap();
     assert_eq!(harness.status.job("job").unwrap().applied, CommitSeq(-1));
+}
+
+/// Tables of a life before, told apart from restored ones by a column.
+async fn leave_behind(harness: &Harness, names: &[&str]) {
+    for name in names {
+        harness.fake.create(name);
+        let sql = format!("ALTER TABLE `{name}` ADD COLUMN `outdated` INT");
+        harness.fake.execute(None, &sql).await.unwrap();
+    }
+}
+
+/// The table under another name is restored aside and takes its place once, whatever call the process dies at.
+#[tokio::test(flavor = "current_thread")]
+async fn a_resync_replaces_what_is_there_also_through_a_crash() {
+    for at in 1..16 {
+        for after_effect in [false, true] {
+            let what = format!("crash at call {at}, after its effect: {after_effect}");
+            let mut harness = Harness::new(Fake::default()).await;
+            harness.spec.dest.table_names = BTreeMap::from([("a".to_owned(), "other".to_owned())]);
+            harness.spec.resync = Some(Resync {
+                at_ms: 1,
+                alone: true,
+            });
+            leave_behind(&harness, &["other", "b", "foreign"]).await;
+            harness.fake.crash_at(at, after_effect);
+            let first = tokio::spawn(harness.runner().run(CancellationToken::new()));
+            let source = scenario(&harness).await;
+            tokio::time::timeout(Duration::from_secs(5), harness.fake.crashed.notified())
+                .await
+                .unwrap();
+            first.abort();
+            let _ = first.await;
+            harness.fake.no_crash();
+            harness.run().await;
+            let mut expected = source.expected();
+            expected
+                .iter_mut()
+                .filter(|table| table.0 == "a")
+                .for_each(|table| table.0 = "other".to_owned());
+            let mut found = summary(harness.fake.tables());
+            let foreign = found.iter().position(|table| table.0 == "foreign");
+            found.remove(foreign.expect("not the job's: it stays"));
+            expected.sort();
+            found.sort();
+            assert_eq!(found, expected, "{what}");
+            assert_eq!(harness.fake.restores().len(), 1, "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_resync_removes_what_the_source_does_not_have_only_where_nobody_else_writes() {
+    for (alone, foreign_stays) in [(true, false), (false, true)] {
+        let mut harness = Harness::new(Fake::default()).await;
+        harness.spec.resync = Some(Resync { at_ms: 1, alone });
+        leave_behind(&harness, &["a", "b", "foreign"]).await;
+        let token = CancellationToken::new();
+        let running = tokio::spawn(harness.runner().run(token.clone()));
+        let source = scenario(&harness).await;
+        token.cancel();
+        running.await.unwrap().unwrap();
+        harness.run().await;
+        let mut found = summary(harness.fake.tables());
+        let foreign = found.iter().position(|table| table.0 == "foreign");
+        assert_eq!(foreign.is_some(), foreign_stays);
+        if let Some(at) = foreign {
+            found.remove(at);
+        }
+        assert_eq!(found, source.expected());
+    }
+}
+
+#[tokio::test]
+async fn a_resync_wants_a_snapshot_of_all_that_was_read() {
+    let mut harness = Harness::new(Fake::default()).await;
+    harness.spec.resync = Some(Resync {
+        at_ms: 1,
+        alone: true,
+    });
+    let mut source = Source::new(2);
+    let table = source.existing("a");
+    harness.publish(&[source.write(&[table])]).await;
+    let token = CancellationToken::new();
+    let running = tokio::spawn(harness.runner().run(token.clone()));
+    let control = harness.control();
+    let asked = async {
+        loop {
+            let requests = harness.log.read_range(&control, Offset(0), 1);
+            if let Some(record) = requests.await.unwrap().first() {
+                return serde_json::from_slice(record.value.as_ref().unwrap()).unwrap();
+            }
+            tokio::time::sleep(Duration::from_millis(3)).await;
+        }
+    };
+    let request: ProducerRequest = tokio::time::timeout(Duration::from_secs(10), asked)
+        .await
+        .unwrap();
+    assert_eq!(
+        request,
+        ProducerRequest::Snapshot {
+            request_id: "job.i1.1".to_owned(),
+            tables: Vec::new(),
+            not_before: source.seq().0,
+        }
+    );
+    token.cancel();
+    running.await.unwrap().unwrap();
 }

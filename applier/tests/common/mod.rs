@@ -209,6 +209,11 @@ fn create(world: &mut World, name: &str) -> i64 {
     id
 }
 
+fn by_name(world: &World, name: &str) -> Option<i64> {
+    let found = world.tables.iter().find(|(_, table)| table.name == name);
+    found.map(|(id, _)| *id)
+}
+
 fn tablet_id(partition: i64, bucket: i64) -> i64 {
     partition * 100 + bucket
 }
@@ -281,10 +286,24 @@ impl Frontend for Fake {
                 let wanted = request.tables.iter().find(|(wanted, _)| wanted == name);
                 if wanted.is_some() || request.tables.is_empty() {
                     let alias = wanted.and_then(|(_, alias)| alias.as_deref());
-                    let id = create(world, alias.unwrap_or(name));
+                    let under = alias.unwrap_or(name);
+                    if let Some(id) = by_name(world, under) {
+                        // Under another name the signatures never match.
+                        if alias.is_some() || !(request.atomic && request.force_replace) {
+                            return Err(refused(Refusal::Other, "different schema"));
+                        }
+                        world.tables.remove(&id);
+                    }
+                    let id = create(world, under);
                     let version = object["version"].as_i64().unwrap();
                     world.tables.get_mut(&id).unwrap().version = version;
                 }
+            }
+            if request.clean_tables {
+                let kept = info["backup_objects"].as_object().unwrap();
+                world
+                    .tables
+                    .retain(|_, table| kept.contains_key(&table.name));
             }
             world
                 .restores

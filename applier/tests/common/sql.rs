@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use ccr_doris::error::Refusal;
 use ccr_doris::{Error, Row, SqlSession};
 
-use super::{BUCKETS, Fake, World, create, refused};
+use super::{BUCKETS, Fake, by_name, create, refused};
 
 /// Back-quoted words of a statement.
 fn words(sql: &str) -> Vec<String> {
@@ -27,13 +27,6 @@ impl SqlSession for Fake {
             }
             world.statements.push(sql.to_owned());
             let words = words(sql);
-            let by_name = |world: &World, name: &str| {
-                world
-                    .tables
-                    .iter()
-                    .find(|(_, t)| t.name == name)
-                    .map(|(id, _)| *id)
-            };
             if sql.starts_with("CREATE DATABASE") {
                 return Ok(());
             }
@@ -64,6 +57,13 @@ impl SqlSession for Fake {
                 table.partition = partition;
                 table.version = 1;
                 table.tablets = vec![Vec::new(); BUCKETS as usize];
+            } else if sql.contains(" REPLACE WITH TABLE ") {
+                assert!(sql.contains("'swap' = 'false'"), "{sql}");
+                let Some(replacement) = by_name(world, &words[1]) else {
+                    return Err(refused(Refusal::UnknownTable, "unknown table"));
+                };
+                world.tables.remove(&id);
+                world.tables.get_mut(&replacement).unwrap().name = words[0].clone();
             } else if sql.contains(" RENAME `") {
                 if by_name(world, &words[1]).is_some() {
                     return Err(refused(Refusal::AlreadyExists, "exists"));
