@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ccr_doris::error::Refusal;
-use ccr_doris::{Error, Row};
+use ccr_doris::{Error, PartitionMeta, Row};
 use ccr_schemas::TableId;
 
 use crate::destination::Destination;
@@ -105,22 +105,23 @@ pub async fn table_id(
         .map(|layout| layout.table.id.0))
 }
 
+/// Partitions of a table; none when the table is not there.
+async fn partition_metas(
+    dest: &dyn Destination,
+    database: &str,
+    table: &str,
+) -> Result<Vec<PartitionMeta>, Error> {
+    let layout = layout(dest, database, table, None).await?;
+    Ok(layout.map_or_else(Vec::new, |layout| layout.table.partitions))
+}
+
 async fn partitions(
     dest: &dyn Destination,
     database: &str,
     table: &str,
 ) -> Result<BTreeSet<String>, Error> {
-    let layout = layout(dest, database, table, None).await?;
-    Ok(layout
-        .map(|layout| {
-            layout
-                .table
-                .partitions
-                .into_iter()
-                .map(|p| p.name)
-                .collect()
-        })
-        .unwrap_or_default())
+    let partitions = partition_metas(dest, database, table).await?;
+    Ok(partitions.into_iter().map(|p| p.name).collect())
 }
 
 async fn indexes(
@@ -128,16 +129,9 @@ async fn indexes(
     database: &str,
     table: &str,
 ) -> Result<BTreeSet<String>, Error> {
-    let layout = layout(dest, database, table, None).await?;
-    Ok(layout
-        .map(|layout| {
-            let partitions = layout.table.partitions.into_iter();
-            partitions
-                .flat_map(|p| p.indexes)
-                .map(|index| index.name)
-                .collect()
-        })
-        .unwrap_or_default())
+    let partitions = partition_metas(dest, database, table).await?;
+    let indexes = partitions.into_iter().flat_map(|p| p.indexes);
+    Ok(indexes.map(|index| index.name).collect())
 }
 
 /// Visible columns in order; none when the table is not there.

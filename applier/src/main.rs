@@ -4,7 +4,7 @@ mod args;
 
 use std::process::ExitCode;
 
-use ccr_applier::{ApplierConfig, ApplierService, Deps, connect_doris, metrics};
+use ccr_applier::{ApplierConfig, ApplierService, Deps, metrics};
 use ccr_control::process::{self, Prepared, Process, owner};
 use ccr_ops::task::BoxError;
 use clap::Parser;
@@ -28,16 +28,6 @@ fn prepare(args: &Args) -> Result<Prepared<ApplierConfig>, BoxError> {
 }
 
 fn start(process: &mut Process, config: ApplierConfig) {
-    let service = ApplierService::new(
-        Deps {
-            log: process.log.clone(),
-            registry: process.registry.clone(),
-            status: process.status.clone(),
-            sealer: process.sealer.clone(),
-            clock: process.clock.clone(),
-            connect: connect_doris(),
-        },
-        config,
-    );
+    let service = ApplierService::new(Deps::of(process), config);
     process.spawn("applier", service.run(process.token()));
 }

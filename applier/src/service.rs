@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ccr_control::process::Process;
 use ccr_control::{JobRegistry, JobSpec, JobState, StatusBoard, Wanted};
 use ccr_log::SharedLog;
 use ccr_ops::{Clock, Sealer};
@@ -12,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::ApplierConfig;
-use crate::destination::Connect;
+use crate::destination::{Connect, connect_doris};
 use crate::error::Error;
 use crate::progress::Progress;
 use crate::runtime::{JobRunner, RunnerDeps};
@@ -34,6 +35,20 @@ pub struct Deps {
     pub clock: Arc<dyn Clock>,
     /// Makes clients of destinations.
     pub connect: Connect,
+}
+
+impl Deps {
+    /// Of a process, with clients of real clusters.
+    pub fn of(process: &Process) -> Self {
+        Self {
+            log: process.log.clone(),
+            registry: process.registry.clone(),
+            status: process.status.clone(),
+            sealer: process.sealer.clone(),
+            clock: process.clock.clone(),
+            connect: connect_doris(),
+        }
+    }
 }
 
 /// Runs every wanted job of the registry.

@@ -146,14 +146,7 @@ impl Stack {
 fn start_producer(process: &mut Process, config: &StackConfig) {
     ccr_producer::metrics::describe();
     let service = ProducerService::new(
-        ccr_producer::Deps {
-            log: process.log.clone(),
-            registry: process.registry.clone(),
-            status: process.status.clone(),
-            sealer: process.sealer.clone(),
-            clock: process.clock.clone(),
-            connect: ccr_producer::connect_doris(),
-        },
+        ccr_producer::Deps::of(process),
         ProducerConfig {
             prefix: config.prefix.clone(),
             schema_registry: config.schema_registry.clone(),
@@ -167,14 +160,7 @@ fn start_producer(process: &mut Process, config: &StackConfig) {
 fn start_applier(process: &mut Process, config: &StackConfig) {
     ccr_applier::metrics::describe();
     let service = ApplierService::new(
-        ccr_applier::Deps {
-            log: process.log.clone(),
-            registry: process.registry.clone(),
-            status: process.status.clone(),
-            sealer: process.sealer.clone(),
-            clock: process.clock.clone(),
-            connect: ccr_applier::connect_doris(),
-        },
+        ccr_applier::Deps::of(process),
         ApplierConfig {
             prefix: config.prefix.clone(),
             owner: owner(),

@@ -2,8 +2,8 @@
 //!
 //! `jobs -> service -> stream { getBinlog -> tail (settled) -> enrich (event with names and places) -> publish } -> events topic`
 //!
-//! Read in this order: [`plan`] (what a stream does next, and what becomes of a record), [`tail`] (performs it against the
-//! source), [`enrich`] (records to encoded events), [`publish`] (events into the log), [`stream`] (who owns it, how it begins
+//! Read in this order: [`plan`] (what a stream does next, and what becomes of a record), `tail` (performs it against the
+//! source), `enrich` (records to encoded events), `publish` (events into the log), `stream` (who owns it, how it begins
 //! again), [`snapshot`] (snapshots on request). [`service`] runs one stream per database that a job needs.
 
 pub mod bench;

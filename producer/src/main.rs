@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use ccr_control::process::{self, Prepared, Process, owner};
 use ccr_ops::task::BoxError;
-use ccr_producer::{Deps, ProducerConfig, ProducerService, connect_doris, metrics};
+use ccr_producer::{Deps, ProducerConfig, ProducerService, metrics};
 use clap::Parser;
 
 use crate::args::Args;
@@ -32,16 +32,6 @@ fn prepare(args: &Args) -> Result<Prepared<ProducerConfig>, BoxError> {
 }
 
 fn start(process: &mut Process, config: ProducerConfig) {
-    let service = ProducerService::new(
-        Deps {
-            log: process.log.clone(),
-            registry: process.registry.clone(),
-            status: process.status.clone(),
-            sealer: process.sealer.clone(),
-            clock: process.clock.clone(),
-            connect: connect_doris(),
-        },
-        config,
-    );
+    let service = ProducerService::new(Deps::of(process), config);
     process.spawn("producer", service.run(process.token()));
 }

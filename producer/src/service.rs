@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ccr_control::process::Process;
 use ccr_control::{ClusterSpec, JobRegistry, JobSpec, StatusBoard};
 use ccr_log::SharedLog;
 use ccr_ops::retry::policy;
@@ -20,7 +21,7 @@ use crate::context::{Context, StreamKey, Topics};
 use crate::error::Error;
 use crate::metrics as names;
 use crate::report::Report;
-use crate::source::Connect;
+use crate::source::{Connect, connect_doris};
 use crate::{schema_registry, stream};
 
 /// How long streams may take to leave their groups.
@@ -41,6 +42,20 @@ pub struct Deps {
     pub clock: Arc<dyn Clock>,
     /// Makes a client of a source cluster.
     pub connect: Connect,
+}
+
+impl Deps {
+    /// Of a process, with clients of real clusters.
+    pub fn of(process: &Process) -> Self {
+        Self {
+            log: process.log.clone(),
+            registry: process.registry.clone(),
+            status: process.status.clone(),
+            sealer: process.sealer.clone(),
+            clock: process.clock.clone(),
+            connect: connect_doris(),
+        }
+    }
 }
 
 /// The producer of a process.

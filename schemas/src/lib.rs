@@ -11,6 +11,7 @@ pub mod envelope;
 pub mod event;
 pub mod id;
 pub mod invariant;
+mod own_property;
 pub mod sample;
 pub mod shape;
 pub mod topic;
@@ -22,4 +23,5 @@ pub use id::{
     BackendId, CommitSeq, DbId, Incarnation, IndexId, PartitionId, TableId, TabletId, TimestampMs,
     TxnId,
 };
+pub use own_property::is_own_property;
 pub use topic::TopicName;

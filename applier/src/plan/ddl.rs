@@ -7,6 +7,7 @@ use ccr_schemas::event::{
     PartitionDropped, PropertiesChanged, Renamed, RollupDropped, TableCreated, TableDropped,
     TableReplaced, TableTruncated, ViewRedefined,
 };
+use ccr_schemas::is_own_property;
 
 use crate::plan::state::Settings;
 
@@ -310,26 +311,13 @@ pub fn comment_modified(event: &CommentModified, settings: &Settings) -> Ddl {
     }
 }
 
-/// Properties that belong to each cluster alone.
-const OWN_PROPERTIES: [&str; 9] = [
-    "binlog.enable",
-    "light_schema_change",
-    "dynamic_partition.enable",
-    "dynamic_partition.storage_policy",
-    "colocate_with",
-    "storage_policy",
-    "replication_num",
-    "replication_allocation",
-    "is_being_synced",
-];
-
 /// ALTER TABLE SET. `None` when only properties changed that belong to each cluster alone.
 pub fn table_properties(event: &PropertiesChanged, settings: &Settings) -> Option<Ddl> {
     let table = settings.dest_name(&event.table.name);
     let properties: Vec<_> = event
         .properties
         .iter()
-        .filter(|p| !OWN_PROPERTIES.contains(&p.key.as_str()))
+        .filter(|p| !is_own_property(&p.key))
         .map(|p| (p.key.as_str(), p.value.as_str()))
         .collect();
     (!properties.is_empty()).then(|| {

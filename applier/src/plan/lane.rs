@@ -121,6 +121,15 @@ impl Apply {
         }
     }
 
+    /// A unit is done without an effect: all its tables stand.
+    pub(super) fn leave_out(&mut self, unit: Unit, actions: &mut Vec<Action>) {
+        actions.push(Action::Skip {
+            seq: unit.seq,
+            reason: "table stands".to_owned(),
+        });
+        self.finish(unit);
+    }
+
     /// Takes a unit that is done out of its lanes.
     pub(crate) fn finish(&mut self, unit: Unit) {
         let seq = unit.seq;
@@ -232,11 +241,7 @@ impl Apply {
             return;
         }
         if unit.tables.is_empty() {
-            actions.push(Action::Skip {
-                seq,
-                reason: "table stands".to_owned(),
-            });
-            self.finish(unit);
+            self.leave_out(unit, actions);
             return;
         }
         match &mut unit.work {

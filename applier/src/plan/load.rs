@@ -11,7 +11,7 @@ use ccr_schemas::{CommitSeq, TxnId};
 use crate::plan::action::{Begun, Held};
 use crate::plan::judge::{Evidence, Verdict, judge};
 use crate::plan::mapping::IngestPlan;
-use crate::plan::state::{Apply, LayoutKnown, LoadPhase, Then, Unit, Work};
+use crate::plan::state::{Apply, LoadPhase, Then, Unit, Work};
 use crate::plan::{Action, Failure, Outcome};
 
 impl Apply {
@@ -252,9 +252,7 @@ impl Apply {
         let table_gone = failure.refusal == Some(Refusal::UnknownTable);
         let action = match &phase {
             LoadPhase::Beginning(_) if unit.dirty || table_gone => {
-                for table in unit.tables.keys() {
-                    self.layouts.entry(*table).or_default().known = LayoutKnown::No;
-                }
+                self.forget_layouts(&unit);
                 unit.dirty = false;
                 unit.misses += u32::from(table_gone);
                 if unit.tables.is_empty() {
@@ -267,9 +265,7 @@ impl Apply {
                 return;
             }
             LoadPhase::Committing(plan, begun, _) if table_gone => {
-                for table in unit.tables.keys() {
-                    self.layouts.entry(*table).or_default().known = LayoutKnown::No;
-                }
+                self.forget_layouts(&unit);
                 unit.misses += 1;
                 let (plan, txn) = (plan.clone(), begun.txn);
                 self.undo(unit, plan, txn, Then::PlanAgain, actions);

@@ -111,11 +111,7 @@ impl Apply {
             (Then::PlanAgain, RollbackOutcome::Aborted | RollbackOutcome::NotFound) => {
                 unit.dirty = false;
                 if unit.tables.is_empty() {
-                    actions.push(Action::Skip {
-                        seq,
-                        reason: "table stands".to_owned(),
-                    });
-                    self.finish(unit);
+                    self.leave_out(unit, actions);
                     return;
                 }
                 if let Work::Load(_, phase) = &mut unit.work {

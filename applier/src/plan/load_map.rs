@@ -124,6 +124,13 @@ impl Apply {
         gone
     }
 
+    /// The layouts of the unit's tables are not what they were.
+    pub(super) fn forget_layouts(&mut self, unit: &Unit) {
+        for table in unit.tables.keys() {
+            self.layouts.entry(*table).or_default().known = LayoutKnown::No;
+        }
+    }
+
     /// Reads the layouts of the unit again and plans its missing parts within the same transaction.
     pub(super) fn refresh(
         &mut self,

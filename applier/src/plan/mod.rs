@@ -1,7 +1,7 @@
 //! Decides what to do next. Pure: the same state and input give the same step.
 //!
-//! Read in this order: [`state`], [`action`], [`admit`] (an event becomes a unit of work in its lanes), [`load_map`],
-//! [`load`] and [`load_end`] (a transaction from begin to commit), [`change`] (a statement from floor to floor), [`judge`],
+//! Read in this order: [`state`], [`action`], `admit` (an event becomes a unit of work in its lanes), `load_map`,
+//! `load` and `load_end` (a transaction from begin to commit), `change` (a statement from floor to floor), [`judge`],
 //! [`mapping`], [`ddl`], [`checkpoint`], [`window`].
 
 pub mod action;

@@ -16,26 +16,13 @@ use ccr_schemas::event::{
     RollupDropped, ShadowIndex, StreamHead, TableCreated, TableDropped, TableFact, TableRef,
     TableReplaced, TableTruncated, Unsupported, ViewRedefined,
 };
-use ccr_schemas::{Event, IndexId, PartitionId, Replay, TableId};
+use ccr_schemas::{Event, IndexId, PartitionId, Replay, TableId, is_own_property};
 
 use super::catalog::{Catalog, OLAP, VIEW};
 pub use super::decision::Translated;
 use super::decision::{reason_for_snapshot, reason_to_skip, skip, snapshot, sql, temp_or_sql};
 use super::layout::Layouts;
 use super::sqltext;
-
-/// Table properties that a destination decides for itself, or that are switched off on replicas.
-const OWN_PROPERTIES: [&str; 9] = [
-    "binlog.enable",
-    "light_schema_change",
-    "dynamic_partition.enable",
-    "dynamic_partition.storage_policy",
-    "colocate_with",
-    "storage_policy",
-    "replication_num",
-    "replication_allocation",
-    "is_being_synced",
-];
 
 /// What the world looks like at the record.
 #[derive(Clone, Copy, Debug)]
@@ -303,7 +290,7 @@ fn modify_property(r: &ModifyTableProperty, names: &Catalog) -> Translated {
     let properties: Vec<Property> = r
         .properties
         .iter()
-        .filter(|(key, _)| !OWN_PROPERTIES.contains(&key.as_str()))
+        .filter(|(key, _)| !is_own_property(key))
         .map(property)
         .collect();
     let nothing_left = properties.is_empty();
