@@ -308,29 +308,20 @@ fn snapshot_request(label: &str) -> TGetSnapshotRequest {
     )
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_snapshot_is_restored_and_increments_go_on_from_it() {
-    let (source, target) = (start("full-source").await, start("full-target").await);
-    target.sql("DROP TABLE d.t FORCE").await.unwrap();
+/// Carries table `t` to the target by backup and restore; tells the commit seq of the snapshot.
+async fn copy_by_snapshot(source: &SimCluster, target: &SimCluster, label: &str) -> i64 {
     source
-        .sql("INSERT INTO d.t VALUES (1, 'one', 1.00), (2, 'two', 2.00)")
+        .sql(&format!(
+            "BACKUP SNAPSHOT `d`.`{label}` TO `__keep_on_local__` ON (`t`) PROPERTIES (\"type\" = \"full\")"
+        ))
         .await
         .unwrap();
-    source
-        .sql("BACKUP SNAPSHOT `d`.`snap_1` TO `__keep_on_local__` ON (`t`) PROPERTIES (\"type\" = \"full\")")
-        .await
-        .unwrap();
-    let backup = job_end(&source, "SHOW BACKUP FROM d", 3).await;
+    let backup = job_end(source, "SHOW BACKUP FROM d", 3).await;
     assert_eq!(backup[3].as_deref(), Some("FINISHED"), "{backup:?}");
 
-    let mut fe = frontend_client(source.thrift_port());
-    let missing = fe
-        .get_snapshot(snapshot_request("snap_2"))
-        .unwrap()
-        .status
+    let snapshot = frontend_client(source.thrift_port())
+        .get_snapshot(snapshot_request(label))
         .unwrap();
-    assert_eq!(missing.status_code, TStatusCode::SNAPSHOT_NOT_EXIST);
-    let snapshot = fe.get_snapshot(snapshot_request("snap_1")).unwrap();
     assert_eq!(snapshot.status.unwrap().status_code, TStatusCode::OK);
     let mut info: Value = serde_json::from_slice(&snapshot.job_info.unwrap()).unwrap();
     let network: serde_json::Map<String, Value> = source
@@ -352,7 +343,7 @@ async fn a_snapshot_is_restored_and_increments_go_on_from_it() {
         text("d"),
         None,
         None,
-        text("snap_1_r"),
+        text(&format!("{label}_r")),
         text("__keep_on_local__"),
         None,
         std::collections::BTreeMap::from([("reserve_replica".to_owned(), "true".to_owned())]),
@@ -369,8 +360,27 @@ async fn a_snapshot_is_restored_and_increments_go_on_from_it() {
         .unwrap();
     let status = accepted.status.unwrap();
     assert_eq!(status.status_code, TStatusCode::OK, "{status:?}");
-    let restored = job_end(&target, "SHOW RESTORE FROM d", 4).await;
+    let restored = job_end(target, "SHOW RESTORE FROM d", 4).await;
     assert_eq!(restored[4].as_deref(), Some("FINISHED"), "{restored:?}");
+    snapshot.commit_seq.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_is_restored_and_increments_go_on_from_it() {
+    let (source, target) = (start("full-source").await, start("full-target").await);
+    target.sql("DROP TABLE d.t FORCE").await.unwrap();
+    source
+        .sql("INSERT INTO d.t VALUES (1, 'one', 1.00), (2, 'two', 2.00)")
+        .await
+        .unwrap();
+    let snapshot_seq = copy_by_snapshot(&source, &target, "snap_1").await;
+    let mut fe = frontend_client(source.thrift_port());
+    let missing = fe
+        .get_snapshot(snapshot_request("snap_2"))
+        .unwrap()
+        .status
+        .unwrap();
+    assert_eq!(missing.status_code, TStatusCode::SNAPSHOT_NOT_EXIST);
     assert!(
         source.faults().count("tablet_download") > 0,
         "files come over HTTP"
@@ -380,7 +390,7 @@ async fn a_snapshot_is_restored_and_increments_go_on_from_it() {
         .sql("INSERT INTO d.t VALUES (2, 'changed', 2.50), (3, 'three', 3.00)")
         .await
         .unwrap();
-    let after = records(&mut fe, snapshot.commit_seq.unwrap());
+    let after = records(&mut fe, snapshot_seq);
     let upserts: Vec<_> = after
         .iter()
         .filter(|record| record.type_ == Some(TBinlogType::UPSERT))
@@ -391,4 +401,20 @@ async fn a_snapshot_is_restored_and_increments_go_on_from_it() {
     let rows = target.sql(query).await.unwrap();
     assert_eq!(rows.len(), 3);
     assert_eq!(rows, source.sql(query).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_over_the_same_version_brings_other_rows() {
+    let (source, target) = (start("same-source").await, start("same-target").await);
+    // Both partitions are at version 2 afterwards.
+    for (cluster, word) in [(&source, "new"), (&target, "old")] {
+        cluster
+            .sql(&format!("INSERT INTO d.t VALUES (1, '{word}', 1.00)"))
+            .await
+            .unwrap();
+    }
+    let query = "SELECT v FROM d.t";
+    assert_eq!(target.sql(query).await.unwrap(), [[text("old")]]);
+    copy_by_snapshot(&source, &target, "same_1").await;
+    assert_eq!(target.sql(query).await.unwrap(), [[text("new")]]);
 }

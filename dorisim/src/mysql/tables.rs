@@ -40,11 +40,13 @@ fn key_of(table: &OlapTable, wanted: &TableRef) -> Result<TableKey, SqlError> {
             )));
         }
     }
-    let versions = table
-        .partitions
-        .values()
-        .filter(chosen)
-        .map(|partition| (partition.id, partition.visible_version));
+    let versions = table.partitions.values().filter(chosen).map(|partition| {
+        (
+            partition.id,
+            partition.visible_version,
+            partition.visible_version_time,
+        )
+    });
     let columns = table.schema.visible().map(|column| {
         (
             column.name.clone(),

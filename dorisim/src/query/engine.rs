@@ -279,8 +279,8 @@ impl State {
                 && other
                     .versions
                     .iter()
-                    .map(|(partition, _)| partition)
-                    .eq(key.versions.iter().map(|(partition, _)| partition))
+                    .map(|(partition, ..)| partition)
+                    .eq(key.versions.iter().map(|(partition, ..)| partition))
         };
         let stale: Vec<_> = self
             .copies

@@ -130,8 +130,9 @@ impl ResultSet {
 pub struct TableKey {
     /// Table id.
     pub id: i64,
-    /// Id and visible version of each partition read.
-    pub versions: Vec<(i64, i64)>,
+    /// Id, visible version and the time it became visible (milliseconds since 1970) of each partition read. The time
+    /// belongs to it: a restore can bring other rows under the same version.
+    pub versions: Vec<(i64, i64, i64)>,
     /// Names, types and unique ids of the columns.
     pub columns: Vec<(String, String, i32)>,
 }

@@ -33,7 +33,7 @@ impl Tables for Fixed {
         match (table.db.as_str(), table.name.as_str()) {
             ("d", "t" | "u") => Ok(Named::Table(TableKey {
                 id: i64::from(table.name == "u"),
-                versions: vec![(1, self.version)],
+                versions: vec![(1, self.version, 0)],
                 columns: Vec::new(),
             })),
             ("d", "v") => Ok(Named::View {
