@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::alter_job::{AlterJob, AlterKind, AlterState, AlterView, TIMEOUT_S};
 use super::api::SqlError;
@@ -17,6 +18,9 @@ use crate::model::{
 
 /// Setting of ADMIN SET FRONTEND CONFIG that holds schema changes and rollups where they are.
 pub const PAUSED: &str = "dorisim_pause_alter_jobs";
+
+/// How long a hand-over waits for publishes that are under way.
+const GATE_PATIENCE: Duration = Duration::from_millis(100);
 
 /// Why a job does not go on.
 enum Stop {
@@ -98,7 +102,11 @@ impl Frontend {
 
     /// Converts the rows and lets the new indexes take over, with no publish in between.
     async fn hand_over(&self, job: &AlterJob, watershed: i64) -> Result<(), Stop> {
-        let _nothing_is_published = self.publish_gate.write().await;
+        // A publish may hang in a slow backend; whoever waits behind this lock would hang with it.
+        let gate = tokio::time::timeout(GATE_PATIENCE, self.publish_gate.write()).await;
+        let Ok(_nothing_is_published) = gate else {
+            return Err(Stop::Later);
+        };
         let fills = {
             let state = self.lock();
             if state.txns.loading_before(job.table_id, watershed) {

@@ -80,12 +80,19 @@ impl Frontend {
                 if_not_exists,
                 name,
                 like,
-                ..
+                with_rollup,
             } => {
                 let ((db, table), (like_db, like)) =
                     (object(session, &name)?, object(session, &like)?);
-                self.create_like(db, table, like_db, like, if_not_exists)
-                    .await?;
+                self.create_like(
+                    db,
+                    table,
+                    like_db,
+                    like,
+                    with_rollup.as_deref(),
+                    if_not_exists,
+                )
+                .await?;
             }
             Statement::CreateView {
                 or_replace,

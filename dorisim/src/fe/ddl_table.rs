@@ -14,7 +14,7 @@ use super::show_create::{self, Form};
 use super::state::FeState;
 use crate::be::api::TabletSpec;
 use crate::model::catalog::Properties;
-use crate::model::{OlapTable, Partition, PartitionItem, TableState, Tablet};
+use crate::model::{IndexState, OlapTable, Partition, PartitionItem, TableState, Tablet};
 use crate::sql::ast;
 
 impl Frontend {
@@ -114,6 +114,7 @@ impl Frontend {
         name: &str,
         like_db: &str,
         like: &str,
+        rollups: Option<&[String]>,
         if_not_exists: bool,
     ) -> Result<(), SqlError> {
         let (table, binlog) = {
@@ -136,11 +137,21 @@ impl Frontend {
                 .iter()
                 .find_map(|c| c.auto_inc)
                 .unwrap_or(1);
-            table.indexes.truncate(1);
+            // `WITH ROLLUP` without names means all of them.
+            let base = table.base_index_id();
+            table.indexes.retain(|i| {
+                let named = rollups.is_some_and(|names| {
+                    names.is_empty() || names.iter().any(|n| n.eq_ignore_ascii_case(&i.name))
+                });
+                i.id == base || (named && i.state == IndexState::Normal)
+            });
             for index in &mut table.indexes {
                 index.id = state.new_id();
+            }
+            if let Some(index) = table.indexes.first_mut() {
                 name.clone_into(&mut index.name);
             }
+            table.state = TableState::Normal;
             for secondary in &mut table.secondary {
                 secondary.id = state.new_id();
             }

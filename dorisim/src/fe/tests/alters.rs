@@ -136,6 +136,17 @@ async fn loads_during_a_schema_change_write_both_indexes() {
         last_upsert(&w)["tableRecords"][table.id.to_string()]["indexIds"],
         serde_json::json!(ids)
     );
+    let request = MetaRequest {
+        db: Some("d".to_owned()),
+        ..Default::default()
+    };
+    let meta = w.fe.get_meta(&request).unwrap();
+    let names: Vec<String> = meta.tables[0].partitions[0]
+        .indexes
+        .iter()
+        .map(|i| i.name.clone())
+        .collect();
+    assert_eq!(names, ["t", "__doris_shadow_t"]);
     let error = w
         .try_sql("ALTER TABLE t ADD COLUMN x INT")
         .await

@@ -4,8 +4,8 @@ mod alters;
 mod jobs;
 mod loads;
 mod records;
-mod rollups;
 mod recycle;
+mod rollups;
 mod txns;
 
 use std::path::PathBuf;

@@ -116,6 +116,12 @@ async fn of_a_list_of_dropped_rollups_one_record_remains() {
     let index =
         w.fe.with_catalog(|c| c.table("d", "t").unwrap().indexes.clone());
     let sql = w.records().last().unwrap().data.clone().unwrap();
+    w.sql("CREATE TABLE u LIKE t WITH ROLLUP (b)").await;
+    w.sql("CREATE TABLE x LIKE t").await;
+    let count = |t: &str| w.fe.with_catalog(|c| c.table("d", t).unwrap().indexes.len());
+    assert_eq!((count("u"), count("x")), (2, 1));
+    w.sql("DROP TABLE u FORCE").await;
+    w.sql("DROP TABLE x FORCE").await;
     assert!(
         sql.contains("ROLLUP (\\n`a` (`k`),\\n`b` (`v`)\\n)"),
         "{sql}"
