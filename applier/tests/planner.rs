@@ -27,6 +27,10 @@ struct Planner {
 
 impl Planner {
     fn new(checkpoint: Checkpoint, judge_end: i64) -> Self {
+        Self::behind(Covered::default(), checkpoint, judge_end)
+    }
+
+    fn behind(covered: Covered, checkpoint: Checkpoint, judge_end: i64) -> Self {
         let settings = Settings {
             database: "dst".to_owned(),
             source_database: "src".to_owned(),
@@ -38,7 +42,7 @@ impl Planner {
         let start = Start {
             offset: 0,
             checkpoint,
-            covered: Covered::default(),
+            covered,
             judge_end,
             labels_intact: true,
         };
@@ -254,6 +258,29 @@ fn a_broken_chain_and_a_gap_stop_the_job_by_name() {
         up_to: CommitSeq(9_999),
     }));
     assert!(planner.read(gap).starts_with("halted"));
+}
+
+#[test]
+fn a_gap_right_behind_the_snapshot_stops_the_job_and_one_inside_does_not() {
+    let mut source = Source::new(1);
+    let table = source.existing("a");
+    let taken_at = source.write(&[table]).commit_seq;
+    let gap = |source: &Source| {
+        source.own(Event::Gap(Gap {
+            after: CommitSeq(1),
+            up_to: source.seq(),
+        }))
+    };
+    let covered = Covered {
+        tables: BTreeMap::from([(TableId(table), taken_at)]),
+        rest: Some(taken_at),
+    };
+    let mut planner = Planner::behind(covered, Checkpoint::at(CommitSeq::BEFORE_FIRST), 0);
+    let text = planner.read(gap(&source));
+    assert!(text.starts_with("applying"), "{text}");
+    source.write(&[table]);
+    let text = planner.read(gap(&source));
+    assert!(text.starts_with("halted"), "{text}");
 }
 
 #[test]

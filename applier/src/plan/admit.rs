@@ -80,7 +80,9 @@ impl Apply {
             self.window.pass(offset, CommitSeq::BEFORE_FIRST);
             return;
         };
-        if self.last.is_none_or(|last| gap.up_to <= last) {
+        // Before the first event of the chain, what the job has is what its snapshot has.
+        let known = self.last.or(self.covered.rest);
+        if known.is_none_or(|known| gap.up_to <= known) {
             self.window.pass(offset, CommitSeq::BEFORE_FIRST);
             return;
         }
