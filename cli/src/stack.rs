@@ -64,6 +64,21 @@ pub struct StackConfig {
     pub listen: Option<SocketAddr>,
 }
 
+impl StackConfig {
+    /// Everything in one process, on the embedded log in a folder, with a key of its own and the API on a free port.
+    pub fn local(folder: &Path) -> Result<Self> {
+        Ok(Self {
+            log: LogChoice::Embedded(folder.join("log.sqlite")),
+            prefix: "ccr".to_owned(),
+            schema_registry: None,
+            sealer: Sealer::from_base64(Sealer::generate_key().expose())?,
+            producer: true,
+            applier: true,
+            listen: Some(([127, 0, 0, 1], 0).into()),
+        })
+    }
+}
+
 /// A running process.
 #[derive(Debug)]
 pub struct Stack {

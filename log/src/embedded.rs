@@ -36,6 +36,7 @@ use crate::event_log::{
     TopicSpec,
 };
 use crate::metrics;
+use crate::newest::Newest;
 
 /// Bound of every call.
 const CALL_SECONDS: u64 = 30;
@@ -389,7 +390,7 @@ impl EventLog for Embedded {
 
     async fn read_compacted(&self, topic: &TopicName) -> Result<BTreeMap<String, Record>, Error> {
         let view = self.inner.topics.get(topic)?;
-        let mut last = BTreeMap::new();
+        let mut newest = Newest::default();
         let (mut from, end) = (view.first(), view.end());
         while from < end {
             let bounds = Bounds {
@@ -398,14 +399,12 @@ impl EventLog for Embedded {
             };
             let mut read = self.inner.read(&view, from, bounds);
             let records = self.inner.joined(&mut read).await?;
-            let Some(newest) = records.last() else { break };
-            from = newest.offset.0 + 1;
-            for record in records {
-                last.insert(record.key.clone(), record);
-            }
+            let Some(next) = newest.take(records) else {
+                break;
+            };
+            from = next;
         }
-        last.retain(|_, record: &mut Record| record.value.is_some());
-        Ok(last)
+        Ok(newest.standing())
     }
 
     async fn join(&self, group: &str, topic: &TopicName) -> Result<Box<dyn GroupReader>, Error> {

@@ -39,6 +39,7 @@ use crate::event_log::{
     TopicSpec,
 };
 use crate::metrics;
+use crate::newest::Newest;
 
 /// Commands under way to a reader's thread. Its handle sends one at a time.
 const COMMANDS: usize = 16;
@@ -187,17 +188,15 @@ impl EventLog for Kafka {
 
     async fn read_compacted(&self, topic: &TopicName) -> Result<BTreeMap<String, Record>, Error> {
         let (mut from, high) = self.marks(topic).await?;
-        let mut last = BTreeMap::new();
+        let mut newest = Newest::default();
         while from < high {
             let records = self.range(topic, from, high, CHUNK).await?;
-            let Some(newest) = records.last() else { break };
-            from = newest.offset.0 + 1;
-            for record in records {
-                last.insert(record.key.clone(), record);
-            }
+            let Some(next) = newest.take(records) else {
+                break;
+            };
+            from = next;
         }
-        last.retain(|_, record: &mut Record| record.value.is_some());
-        Ok(last)
+        Ok(newest.standing())
     }
 
     async fn join(&self, group: &str, topic: &TopicName) -> Result<Box<dyn GroupReader>, Error> {

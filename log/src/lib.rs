@@ -11,6 +11,7 @@ pub mod error;
 pub mod event_log;
 pub mod kafka;
 pub mod metrics;
+mod newest;
 pub mod registry;
 
 pub use embedded::Embedded;

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use ccr_cli::quickstart::Cluster;
-use ccr_cli::stack::{LogChoice, Stack, StackConfig};
+use ccr_cli::stack::{Stack, StackConfig};
 use ccr_doris::{BinlogPosition, Frontend, SqlSession};
-use ccr_ops::{Sealer, SystemClock};
+use ccr_ops::SystemClock;
 use ccr_schemas::CommitSeq;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -83,19 +83,7 @@ impl World {
 
 /// Everything in this process, on the embedded log in a folder.
 pub async fn embedded_stack(folder: &Path) -> Result<(Stack, Api)> {
-    let stack = Stack::start(
-        StackConfig {
-            log: LogChoice::Embedded(folder.join("log.sqlite")),
-            prefix: "ccr".to_owned(),
-            schema_registry: None,
-            sealer: Sealer::from_base64(Sealer::generate_key().expose())?,
-            producer: true,
-            applier: true,
-            listen: Some(([127, 0, 0, 1], 0).into()),
-        },
-        &CancellationToken::new(),
-    )
-    .await?;
+    let stack = Stack::start(StackConfig::local(folder)?, &CancellationToken::new()).await?;
     let address = stack.api_address.context("the stack has no API")?;
     Ok((stack, Api::at(address)))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use ccr_control::{JobState, JobStatus};
 use ccr_doris::{BinlogPosition, Frontend, SqlSession};
-use ccr_ops::{Sealer, SystemClock};
+use ccr_ops::SystemClock;
 use ccr_schemas::CommitSeq;
 use dorisim::faults::{Effect, Rule};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use crate::quickstart::Cluster;
-use crate::stack::{LogChoice, Stack, StackConfig};
+use crate::stack::{Stack, StackConfig};
 
 pub(super) const DATABASE: &str = "bench";
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -34,15 +34,7 @@ impl Pair {
         let target = Cluster::start("target", 1).await?;
         make_table(&source).await?;
         let stack = Stack::start(
-            StackConfig {
-                log: LogChoice::Embedded(folder.path().join("log.sqlite")),
-                prefix: "ccr".to_owned(),
-                schema_registry: None,
-                sealer: Sealer::from_base64(Sealer::generate_key().expose())?,
-                producer: true,
-                applier: true,
-                listen: Some(([127, 0, 0, 1], 0).into()),
-            },
+            StackConfig::local(folder.path())?,
             &CancellationToken::new(),
         )
         .await?;
