@@ -26,7 +26,7 @@ impl Frontend {
             let state = &mut *guard;
             let db_id = state.db(db)?.id;
             let table = state.table(db, name)?;
-            let old = record::columns_json(table);
+            let before = table.clone_shape();
             let mut changed = table.clone_shape();
             let mut texts = Vec::new();
             let mut heavy = !table.is_set("light_schema_change");
@@ -41,6 +41,19 @@ impl Frontend {
                 submit_schema_change(state, db_id, name, changed, raw, now)?;
                 return Ok(());
             }
+            let touched = before.indexes.iter().enumerate().filter(|(at, i)| {
+                *at == 0
+                    || changed
+                        .indexes
+                        .iter()
+                        .any(|c| c.id == i.id && c.schema != i.schema)
+            });
+            let old = touched
+                .map(|(_, i)| {
+                    let columns = &before.index_schema(i.id).columns;
+                    (i.id, columns.iter().map(|c| c.to_json()).collect())
+                })
+                .collect();
             let job_id = state.new_id();
             let target = state.table_mut(db, name)?;
             target.schema = changed.schema;

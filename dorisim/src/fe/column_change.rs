@@ -32,18 +32,30 @@ fn light(texts: Vec<String>) -> Change {
 pub fn change_column(table: &mut OlapTable, clause: &AlterClause) -> Result<Change, SqlError> {
     match clause {
         AlterClause::AddColumn {
-            column, position, ..
-        } => add_column(table, column, position.as_ref()),
-        AlterClause::AddColumns { columns, .. } => {
+            column,
+            position,
+            rollup,
+            ..
+        } => add_to(table, column, position.as_ref(), rollup.as_deref()),
+        AlterClause::AddColumns {
+            columns, rollup, ..
+        } => {
             let mut all = light(Vec::new());
             for column in columns {
-                let one = add_column(table, column, None)?;
+                let one = add_to(table, column, None, rollup.as_deref())?;
                 all.texts.extend(one.texts);
                 all.heavy |= one.heavy;
             }
             Ok(all)
         }
-        AlterClause::DropColumn { name, .. } => drop_column(table, name),
+        AlterClause::DropColumn {
+            name,
+            rollup: Some(rollup),
+            ..
+        } => drop_from_rollup(table, name, rollup),
+        AlterClause::DropColumn {
+            name, rollup: None, ..
+        } => drop_column(table, name),
         AlterClause::ModifyColumn {
             column, position, ..
         } => modify_column(table, column, position.as_ref()),
@@ -58,6 +70,63 @@ fn is_needed(table: &OlapTable, column: &Column) -> bool {
     partition.iter().any(|c| column.is_named(c))
         || matches!(&table.distribution.kind, DistributionKind::Hash(columns) if columns.iter().any(|c| column.is_named(c)))
         || matches!(&table.schema.keys, KeysModel::Unique { sequence_col: Some(c), .. } if column.is_named(c))
+}
+
+fn rollup_mut<'a>(table: &'a mut OlapTable, name: &str) -> Result<&'a mut IndexMeta, SqlError> {
+    table
+        .indexes
+        .iter_mut()
+        .skip(1)
+        .find(|i| i.name.eq_ignore_ascii_case(name))
+        .ok_or_else(|| SqlError::analysis(format!("Index[{name}] does not exist")))
+}
+
+/// A column for the base index and, with `TO rollup`, for the rollup too.
+fn add_to(
+    table: &mut OlapTable,
+    def: &ast::ColumnDef,
+    position: Option<&ColumnPosition>,
+    rollup: Option<&str>,
+) -> Result<Change, SqlError> {
+    let Some(name) = rollup else {
+        return add_column(table, def, position);
+    };
+    rollup_mut(table, name)?;
+    let mut change = add_column(table, def, position)?;
+    if let Some(text) = change.texts.last_mut() {
+        text.push_str(&format!(" TO `{name}`"));
+    }
+    let column = table.schema.column(&def.name).cloned();
+    let index = rollup_mut(table, name)?;
+    if let (Some(column), Some(schema)) = (column, &mut index.schema) {
+        index.columns.push(column.name.clone());
+        let keys = schema.key_columns().count();
+        let values = schema.columns.iter().take_while(|c| c.visible).count();
+        let at = if column.is_key { keys } else { values };
+        schema.columns.insert(at, column);
+        schema.schema_version += 1;
+    }
+    Ok(change)
+}
+
+/// `DROP COLUMN c FROM r`: the base keeps the column.
+fn drop_from_rollup(table: &mut OlapTable, name: &str, rollup: &str) -> Result<Change, SqlError> {
+    let index = rollup_mut(table, rollup)?;
+    let missing = || SqlError::analysis(format!("Column does not exists: {name}"));
+    let schema = index.schema.as_mut().ok_or_else(missing)?;
+    let at = schema.position(name).ok_or_else(missing)?;
+    if schema.columns[at].is_key || !schema.columns[at].visible {
+        return Err(SqlError::analysis(format!(
+            "Column {name} is a key of {rollup} and can not be dropped from it"
+        )));
+    }
+    schema.columns.remove(at);
+    schema.schema_version += 1;
+    index.columns.retain(|c| !c.eq_ignore_ascii_case(name));
+    Ok(light(vec![format!(
+        "DROP COLUMN `{name}` FROM `{}`",
+        index.name
+    )]))
 }
 
 fn drop_column(table: &mut OlapTable, name: &str) -> Result<Change, SqlError> {

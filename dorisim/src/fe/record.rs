@@ -212,22 +212,30 @@ pub fn alter_job(job: &AlterJob) -> Record {
     table_record(5, job.db_id, job.table_id, data)
 }
 
-/// MODIFY_TABLE_ADD_OR_DROP_COLUMNS (6).
+/// MODIFY_TABLE_ADD_OR_DROP_COLUMNS (6). `old`: columns before, by index, of the base and of every rollup that changed.
 pub fn alter_columns(
     db_id: i64,
     table: &OlapTable,
-    old_columns: &Value,
+    old: &BTreeMap<i64, Value>,
     job_id: i64,
     raw_sql: &str,
 ) -> Record {
-    let base = table.base_index_id().to_string();
+    let now = |id: i64| -> Value {
+        let schema = table.index_schema(id);
+        schema.columns.iter().map(|c| c.to_json()).collect()
+    };
+    let new: Map<String, Value> = old.keys().map(|id| (id.to_string(), now(*id))).collect();
+    let old: Map<String, Value> = old
+        .iter()
+        .map(|(id, columns)| (id.to_string(), columns.clone()))
+        .collect();
     table_record(
         6,
         db_id,
         table.id,
         json!({
             "dbId": db_id, "tableId": table.id, "baseIndexId": table.base_index_id(),
-            "indexSchemaMap": {base.clone(): columns_json(table)}, "oldIndexSchemaMap": {base: old_columns},
+            "indexSchemaMap": new, "oldIndexSchemaMap": old,
             "indexNameToId": table.indexes.iter().map(|i| (i.name.clone(), json!(i.id))).collect::<Map<_, _>>(),
             "indexes": indexes_json(&table.secondary), "jobId": job_id, "rawSql": raw_sql,
         }),

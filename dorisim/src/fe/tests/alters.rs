@@ -201,7 +201,7 @@ async fn keys_are_added_and_dropped() {
     assert_eq!(w.rows("t"), ["1,3", "2,5"]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn loads_go_on_while_columns_are_rewritten_again_and_again() {
     let w = std::sync::Arc::new(World::new(1).await);
     w.sql(TWO).await;

@@ -118,7 +118,9 @@ async fn of_a_list_of_dropped_rollups_one_record_remains() {
     let sql = w.records().last().unwrap().data.clone().unwrap();
     w.sql("CREATE TABLE u LIKE t WITH ROLLUP (b)").await;
     w.sql("CREATE TABLE x LIKE t").await;
-    let count = |t: &str| w.fe.with_catalog(|c| c.table("d", t).unwrap().indexes.len());
+    let count = |t: &str| {
+        w.fe.with_catalog(|c| c.table("d", t).unwrap().indexes.len())
+    };
     assert_eq!((count("u"), count("x")), (2, 1));
     w.sql("DROP TABLE u FORCE").await;
     w.sql("DROP TABLE x FORCE").await;
@@ -141,4 +143,29 @@ async fn of_a_list_of_dropped_rollups_one_record_remains() {
         1
     );
     assert_eq!(w.backends[0].tablet_count(), 1);
+}
+
+#[tokio::test]
+async fn columns_join_and_leave_a_rollup_lightly() {
+    let w = World::new(1).await;
+    w.sql(TABLE).await;
+    w.sql("ALTER TABLE t ADD ROLLUP r (k, v)").await;
+    settle(&w).await;
+    w.insert("t", &[&["1", "2", "a"]]).await;
+    w.sql("ALTER TABLE t ADD COLUMN n INT DEFAULT \"9\" TO r")
+        .await;
+    w.insert("t", &[&["2", "3", "b", "4"]]).await;
+    assert_eq!(index_rows(&w, "t", "r"), ["1,2,9", "2,3,4"]);
+    let data = |w: &World| -> serde_json::Value {
+        let last = w.records().iter().rfind(|r| r.kind == 6).cloned().unwrap();
+        serde_json::from_str(last.data.as_deref().unwrap()).unwrap()
+    };
+    assert!(data(&w)["rawSql"].as_str().unwrap().ends_with(" TO `r`"));
+    assert_eq!(data(&w)["indexSchemaMap"].as_object().unwrap().len(), 2);
+    w.sql("ALTER TABLE t DROP COLUMN v FROM r").await;
+    assert_eq!(index_rows(&w, "t", "r"), ["1,9", "2,4"]);
+    assert_eq!(w.rows("t"), ["1,2,a,9", "2,3,b,4"]);
+    w.sql("ALTER TABLE t DROP COLUMN n").await;
+    assert_eq!(index_rows(&w, "t", "r"), ["1", "2"]);
+    assert_eq!(data(&w)["oldIndexSchemaMap"].as_object().unwrap().len(), 2);
 }
