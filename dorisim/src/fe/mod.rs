@@ -28,6 +28,7 @@ mod load;
 mod load_txn;
 mod meta;
 mod overwrite;
+mod partition_index;
 mod partitions;
 mod publish;
 mod record;

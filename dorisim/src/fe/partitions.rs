@@ -1,9 +1,11 @@
 //! From partition clauses to items, and from items to partitions with tablets and replicas.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::api::SqlError;
 use super::dates;
+use super::partition_index::{DisjointItems, UpperBounds};
 use super::state::FeState;
 use crate::be::api::TabletSpec;
 use crate::model::partition::compare_bounds;
@@ -40,13 +42,13 @@ pub fn resolve(
     clauses: &[Clause],
     existing: &[PartitionItem],
 ) -> Result<Vec<(String, PartitionItem, crate::sql::ast::Properties)>, SqlError> {
-    let mut known: Vec<PartitionItem> = existing.to_vec();
+    let mut known = UpperBounds::new(types, existing);
     let mut out = Vec::new();
     for clause in clauses {
         match clause {
             Clause::One(def) => {
                 let item = item_of(kind, types, &def.values, &known)?;
-                known.push(item.clone());
+                known.add(&item);
                 out.push((def.name.clone(), item, def.properties.clone()));
             }
             Clause::Step {
@@ -56,26 +58,22 @@ pub fn resolve(
                 unit,
             } => {
                 for (name, item) in steps(types, from, to, *interval, unit.as_deref())? {
-                    known.push(item.clone());
+                    known.add(&item);
                     out.push((name, item, crate::sql::ast::Properties::new()));
                 }
             }
         }
     }
-    for (i, (name, item, _)) in out.iter().enumerate() {
-        if out[..i]
-            .iter()
-            .any(|(other, ..)| other.eq_ignore_ascii_case(name))
-        {
+    let mut names = BTreeSet::new();
+    let mut items = DisjointItems::new(types, existing);
+    for (name, item, _) in &out {
+        if !names.insert(name.to_ascii_lowercase()) {
             return Err(SqlError::new(
                 1517,
                 format!("Duplicate partition name {name}"),
             ));
         }
-        let earlier = existing
-            .iter()
-            .chain(out[..i].iter().map(|(_, item, _)| item));
-        if earlier.into_iter().any(|other| other.overlaps(item, types)) {
+        if !items.add(item) {
             return Err(SqlError::analysis(format!(
                 "Range {} is intersected with range of an existing partition",
                 item.range_text(types)
@@ -117,21 +115,13 @@ fn item_of(
     kind: &PartitionKind,
     types: &[DataType],
     values: &PartitionValues,
-    known: &[PartitionItem],
+    known: &UpperBounds<'_>,
 ) -> Result<PartitionItem, SqlError> {
     match (kind, values) {
         (PartitionKind::Range(_), PartitionValues::LessThan(values)) => {
             let upper = bounds(values, types)?;
             let lower = known
-                .iter()
-                .filter_map(|item| match item {
-                    PartitionItem::Range { upper: u, .. } => Some(u),
-                    PartitionItem::All | PartitionItem::List(_) | PartitionItem::ListDefault => {
-                        None
-                    }
-                })
-                .filter(|u| compare_bounds(u, &upper, types).is_lt())
-                .max_by(|a, b| compare_bounds(a, b, types))
+                .below(&upper)
                 .cloned()
                 .unwrap_or_else(|| vec![Bound::Min; types.len()]);
             Ok(PartitionItem::Range { lower, upper })
