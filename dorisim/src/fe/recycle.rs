@@ -6,7 +6,7 @@ use super::alter::rename;
 use super::api::SqlError;
 use super::frontend::Frontend;
 use super::record;
-use crate::model::{Database, OlapTable, Partition, PartitionItem};
+use crate::model::{Database, OlapTable, Partition, PartitionItem, TableState};
 
 /// `catalog_trash_expire_second`: how long things stay recoverable when nobody set it.
 const KEEP_S: i64 = 86_400;
@@ -187,6 +187,11 @@ impl Frontend {
             return Err(SqlError::analysis(format!("Unknown database '{name}'")));
         };
         target.clone_into(&mut db.name);
+        // Jobs of its tables ended with it.
+        for table in db.tables.values_mut() {
+            table.drop_shadows();
+            table.state = TableState::Normal;
+        }
         state.journal();
         state.catalog.databases.insert(db.id, db);
         Ok(())

@@ -17,6 +17,9 @@ struct Source {
     backends: Vec<i64>,
 }
 
+/// How often a read is tried.
+const READS: u32 = 3;
+
 impl Frontend {
     /// Visible rows after merging. `partitions` empty: all normal ones. `hidden`: hidden columns too (deleted rows stay away).
     pub fn scan_table(
@@ -27,12 +30,7 @@ impl Frontend {
         temp: bool,
         hidden: bool,
     ) -> Result<TableScan, SqlError> {
-        let (schema, sources) = self.sources(db, table, partitions, temp)?;
-        let mut rows = Vec::new();
-        for source in &sources {
-            let views = self.read_tablet(source)?;
-            rows.extend(merge(&schema, &views));
-        }
+        let (schema, mut rows) = self.read_rows(db, table, partitions, temp)?;
         if schema.keys != KeysModel::Duplicate {
             let keys: Vec<&DataType> = schema.key_columns().map(|c| &c.data_type).collect();
             rows.sort_by(|a, b| compare_keys(a, b, &keys));
@@ -60,6 +58,31 @@ impl Frontend {
             }
         }
         Ok(TableScan { columns, rows })
+    }
+
+    /// Rows of all tablets. A schema change may exchange the tablets meanwhile: then it begins again.
+    fn read_rows(
+        &self,
+        db: &str,
+        table: &str,
+        partitions: &[String],
+        temp: bool,
+    ) -> Result<(TableSchema, Vec<Row>), SqlError> {
+        let mut left = READS;
+        loop {
+            left -= 1;
+            let (schema, sources) = self.sources(db, table, partitions, temp)?;
+            let mut rows = Vec::new();
+            let read = sources.iter().try_for_each(|source| {
+                rows.extend(merge(&schema, &self.read_tablet(source)?));
+                Ok(())
+            });
+            match read {
+                Ok(()) => return Ok((schema, rows)),
+                Err(error) if left == 0 => return Err(error),
+                Err(_) => {}
+            }
+        }
     }
 
     fn sources(

@@ -218,11 +218,26 @@ async fn loads_go_on_while_columns_are_rewritten_again_and_again() {
             }
         })
     };
+    let reader = {
+        let w = std::sync::Arc::clone(&w);
+        tokio::spawn(async move {
+            let mut seen = 0;
+            for _ in 0..200 {
+                let rows = w.rows("t").len();
+                assert!(rows >= seen, "{rows} rows after {seen}");
+                seen = rows;
+                tokio::task::yield_now().await;
+            }
+        })
+    };
     for order in ["k, s, v", "k, v, s", "k, s, v"] {
+        let before = w.rows("t").len();
         w.sql(&format!("ALTER TABLE t ORDER BY ({order})")).await;
         settle(&w).await;
+        assert!(w.rows("t").len() >= before, "rows are lost");
     }
     writer.await.unwrap();
+    reader.await.unwrap();
     assert_eq!(w.rows("t").len(), 60);
     assert!(
         w.fe.alter_jobs("d", true)
