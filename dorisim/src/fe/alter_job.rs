@@ -1,4 +1,4 @@
-//! Asynchronous changes of a table: what a schema change or rollup job is, and the list of them. [`super::alter_run`] drives them.
+//! Asynchronous changes of a table: what a schema change or rollup job is, and the list of them. `alter_run` drives them.
 
 use crate::model::{IndexMeta, TableSchema};
 

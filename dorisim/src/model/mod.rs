@@ -1,6 +1,6 @@
 //! What a Doris catalogue is made of, as plain data: values, types, columns, partitions, tables, replicas.
 //!
-//! Reading order: [`types`] and [`value`] (what a cell is), [`column`], [`schema`] (models of keys), [`partition`] (items and their
+//! Reading order: [`types`] and [`value`] (what a cell is), [`mod@column`], [`schema`] (models of keys), [`partition`] (items and their
 //! range text), [`projection`] (rows in the columns of another index), [`catalog`] (databases down to replicas). Nothing here does anything but compute.
 
 pub mod catalog;
@@ -12,8 +12,8 @@ pub mod types;
 pub mod value;
 
 pub use catalog::{
-    Catalog, Database, IndexMeta, IndexState, MaterializedIndex, OlapTable, Partition, Replica, SecondaryIndex,
-    TableState, Tablet, View,
+    Catalog, Database, IndexMeta, IndexState, MaterializedIndex, OlapTable, Partition, Replica,
+    SecondaryIndex, TableState, Tablet, View,
 };
 pub use column::{Aggregation, Column, DefaultValue};
 pub use partition::{Bound, PartitionItem, PartitionKind};
