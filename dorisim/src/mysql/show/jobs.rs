@@ -150,7 +150,7 @@ pub(super) fn backups(session: &SqlSession, db: Option<&str>) -> Result<ResultSe
     Ok(answer)
 }
 
-/// SHOW [BRIEF] RESTORE.
+/// `SHOW [BRIEF] RESTORE`.
 pub(super) fn restores(
     session: &SqlSession,
     db: Option<&str>,

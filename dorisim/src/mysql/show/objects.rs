@@ -60,7 +60,7 @@ fn in_table<T>(
     })
 }
 
-/// SHOW [FULL] TABLES.
+/// `SHOW [FULL] TABLES`.
 pub(super) fn tables(
     session: &SqlSession,
     full: bool,
@@ -245,7 +245,7 @@ pub(super) fn create_database(session: &SqlSession, db: &str) -> Result<ResultSe
     Ok(answer)
 }
 
-/// SHOW [TEMPORARY] PARTITIONS.
+/// `SHOW [TEMPORARY] PARTITIONS`.
 pub(super) fn partitions(
     session: &SqlSession,
     temp: bool,

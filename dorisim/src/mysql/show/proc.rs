@@ -7,7 +7,7 @@ use crate::mysql::session::SqlSession;
 use crate::query::ResultSet;
 use crate::sql::ast::ObjectName;
 
-/// SHOW PROC '/dbs', '/dbs/<id>', '/dbs/<id>/<id>'.
+/// `SHOW PROC '/dbs'`, `'/dbs/<id>'`, `'/dbs/<id>/<id>'`.
 pub(super) fn proc(session: &SqlSession, path: &str) -> Result<ResultSet, SqlError> {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     let refuse = || SqlError::analysis(format!("Proc path '{path}' doesn't exist"));

@@ -162,7 +162,7 @@ fn with_rollups(table: &OlapTable, hidden: bool) -> ResultSet {
     answer
 }
 
-/// SHOW [FULL] COLUMNS.
+/// `SHOW [FULL] COLUMNS`.
 pub(super) fn columns(
     session: &SqlSession,
     full: bool,
