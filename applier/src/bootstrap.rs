@@ -107,10 +107,13 @@ impl Session<'_> {
             };
             let taken = match record {
                 None => None,
-                Some(record) => match decode(&topic, &record)?.event {
-                    Event::SnapshotTaken(taken) => Some((record.offset.0, taken)),
-                    _ => None,
-                },
+                Some(record) => {
+                    if let Event::SnapshotTaken(taken) = decode(&topic, &record)?.event {
+                        Some((record.offset.0, taken))
+                    } else {
+                        None
+                    }
+                }
             };
             let attempt = match taken {
                 None => Attempt::Unusable("no snapshot was announced in time".to_owned()),

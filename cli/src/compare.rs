@@ -4,6 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use anyhow::{Context, Result};
 use ccr_doris::SqlSession;
+use ccr_doris::ddl::ident;
 
 /// What a table holds, in three numbers. Two tables with the same multiset of rows have the same digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -34,11 +35,7 @@ pub async fn digest(sql: &dyn SqlSession, database: &str, table: &str) -> Result
     let rows = sql
         .query(
             None,
-            &format!(
-                "SELECT * FROM `{}`.`{}`",
-                database.replace('`', "``"),
-                table.replace('`', "``")
-            ),
+            &format!("SELECT * FROM {}.{}", ident(database), ident(table)),
         )
         .await
         .with_context(|| format!("reading {database}.{table} to compare it"))?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use ccr_doris::ddl::ident;
 use ccr_doris::{BinlogLag, BinlogPosition, ClusterAddress, Error, Frontend, SqlSession};
 
 /// Questions to a cluster, answered by [`ccr_doris::DorisCluster`] (or anything else that is a frontend with SQL).
@@ -53,8 +54,8 @@ impl<C: Frontend + SqlSession> ClusterProbe for SqlProbe<C> {
 
     async fn binlog_enabled(&self, database: &str, table: Option<&str>) -> Result<bool, Error> {
         let statement = match table {
-            None => format!("SHOW CREATE DATABASE {}", quote(database)),
-            Some(table) => format!("SHOW CREATE TABLE {}.{}", quote(database), quote(table)),
+            None => format!("SHOW CREATE DATABASE {}", ident(database)),
+            Some(table) => format!("SHOW CREATE TABLE {}.{}", ident(database), ident(table)),
         };
         let rows = self.0.query(None, &statement).await?;
         Ok(rows.iter().any(|row| {
@@ -68,8 +69,4 @@ impl<C: Frontend + SqlSession> ClusterProbe for SqlProbe<C> {
     async fn lag(&self, at: &BinlogPosition) -> Result<Option<BinlogLag>, Error> {
         self.0.get_binlog_lag(at).await
     }
-}
-
-fn quote(name: &str) -> String {
-    format!("`{}`", name.replace('`', "``"))
 }

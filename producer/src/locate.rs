@@ -60,9 +60,11 @@ pub(crate) async fn locate(ctx: &Context) -> Result<Tail, Error> {
     };
     let snapshots = envelopes
         .into_iter()
-        .filter_map(|envelope| match envelope.event {
-            Event::SnapshotTaken(snapshot) => Some((snapshot, envelope.seen_at)),
-            _ => None,
+        .filter_map(|envelope| {
+            let Event::SnapshotTaken(snapshot) = envelope.event else {
+                return None;
+            };
+            Some((snapshot, envelope.seen_at))
         })
         .collect();
     Ok(Tail {

@@ -223,6 +223,7 @@ mod tests {
                 .filter(|batch| batch.table == table)
                 .map(|batch| batch.rows)
                 .sum();
+            assert!(in_batches > 0, "{} has no generator", table.name);
             assert_eq!(
                 in_batches,
                 lines(table.name, 0.001).len() as u64,
