@@ -1,13 +1,9 @@
 //! Late readers of dropped data, and jobs as clients see them: Thrift, MySQL and HTTP over real sockets.
-#![allow(clippy::unwrap_used)] // a test that can not go on has failed
-#![allow(missing_docs)]
-
-mod common;
 
 use std::time::Duration;
 
+use crate::common::{backend_client, cluster, spec};
 use ccr_doris_wire::{TBackendServiceSyncClient, TIngestBinlogRequest, TStatusCode, TUniqueId};
-use common::{backend_client, cluster, spec};
 use dorisim::SimCluster;
 use dorisim::be::api::BackendApi;
 

@@ -1,16 +1,12 @@
 //! Statement → binlog → ingest → commit at a second cluster, by raw Thrift as a replication tool would do it.
-#![allow(clippy::unwrap_used)] // a test that can not go on has failed
-#![allow(missing_docs)]
 
-mod common;
-
+use crate::common::{FrontendClient, backend_client, frontend_client};
 use ccr_doris_wire::{
     TBackendServiceSyncClient, TBeginTxnRequest, TBinlog, TBinlogType, TCommitTxnRequest,
     TFrontendServiceSyncClient, TGetBinlogRequest, TGetMetaDB, TGetMetaRequest, TGetMetaTableMeta,
     TGetSnapshotRequest, TIngestBinlogRequest, TRestoreSnapshotRequest, TSnapshotType, TStatusCode,
     TTabletCommitInfo, TUniqueId,
 };
-use common::{FrontendClient, backend_client, frontend_client};
 use dorisim::{SimCluster, SimConfig};
 use serde_json::Value;
 

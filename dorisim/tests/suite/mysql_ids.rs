@@ -1,9 +1,4 @@
 //! Statements that replication tools put to a frontend to find out what an id stands for.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test that can not go on should stop"
-)]
 
 use dorisim::{SimCluster, SimConfig, SimUser};
 use mysql_async::prelude::Queryable;

@@ -1,17 +1,14 @@
 //! Backends over their real sockets: versions, ingest between two clusters, downloads, snapshots.
-#![allow(clippy::unwrap_used)] // a test that can not go on has failed
-#![allow(missing_docs)]
-
-mod common;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
+use crate::common;
+use crate::common::{backend_client, cluster, ids, spec, write};
 use ccr_doris_wire::{
     TBackendServiceSyncClient, TIngestBinlogRequest, TIngestBinlogResult, TIngestBinlogStatus,
     TQueryIngestBinlogRequest, TStatusCode, TUniqueId,
 };
-use common::{backend_client, cluster, ids, spec, write};
 use dorisim::SimCluster;
 use dorisim::be::api::{BackendApi, BeError, LocalTxnState, RemoteTabletSnapshot};
 use dorisim::faults::{Effect, Rule};

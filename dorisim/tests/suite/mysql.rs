@@ -1,9 +1,4 @@
 //! A cluster as MySQL clients see it: a driver nobody here wrote, over real sockets.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test that can not go on should stop"
-)]
 
 use dorisim::{SimCluster, SimConfig, SimUser};
 use mysql_async::prelude::Queryable;

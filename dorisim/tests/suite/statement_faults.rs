@@ -1,6 +1,4 @@
 //! Faults on statements, as a MySQL driver sees them.
-#![allow(clippy::unwrap_used)] // a test that can not go on has failed
-#![allow(missing_docs)]
 
 use dorisim::faults::{Effect, Rule};
 use dorisim::{SimCluster, SimConfig};

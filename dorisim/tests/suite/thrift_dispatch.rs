@@ -1,18 +1,14 @@
 //! The Thrift servers with honest and with hostile clients.
-#![allow(clippy::unwrap_used)] // a test that can not go on has failed
-#![allow(missing_docs)]
-
-mod common;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use crate::common::{backend_client, cluster};
 use ccr_doris_wire::{
     TBackendServiceSyncClient, TIngestBinlogRequest, TIngestBinlogStatus,
     TQueryIngestBinlogRequest, TStatusCode,
 };
-use common::{backend_client, cluster};
 use dorisim::faults::{Effect, Rule};
 
 /// A strict CALL without arguments.

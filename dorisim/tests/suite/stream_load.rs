@@ -1,6 +1,4 @@
 //! Stream load as curl does it: 307 to a backend, which answers with the JSON of Doris.
-#![allow(clippy::unwrap_used)] // a test that can not go on has failed
-#![allow(missing_docs)]
 
 use dorisim::{SimCluster, SimConfig, SimUser};
 use reqwest::header::{HeaderMap, LOCATION};

@@ -1,0 +1,17 @@
+//! The cluster as its clients see it: real sockets, public drivers, raw Thrift. One binary, one module per subject.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    missing_docs,
+    reason = "a test that can not go on has failed"
+)]
+
+mod backend_data_plane;
+mod common;
+mod end_to_end;
+mod mysql;
+mod mysql_ids;
+mod recycle_and_jobs;
+mod statement_faults;
+mod stream_load;
+mod thrift_dispatch;
