@@ -31,6 +31,21 @@ pub mod backend;
 #[path = "generated/frontend.rs"]
 pub mod frontend;
 
+// As above.
+#[allow(
+    missing_docs,
+    unused_imports,
+    dead_code,
+    non_snake_case,
+    non_camel_case_types,
+    clippy::all,
+    clippy::unwrap_used
+)]
+#[rustfmt::skip]
+#[path = "generated/agent.rs"]
+pub mod agent;
+
+pub use agent::*;
 pub use backend::*;
 pub use frontend::*;
 
