@@ -2,8 +2,8 @@
 //!
 //! A rule names a call and what shall happen to it. Call names are the Thrift method names (`getBinlog`,
 //! `ingest_binlog` ...), the `method` values of the download endpoint (`get_segment_file` ...),
-//! `tablet_download`, `stream_load`, agent tasks with prefix `task.` (`task.publish_version`) and statements
-//! with prefix `sql.` (`sql.insert`). `*` at the end of a rule's name matches any rest.
+//! `tablet_download`, `stream_load`, agent tasks with prefix `task.` (`task.publish_version`), statements
+//! with prefix `sql.` (`sql.insert`) and the steps [`DISK_WRITE`] and [`DELETE_BITMAP`] inside a backend. `*` at the end of a rule's name matches any rest.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,6 +16,11 @@ use tokio::sync::Notify;
 
 /// A held call goes on by itself after this time, so that a forgotten hold ends.
 const HOLD_LIMIT: Duration = Duration::from_secs(60);
+
+/// Step of a backend that takes disk space: a tablet is created, rows are written, files are fetched.
+pub const DISK_WRITE: &str = "disk_write";
+/// Step of a backend that computes the delete bitmap of a merge-on-write tablet, when a version of it is published.
+pub const DELETE_BITMAP: &str = "delete_bitmap";
 
 /// What happens to a call that a rule matches.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -228,6 +233,34 @@ impl Faults {
     /// Takes a backend down until the returned rule is removed.
     pub fn backend_down(&self, backend: i64) -> RuleId {
         self.add(Rule::always("*", Effect::Down).on_backend(backend))
+    }
+
+    /// Removes every rule that holds the backend down.
+    pub fn backend_up(&self, backend: i64) {
+        self.lock()
+            .rules
+            .retain(|_, rule| !(rule.effect == Effect::Down && rule.backend == Some(backend)));
+        self.changed.notify_waiters();
+    }
+
+    /// No space left on the backend until the returned rule is removed: tablets, loads, ingests and downloads fail there.
+    pub fn disk_full(&self, backend: i64) -> RuleId {
+        let full = Effect::Fail {
+            code: None,
+            message: "no enough space".to_owned(),
+        };
+        self.add(Rule::always(DISK_WRITE, full).on_backend(backend))
+    }
+
+    /// Counts a step inside a backend and tells why it fails there, without waiting: rules that wait or cut connections do not apply.
+    pub fn refuses(&self, step: &str, backend: i64) -> Option<String> {
+        self.note(step);
+        self.judge(step, Some(backend))
+            .into_iter()
+            .find_map(|step| match step {
+                Step::End(Verdict::Fail { message, .. }) => Some(message),
+                Step::End(_) | Step::Wait(_) | Step::HeldBy(_) => None,
+            })
     }
 
     /// True while a rule holds the backend down.

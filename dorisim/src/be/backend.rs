@@ -18,7 +18,8 @@ use super::snapshot;
 use super::tablet::Tablet;
 use super::txns::LocalTxns;
 use crate::clock::SimClock;
-use crate::faults::{Faults, Verdict};
+use crate::faults::{DELETE_BITMAP, DISK_WRITE, Faults, Verdict};
+use crate::model::KeysModel;
 
 /// Settings of a backend that tests may change while it runs.
 #[derive(Debug)]
@@ -197,6 +198,17 @@ impl Backend {
         }
     }
 
+    /// The text with which this backend refuses to take disk space now, if a fault wants that.
+    pub(super) fn out_of_space(&self) -> Option<String> {
+        let text = self.faults.refuses(DISK_WRITE, self.address.id)?;
+        Some(format!("({})[INTERNAL_ERROR]{text}", self.address.host))
+    }
+
+    fn require_space(&self) -> Result<(), BeError> {
+        self.out_of_space()
+            .map_or(Ok(()), |text| Err(BeError::Injected(text)))
+    }
+
     fn publish_one(
         &self,
         txn_id: i64,
@@ -208,6 +220,11 @@ impl Backend {
             let mut tablet = lock(&tablet);
             if tablet.published_by(version, txn_id) {
                 return Ok(());
+            }
+            if matches!(tablet.spec.schema.keys, KeysModel::Unique { mow: true, .. })
+                && let Some(text) = self.faults.refuses(DELETE_BITMAP, self.address.id)
+            {
+                return Err(BeError::Injected(text));
             }
             tablet.publish(rowset, version, self.clock.now_ms())
         });
@@ -276,6 +293,7 @@ impl BackendApi for Backend {
 
     async fn create_tablet(&self, spec: TabletSpec) -> Result<(), BeError> {
         let guard = self.task("task.create_tablet").await?;
+        self.require_space()?;
         let mut tablets = self.tablets.write().unwrap_or_else(PoisonError::into_inner);
         tablets
             .entry(spec.tablet_id)
@@ -330,6 +348,7 @@ impl BackendApi for Backend {
         delete: Option<DeletePredicate>,
     ) -> Result<(), BeError> {
         self.require_alive()?;
+        self.require_space()?;
         let tablet = self.tablet(tablet_id)?;
         let (dir, tablet_schema_hash) = {
             let tablet = lock(&tablet);
@@ -478,6 +497,7 @@ impl BackendApi for Backend {
         snapshots: Vec<RemoteTabletSnapshot>,
     ) -> Result<Vec<i64>, BeError> {
         let guard = self.task("task.download").await?;
+        self.require_space()?;
         let mut done = Vec::with_capacity(snapshots.len());
         for remote in &snapshots {
             snapshot::download(&self.fetcher, &self.store, remote, self.address.id).await?;

@@ -293,6 +293,9 @@ impl Backend {
     }
 
     fn check_capacity(&self, files: &[RemoteFile]) -> Result<(), Refusal> {
+        if let Some(text) = self.out_of_space() {
+            return Err(Refusal::new(TStatusCode::INTERNAL_ERROR, text));
+        }
         let wanted = files
             .iter()
             .fold(0_u64, |sum, file| sum.saturating_add(file.length));

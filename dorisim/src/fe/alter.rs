@@ -141,13 +141,12 @@ impl Frontend {
 
     fn alterable(&self, db: &str, table: &str) -> Result<(), SqlError> {
         let state = self.lock();
-        let atomic = format!("{}{table}", super::restore::ATOMIC_PREFIX);
-        if state.db(db)?.table(&atomic).is_some() {
+        let (db_id, found) = (state.db(db)?.id, state.table(db, table)?);
+        if state.jobs.in_atomic_restore(db_id, table) {
             return Err(SqlError::analysis(format!(
                 "Table[{table}] is in atomic restore state. Do not allow doing ALTER ops"
             )));
         }
-        let found = state.table(db, table)?;
         if found.state == TableState::Normal {
             return Ok(());
         }

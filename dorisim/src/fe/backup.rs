@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::api::{JobView, SessionCtx, Snapshot, SqlError};
 use super::commit::Backend;
 use super::frontend::Frontend;
-use super::jobs::{Job, JobHead, timeout_s};
+use super::jobs::{Job, JobHead, bracketed, check_label, timeout_s};
 use super::record;
 use super::state::gson;
 use crate::be::api::{BeError, SnapshotInfo};
@@ -20,6 +20,8 @@ use crate::sql::ast;
 pub const KEEP_ON_LOCAL: &str = "__keep_on_local__";
 /// FE meta version that job infos carry.
 const META_VERSION: i32 = 140;
+/// Default of `max_backup_tablets_per_job`.
+const MAX_TABLETS: usize = 300_000;
 /// Snapshot tasks in flight.
 const SNAPSHOTS_AT_ONCE: usize = 16;
 
@@ -101,6 +103,8 @@ pub struct BackupJob {
     upload_ms: i64,
     meta: BackupMeta,
     db_seq: i64,
+    /// `content` = `metadata_only`: tables without their rows.
+    metadata_only: bool,
     table_seqs: BTreeMap<i64, i64>,
     tablets: BTreeMap<i64, TabletSnapshot>,
     job_info: Vec<u8>,
@@ -203,7 +207,7 @@ impl BackupJob {
         };
         let info = json!({
             "name": self.head.label, "database": self.head.db, "id": self.head.db_id, "backup_time": self.head.create_ms,
-            "content": "ALL", "backup_objects": objects,
+            "content": if self.metadata_only { "METADATA_ONLY" } else { "ALL" }, "backup_objects": objects,
             "new_backup_objects": {"views": views, "odbc_tables": [], "odbc_resources": []},
             "backup_result": "succeed", "meta_version": META_VERSION,
             "major_version": 3, "minor_version": 1, "patch_version": 0, "is_force_replication_allocation": false,
@@ -241,9 +245,31 @@ impl Frontend {
         if !unknown.is_empty() {
             return Err(SqlError::new(
                 5064,
-                format!("Unknown backup job properties: {unknown:?}"),
+                format!("Unknown backup job properties: {}", bracketed(&unknown)),
             ));
         }
+        check_label(&backup.label).map_err(|text| SqlError::new(5064, text))?;
+        if let Some(kind) = backup
+            .properties
+            .get("type")
+            .filter(|k| !k.eq_ignore_ascii_case("full"))
+        {
+            return Err(SqlError::new(
+                5064,
+                format!("Invalid backup job type: {kind}"),
+            ));
+        }
+        let content = backup.properties.get("content");
+        let metadata_only = match content.map(|c| c.to_ascii_lowercase()).as_deref() {
+            None | Some("all") => false,
+            Some("metadata_only") => true,
+            Some(other) => {
+                return Err(SqlError::new(
+                    5064,
+                    format!("Invalid backup job content:{other}"),
+                ));
+            }
+        };
         let timeout = timeout_s(&backup.properties)?;
         let now = self.clock().now_ms();
         let mut state = self.lock();
@@ -292,6 +318,8 @@ impl Frontend {
                 ));
             }
         }
+        // The position of the whole snapshot: a barrier that enters no stream.
+        let db_seq = state.journal();
         let id = state.new_id();
         state.journal();
         let job = BackupJob {
@@ -301,7 +329,8 @@ impl Frontend {
             snapshot_ms: -1,
             upload_ms: -1,
             meta: BackupMeta::default(),
-            db_seq: -1,
+            db_seq,
+            metadata_only,
             table_seqs: BTreeMap::new(),
             tablets: BTreeMap::new(),
             job_info: Vec::new(),
@@ -355,7 +384,6 @@ impl Frontend {
         let now = self.clock().now_ms();
         let mut guard = self.lock();
         let state = &mut *guard;
-        job.db_seq = state.journal();
         let db_id = job.head.db_id;
         for (name, partitions) in &job.objects {
             let Some(db) = state.catalog.databases.get(&db_id) else {
@@ -384,6 +412,27 @@ impl Frontend {
 
     async fn make_snapshots(&self, job: &mut BackupJob) -> Result<(), String> {
         let mut wanted = Vec::new();
+        if job.metadata_only {
+            return Ok(());
+        }
+        let involved: usize = job
+            .meta
+            .tables
+            .iter()
+            .flat_map(|t| t.partitions.values())
+            .map(|p| p.tablets().count())
+            .sum();
+        let limit = self.settings();
+        let limit = limit
+            .get("max_backup_tablets_per_job")
+            .and_then(|v| v.parse().ok());
+        let limit = limit.unwrap_or(MAX_TABLETS);
+        if involved > limit {
+            return Err(format!(
+                "[COMMON_ERROR, msg: the num involved tablets {involved} exceeds the limit {limit}, which might cause the FE OOM, change \
+                 config `max_backup_tablets_per_job` to change this limitation]"
+            ));
+        }
         for partition in job.meta.tables.iter().flat_map(|t| t.partitions.values()) {
             for tablet in partition.tablets() {
                 let replica = tablet

@@ -279,7 +279,7 @@ fn properties(
             .or_insert_with(|| value.clone());
         if key == "binlog.enable" && value == "true" && mine != "true" {
             return Err(SqlError::analysis(
-                "db binlog is enable, but table binlog is disable",
+                "Cannot create table with binlog disabled when database binlog enable",
             ));
         }
     }

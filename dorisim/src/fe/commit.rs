@@ -63,16 +63,23 @@ impl Frontend {
     pub async fn waiting_txn_status(&self, db_id: i64, key: TxnKey) -> Result<WaitedTxn, RpcError> {
         let deadline = self.clock().monotonic() + Duration::from_secs(30);
         loop {
-            let found = self
-                .lock()
-                .txns
-                .find(db_id, &key)
-                .map(|t| (t.status, t.reason.clone()));
+            let found = {
+                let state = self.lock();
+                if !state.catalog.databases.contains_key(&db_id) {
+                    return Err(RpcError {
+                        code: super::api::StatusCode::InternalError,
+                        err_code: Some(2),
+                        text: format!("Unknown database '{db_id}'"),
+                    });
+                }
+                let txn = state.txns.find(db_id, &key);
+                txn.map(|t| (t.status, t.reason.clone()))
+            };
             let Some((status, reason)) = found else {
                 return match key {
                     TxnKey::Id(id) => Err(RpcError {
                         code: super::api::StatusCode::InternalError,
-                        err_code: None,
+                        err_code: Some(2),
                         text: format!("txn does not exist: {id}"),
                     }),
                     TxnKey::Label(_) => Ok(WaitedTxn {

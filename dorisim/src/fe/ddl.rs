@@ -345,9 +345,10 @@ impl Frontend {
         let switches_on = properties
             .get("binlog.enable")
             .is_some_and(|v| v.eq_ignore_ascii_case("true"));
+        let switches_on = switches_on && !db.binlog_enabled();
         if switches_on && let Some(off) = db.tables.values().find(|t| !t.binlog_enabled()) {
             return Err(SqlError::analysis(format!(
-                "table[{}] binlog is not enable",
+                "binlog is not enable in table[{}] in db [{name}]",
                 off.name
             )));
         }

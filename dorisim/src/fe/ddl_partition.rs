@@ -424,7 +424,7 @@ impl Frontend {
             let found = state.table(db, table)?.clone();
             if found.state != TableState::Normal {
                 return Err(SqlError::analysis(format!(
-                    "Table[{table}]'s state({}) is not NORMAL. Do not allow doing TRUNCATE ops",
+                    "Table[{table}]'s state({}) is not NORMAL. Do not allow doing ALTER ops",
                     found.state.as_str()
                 )));
             }

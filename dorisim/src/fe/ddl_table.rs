@@ -208,9 +208,15 @@ impl Frontend {
             let of = state.table(db, name)?.state;
             if !force && of != TableState::Normal {
                 return Err(SqlError::analysis(format!(
-                    "The table [{name}]'s state is {} cannot be dropped. please cancel the operation on olap table firstly. If you \
-                     want to forcibly drop(cannot be recovered), please use DROP table FORCE",
+                    "The table [{name}]'s state is {}, cannot be dropped. please cancel the operation on olap table firstly. If you \
+                     want to forcibly drop(cannot be recovered), please use \"DROP table FORCE\".",
                     of.as_str()
+                )));
+            }
+            if !force && state.jobs.in_atomic_restore(db_id, name) {
+                return Err(SqlError::analysis(format!(
+                    "The table [{name}]'s state is in atomic restore, cannot be dropped. please cancel the restore operation on \
+                     olap table firstly. If you want to forcibly drop(cannot be recovered), please use \"DROP table FORCE\"."
                 )));
             }
             let removed = remove_table(&mut state, db_id, id, Some(force), now);

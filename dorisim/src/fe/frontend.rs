@@ -122,7 +122,8 @@ impl Frontend {
         self.stopped.load(Ordering::Relaxed)
     }
 
-    pub(super) fn publish_delay(&self) -> Duration {
+    /// The delay of [`Self::set_publish_delay`].
+    pub fn publish_delay(&self) -> Duration {
         Duration::from_millis(self.publish_delay_ms.load(Ordering::Relaxed))
     }
 
@@ -183,6 +184,11 @@ impl Frontend {
     #[must_use]
     pub fn settings(&self) -> BTreeMap<String, String> {
         self.lock().settings.clone()
+    }
+
+    /// ADMIN SET FRONTEND CONFIG.
+    pub fn set_settings(&self, settings: BTreeMap<String, String>) {
+        self.lock().settings.extend(settings);
     }
 
     // --- accounts ---------------------------------------------------------------------------------------------------
@@ -384,18 +390,25 @@ impl Frontend {
         {
             let mut guard = self.lock();
             let state = &mut *guard;
-            let mut expired = Vec::new();
+            let (mut expired, mut journaled) = (Vec::new(), false);
             for db in state.catalog.databases.values() {
                 let of_db = db
                     .binlog_enabled()
                     .then(|| GcLimits::from_properties(&db.properties));
-                let of_tables: BTreeMap<i64, GcLimits> = db
+                let of_tables: BTreeMap<i64, Option<GcLimits>> = db
                     .tables
                     .values()
-                    .filter(|t| t.binlog_enabled())
-                    .map(|t| (t.id, GcLimits::from_properties(&t.properties)))
+                    .map(|t| {
+                        let on = t.binlog_enabled();
+                        (t.id, on.then(|| GcLimits::from_properties(&t.properties)))
+                    })
                     .collect();
                 let collected = state.streams.collect(db.id, of_db, &of_tables, now);
+                // Without anything gone from a table's stream the round leaves no trace in the journal.
+                journaled |= collected
+                    .by_table
+                    .iter()
+                    .any(|(table, records)| *table >= 0 && !records.is_empty());
                 for (table_id, records) in collected.by_table {
                     let last = records.iter().rev().find(|r| r.kind == 0);
                     if let (Some(table), Some(record)) = (db.tables.get(&table_id), last) {
@@ -404,7 +417,7 @@ impl Frontend {
                     }
                 }
             }
-            if !expired.is_empty() {
+            if journaled {
                 state.journal();
             }
             for (backend, tablet, version) in expired {
@@ -493,11 +506,23 @@ impl Frontend {
         state.streams.forget_locks();
     }
 
-    /// A restart with an image reload: as [`Self::forget_memory`], and table streams hold CREATE_TABLE and DROP_TABLE afterwards.
+    /// A restart with an image reload: as [`Self::forget_memory`]; table streams hold CREATE_TABLE and DROP_TABLE afterwards, records of
+    /// types that this version does not know are gone.
     pub fn restart(&self) {
         self.forget_memory();
         let now = self.clock.now_ms();
-        self.lock().streams.reload_image(now);
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        let switches = state
+            .catalog
+            .databases
+            .values()
+            .map(|db| {
+                let ids: Vec<i64> = db.tables.keys().copied().collect();
+                (db.id, state.scope(db.id, &ids))
+            })
+            .collect();
+        state.streams.reload_image(&switches, now);
     }
 
     /// The FE forgets a finished label, as if its keep time were over.

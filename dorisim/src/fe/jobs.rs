@@ -140,6 +140,15 @@ impl Jobs {
         }
     }
 
+    /// True while a restore that swaps in at its end works on this table of the database.
+    #[must_use]
+    pub fn in_atomic_restore(&self, db_id: i64, table: &str) -> bool {
+        self.of_db(db_id).any(|job| match job {
+            Job::Restore(restore) => !job.is_done() && restore.replaces(table),
+            Job::Backup(_) => false,
+        })
+    }
+
     /// The running job of a database.
     pub fn running_in(&mut self, db_id: i64) -> Option<&mut Job> {
         self.by_db
@@ -304,6 +313,26 @@ impl Frontend {
         }
         Ok(job.snapshot())
     }
+}
+
+/// Names as Java prints a set of them.
+pub(super) fn bracketed(names: &[&String]) -> String {
+    let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
+    format!("[{}]", names.join(", "))
+}
+
+/// Labels of jobs follow the pattern of other labels.
+pub(super) fn check_label(label: &str) -> Result<(), String> {
+    let fine = (1..=128).contains(&label.len())
+        && label
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b':'));
+    if fine {
+        return Ok(());
+    }
+    Err(format!(
+        "Incorrect label name '{label}'. Label regex: '^[-_A-Za-z0-9:]{{1,128}}$'"
+    ))
 }
 
 /// `timeout` of a job's properties in seconds.

@@ -1,7 +1,7 @@
 //! The simulated frontend: catalogue, DDL, transactions, binlog streams, backup and restore.
 //!
 //! Reading order: [`api`] (what goes in and out), [`frontend`] ([`Frontend`] itself), `state` (what it knows); then a statement's way
-//! `ddl`, `ddl_table`, `ddl_view`, `ddl_partition`, `alter`, `alter_columns` → `build`, `partitions` (with `partition_index`) → `record` → `stream`; a load's way `load` → `route` →
+//! `ddl`, `ddl_table`, `ddl_view`, `ddl_partition`, `alter`, `alter_columns` → `build`, `partitions` (with `partition_index`) → `record` (with [`quirks`]) → `stream`; a load's way `load` → `route` →
 //! `commit` (with `txn`) → `publish` → `record`; reading `scan`, `meta`; jobs `jobs`, `backup`, `restore`, `restore_plan`;
 //! changes that take time `column_change`, `rollup` → [`alter_job`] → `alter_run`, [`index_job`]; what was dropped [`recycle`].
 
@@ -31,6 +31,7 @@ mod overwrite;
 mod partition_index;
 mod partitions;
 mod publish;
+pub mod quirks;
 mod record;
 pub mod recycle;
 mod restore;

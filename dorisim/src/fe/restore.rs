@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::api::{JobView, RestoreRequest, RpcError};
 use super::backup::{BackupMeta, KEEP_ON_LOCAL};
 use super::frontend::Frontend;
-use super::jobs::{Job, JobHead, timeout_s};
+use super::jobs::{Job, JobHead, check_label, timeout_s};
 use super::restore_plan::{self, Plan, Pull};
 use crate::be::api::RemoteTabletSnapshot;
 use crate::model::TableState;
@@ -81,6 +81,14 @@ impl RestoreJob {
         self.state.name()
     }
 
+    /// True when the table stands aside for one that is being restored.
+    #[must_use]
+    pub fn replaces(&self, table: &str) -> bool {
+        self.request.atomic_restore
+            && self.state != State::Pending
+            && self.plan.tables.iter().any(|t| t.name == table)
+    }
+
     fn flag(&self, key: &str) -> bool {
         self.request
             .properties
@@ -129,7 +137,7 @@ impl RestoreJob {
     }
 }
 
-const KNOWN_PROPERTIES: [&str; 16] = [
+const KNOWN_PROPERTIES: [&str; 15] = [
     "allow_load",
     "replication_num",
     "replication_allocation",
@@ -145,7 +153,6 @@ const KNOWN_PROPERTIES: [&str; 16] = [
     "force_replace",
     "backup_timestamp",
     "storage_vault_name",
-    "content",
 ];
 
 impl Frontend {
@@ -164,7 +171,8 @@ impl Frontend {
             .collect();
         if !unknown.is_empty() {
             return Err(RpcError::analysis(format!(
-                "Unknown restore job properties: {unknown:?}"
+                "Unknown restore job properties: {}",
+                super::jobs::bracketed(&unknown)
             )));
         }
         for key in [
@@ -176,6 +184,7 @@ impl Frontend {
             "clean_partitions",
             "atomic_restore",
             "force_replace",
+            "is_being_synced",
         ] {
             if let Some(value) = request
                 .properties
@@ -191,6 +200,7 @@ impl Frontend {
         let unreadable = || RpcError::analysis("deserialize meta and job info failed");
         let info: Value = serde_json::from_slice(&request.job_info).map_err(|_| unreadable())?;
         let mut meta = BackupMeta::from_bytes(&request.meta).ok_or_else(unreadable)?;
+        check_extra_info(&info).map_err(RpcError::analysis)?;
         let snapshot = info["name"].as_str().unwrap_or_default().to_owned();
         restore_plan::select(&mut meta, &request.table_refs, &snapshot)
             .map_err(RpcError::analysis)?;
@@ -206,6 +216,7 @@ impl Frontend {
         // Held by the job in parsed form.
         request.meta.clear();
         request.job_info.clear();
+        check_label(&request.label).map_err(RpcError::analysis)?;
         let now = self.clock().now_ms();
         let mut state = self.lock();
         let db_id = super::commit::resolve_db(&state, &request.db, None)?;
@@ -247,7 +258,7 @@ impl Frontend {
                 job.snapshot_ms = now;
                 State::Download
             }),
-            State::Download => check_extra_info(&job).map(|()| State::Downloading),
+            State::Download => Ok(State::Downloading),
             State::Downloading => self.download(&job).await.map(|()| {
                 job.download_ms = now;
                 State::Commit
@@ -438,18 +449,19 @@ fn local_path(job: &RestoreJob, pull: &Pull) -> Result<String, String> {
     ))
 }
 
-fn check_extra_info(job: &RestoreJob) -> Result<(), String> {
-    let extra = &job.info["extra_info"];
+/// What a replication tool has to add to the info of a snapshot.
+fn check_extra_info(info: &Value) -> Result<(), String> {
+    let extra = &info["extra_info"];
     let missing = if !extra.is_object() {
         "Invalid job extra info empty"
     } else if !extra["be_network_map"].is_object() {
         "Invalid job extra info be network map"
-    } else if !extra["token"].is_string() {
+    } else if extra["token"].as_str().is_none_or(str::is_empty) {
         "Invalid job extra info token"
     } else {
         return Ok(());
     };
-    Err(format!("[COMMON_ERROR, msg: {missing}]"))
+    Err(missing.to_owned())
 }
 
 fn remote_snapshot(job: &RestoreJob, pull: &Pull) -> Result<RemoteTabletSnapshot, String> {

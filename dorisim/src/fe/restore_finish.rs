@@ -79,11 +79,13 @@ impl Frontend {
                     .get(&db_id)
                     .and_then(|d| d.view(&view.name))
                     .map(|v| v.id);
-                view.id = match old {
-                    Some(id) => id,
-                    None => state.new_id(),
-                };
+                // A view that is there stays; an atomic restore puts a new one in its place.
+                if old.is_some() && !job.request.atomic_restore {
+                    continue;
+                }
+                view.id = state.new_id();
                 if let Some(db) = state.catalog.databases.get_mut(&db_id) {
+                    old.map(|id| db.views.remove(&id));
                     db.views.insert(view.id, view);
                 }
             }

@@ -163,14 +163,28 @@ pub fn plan(
     for source in &meta.tables {
         let name = final_name(&request.table_refs, &source.name);
         if db.view(&name).is_some() {
-            return Err(format!(
-                "The type of local table should be same as type of remote table: {name}"
-            ));
+            return Err(format!("Only support restore OLAP table: {name}"));
         }
         let Some(local) = db.table(&name) else {
             new_table(state, &mut plan, request, source, &name, backends, now_ms)?;
             continue;
         };
+        if local.state != TableState::Normal {
+            return Err(format!(
+                "Table {name}'s state is not NORMAL: {}",
+                local.state.as_str()
+            ));
+        }
+        if local.partitions.values().any(|p| p.is_temp) {
+            return Err("Do not support restoring table with temp partitions".to_owned());
+        }
+        let grouped = |t: &OlapTable| t.properties.contains_key("colocate_with");
+        if grouped(local) || (is_set(request, "reserve_colocate") && grouped(source)) {
+            return Err(format!(
+                "Not support to restore to local table {} with colocate group.",
+                source.name
+            ));
+        }
         let matches = signature(local, source) == signature(source, local);
         let replaces = request.atomic_restore && request.force_replace;
         if !(matches || replaces) {
@@ -182,15 +196,6 @@ pub fn plan(
             new_table(state, &mut plan, request, source, &name, backends, now_ms)?;
             continue;
         }
-        if local.state != TableState::Normal {
-            return Err(format!(
-                "Table {name}'s state is not NORMAL: {}",
-                local.state.as_str()
-            ));
-        }
-        if local.partitions.values().any(|p| p.is_temp) {
-            return Err("Do not support restoring table with temp partitions".to_owned());
-        }
         into_existing(state, &mut plan, request, source, local, backends, now_ms)?;
     }
     for source in &meta.views {
@@ -198,7 +203,7 @@ pub fn plan(
         let definition = qualify_restored(&source.definition, &request.db);
         if db.table(&name).is_some() {
             return Err(format!(
-                "The type of local table should be same as type of remote table: {name}"
+                "The local table {name} with the same name but a different type of backup meta."
             ));
         }
         if let Some(local) = db.view(&name)

@@ -9,6 +9,7 @@ use super::alter_job::AlterJobs;
 use super::api::{Binlog, FrontendConfig, SqlError};
 use super::index_job::IndexJobs;
 use super::jobs::Jobs;
+use super::quirks;
 use super::recycle::RecycleBin;
 use super::stream::{Scope, Streams};
 use super::txn::TxnTable;
@@ -190,14 +191,21 @@ impl FeState {
         if let Some(slot) = record.data.get_mut("commitSeq") {
             *slot = seq.into();
         }
+        let quirks = quirks::listed(self.settings.get(quirks::SETTING).map(String::as_str));
+        quirks::apply(&quirks, record.kind, &mut record.data);
         let record = self.wrapped(record);
+        let text = if quirks.contains(&quirks::Quirk::ReversedKeys) {
+            escaped(&quirks::reversed(&record.data))
+        } else {
+            gson(&record.data)
+        };
         let binlog = Binlog {
             commit_seq: seq,
             timestamp,
             kind: record.kind,
             db_id: record.db_id,
             table_ids: record.table_ids,
-            data: Some(gson(&record.data)),
+            data: Some(text),
             belong: None,
             table_ref: 0,
             remove_enable_cache: matches!(record.kind, 8 | 9),
@@ -273,7 +281,10 @@ impl FeState {
 /// JSON with the escapes of Gson: `= < > & '` inside strings become `\u003d` and so on.
 #[must_use]
 pub fn gson(value: &Value) -> String {
-    let plain = value.to_string();
+    escaped(&value.to_string())
+}
+
+fn escaped(plain: &str) -> String {
     let mut out = String::with_capacity(plain.len() + 16);
     for c in plain.chars() {
         match c {

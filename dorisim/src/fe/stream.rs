@@ -13,6 +13,8 @@ const DUMMY: i32 = 7;
 /// Numbers of the two types that live in the database's stream only.
 const CREATE_TABLE: i32 = 2;
 const DROP_TABLE: i32 = 4;
+/// The first number that stands for "a type of a later version".
+const MIN_UNKNOWN: i32 = 27;
 
 /// A record and the time from which readers see it.
 #[derive(Debug, Clone)]
@@ -28,35 +30,6 @@ pub struct Stream {
     records: BTreeMap<i64, Entry>,
     bytes: i64,
     locks: HashMap<String, i64>,
-}
-
-/// Limits of GC, from `binlog.*` properties.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GcLimits {
-    /// `binlog.ttl_seconds`.
-    pub ttl_seconds: i64,
-    /// `binlog.max_bytes`.
-    pub max_bytes: i64,
-    /// `binlog.max_history_nums`, the DUMMY counts.
-    pub max_history_nums: i64,
-}
-
-impl GcLimits {
-    /// Reads the properties, with the defaults of Doris for what is not set.
-    #[must_use]
-    pub fn from_properties(properties: &BTreeMap<String, String>) -> Self {
-        let number = |key: &str, default: i64| {
-            properties
-                .get(key)
-                .and_then(|v| v.parse().ok())
-                .unwrap_or(default)
-        };
-        Self {
-            ttl_seconds: number("binlog.ttl_seconds", 86_400),
-            max_bytes: number("binlog.max_bytes", i64::MAX),
-            max_history_nums: number("binlog.max_history_nums", i64::MAX),
-        }
-    }
 }
 
 /// Answer of lockBinlog.
@@ -174,39 +147,18 @@ impl Stream {
         Locked::At(*held)
     }
 
-    fn min_lock(&self) -> Option<i64> {
-        self.locks.values().min().copied()
+    /// The head alone, without records and locks.
+    fn only_dummy(&self) -> Self {
+        Self {
+            dummy: Arc::clone(&self.dummy),
+            records: BTreeMap::new(),
+            bytes: 0,
+            locks: HashMap::new(),
+        }
     }
 
-    /// The newest commit seq that has expired, given limits and the smallest lock of all streams concerned.
-    #[must_use]
-    pub fn expired(&self, limits: &GcLimits, min_lock: Option<i64>, now_ms: i64) -> Option<i64> {
-        let deadline = now_ms.saturating_sub(limits.ttl_seconds.saturating_mul(1000));
-        let mut by_time = i64::MIN;
-        for entry in self.records.values() {
-            if entry.record.timestamp > deadline {
-                break;
-            }
-            by_time = entry.record.commit_seq;
-        }
-        if let Some(lock) = min_lock {
-            by_time = by_time.max(lock - 1);
-        }
-        let (mut bytes, mut count) = (
-            self.bytes,
-            i64::try_from(self.records.len()).unwrap_or(i64::MAX) + 1,
-        );
-        let mut expired = None;
-        for entry in self.records.values() {
-            let seq = entry.record.commit_seq;
-            if seq > by_time && bytes <= limits.max_bytes && count <= limits.max_history_nums {
-                break;
-            }
-            expired = Some(seq);
-            bytes -= size_of(&entry.record);
-            count -= 1;
-        }
-        expired
+    fn min_lock(&self) -> Option<i64> {
+        self.locks.values().min().copied()
     }
 
     /// Removes everything up to `seq`, moves the DUMMY there and returns what was removed, oldest first.
@@ -229,6 +181,14 @@ impl Stream {
         let first = self.dummy.commit_seq;
         self.locks.retain(|_, held| *held > first);
         removed
+    }
+}
+
+impl super::api::DroppedIds {
+    fn retain(&mut self, keep: impl Fn(i64) -> bool) {
+        for list in [&mut self.partitions, &mut self.tables, &mut self.indexes] {
+            list.retain(|(_, seq)| keep(*seq));
+        }
     }
 }
 
@@ -262,13 +222,6 @@ pub struct Scope {
     pub db_enabled: bool,
     /// Tables of the record whose own switch is on.
     pub enabled_tables: Vec<i64>,
-}
-
-/// What a GC round decided for one database.
-#[derive(Debug, Default)]
-pub struct Collected {
-    /// Expired records by table id (-1: the database's stream), oldest first.
-    pub by_table: Vec<(i64, Vec<Arc<Binlog>>)>,
 }
 
 impl Streams {
@@ -363,23 +316,45 @@ impl Streams {
         self.dropped.remove(&db_id);
     }
 
-    /// An image reload puts CREATE_TABLE and DROP_TABLE into table streams too, which live additions do not.
-    pub fn reload_image(&mut self, now_ms: i64) {
-        let of_tables = |entry: &&Entry| matches!(entry.record.kind, CREATE_TABLE | DROP_TABLE);
-        let entries: Vec<Entry> = self
-            .dbs
-            .values()
-            .flat_map(|s| s.records.values().filter(of_tables).cloned())
-            .collect();
-        for entry in entries {
-            let db_id = entry.record.db_id;
-            for table in entry.record.table_ids.clone() {
-                let (_, stream) = self
-                    .tables
-                    .entry(table)
-                    .or_insert_with(|| (db_id, Stream::new(db_id, table, now_ms)));
-                stream.add(Arc::clone(&entry.record), entry.visible_from_ms);
+    /// What a restart makes of the streams that stand in an image. `switches`: of every database that exists, its own switch and the
+    /// tables whose switch is on.
+    ///
+    /// Records of unknown types are left out, table streams of what is switched off are not rebuilt, and CREATE_TABLE and DROP_TABLE come into
+    /// table streams, which live additions do not do. Locks are gone; dropped ids are known as far as their records are.
+    pub fn reload_image(&mut self, switches: &BTreeMap<i64, Scope>, now_ms: i64) {
+        let old_tables = std::mem::take(&mut self.tables);
+        let old_dbs = std::mem::take(&mut self.dbs);
+        for (table, (db_id, stream)) in old_tables {
+            let on = switches
+                .get(&db_id)
+                .is_some_and(|s| s.db_enabled || s.enabled_tables.contains(&table));
+            if on {
+                self.tables.insert(table, (db_id, stream.only_dummy()));
             }
+        }
+        for (db_id, old) in old_dbs {
+            let Some(scope) = switches.get(&db_id) else {
+                continue;
+            };
+            let mut rebuilt = old.only_dummy();
+            let known = old.records.values();
+            for entry in known.filter(|e| e.record.kind < MIN_UNKNOWN) {
+                rebuilt.add(Arc::clone(&entry.record), entry.visible_from_ms);
+                for table in &entry.record.table_ids {
+                    if !(scope.db_enabled || scope.enabled_tables.contains(table)) {
+                        continue;
+                    }
+                    let (_, stream) = self
+                        .tables
+                        .entry(*table)
+                        .or_insert_with(|| (db_id, Stream::new(db_id, *table, now_ms)));
+                    stream.add(Arc::clone(&entry.record), entry.visible_from_ms);
+                }
+            }
+            if let Some(dropped) = self.dropped.get_mut(&db_id) {
+                dropped.retain(|seq| rebuilt.records.contains_key(&seq));
+            }
+            self.dbs.insert(db_id, rebuilt);
         }
     }
 
@@ -388,71 +363,12 @@ impl Streams {
         self.dbs.values_mut().for_each(|s| s.locks.clear());
         self.tables.values_mut().for_each(|(_, s)| s.locks.clear());
     }
-
-    /// One GC round over a database. `db_limits`: the database's switch is on. `table_limits`: by table whose switch is on; a
-    /// table stream without an entry is purged when the database's switch is off.
-    pub fn collect(
-        &mut self,
-        db_id: i64,
-        db_limits: Option<GcLimits>,
-        table_limits: &BTreeMap<i64, GcLimits>,
-        now_ms: i64,
-    ) -> Collected {
-        let mut collected = Collected::default();
-        let Some(db_stream) = self.dbs.get_mut(&db_id) else {
-            return collected;
-        };
-        let of_db = || self.tables.iter().filter(|(_, (db, _))| *db == db_id);
-        let min_lock = db_stream
-            .min_lock()
-            .into_iter()
-            .chain(of_db().filter_map(|(_, (_, s))| s.min_lock()))
-            .min();
-        let mut db_expired = None;
-        if let Some(limits) = db_limits {
-            db_expired = db_stream.expired(&limits, min_lock, now_ms);
-            if let Some(seq) = db_expired {
-                for (table, (_, stream)) in
-                    self.tables.iter_mut().filter(|(_, (db, _))| *db == db_id)
-                {
-                    collected.by_table.push((*table, stream.drop_up_to(seq)));
-                }
-            }
-        } else {
-            let mut oldest_kept = i64::MAX;
-            for (table, (_, stream)) in self.tables.iter_mut().filter(|(_, (db, _))| *db == db_id) {
-                let expired = match table_limits.get(table) {
-                    Some(limits) => stream.expired(limits, stream.min_lock(), now_ms),
-                    None => stream.records.keys().next_back().copied(),
-                };
-                if let Some(seq) = expired {
-                    collected.by_table.push((*table, stream.drop_up_to(seq)));
-                }
-                oldest_kept =
-                    oldest_kept.min(stream.records.keys().next().copied().unwrap_or(i64::MAX));
-            }
-            let last = db_stream
-                .records
-                .range(..oldest_kept)
-                .next_back()
-                .map(|(seq, _)| *seq);
-            db_expired = db_expired.or(last);
-        }
-        if let Some(seq) = db_expired {
-            collected.by_table.push((-1, db_stream.drop_up_to(seq)));
-            if let Some(dropped) = self.dropped.get_mut(&db_id) {
-                for list in [
-                    &mut dropped.partitions,
-                    &mut dropped.tables,
-                    &mut dropped.indexes,
-                ] {
-                    list.retain(|(_, at)| *at > seq);
-                }
-            }
-        }
-        collected
-    }
 }
+
+#[path = "stream_gc.rs"]
+mod gc;
+
+pub use gc::GcLimits;
 
 #[cfg(test)]
 #[path = "stream_tests.rs"]

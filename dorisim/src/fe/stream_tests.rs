@@ -147,6 +147,12 @@ fn gc_by_ttl_count_and_bytes_moves_the_dummy() {
     assert_eq!(seqs(stream.read(9, 1, 9_000)), [14]);
     assert_eq!(streams.dropped(1).partitions, [(80, 14)]);
     assert!(streams.dropped(1).tables.is_empty());
+    streams.collect(1, Some(limits), &BTreeMap::new(), 4_500);
+    assert_eq!(
+        streams.dropped(1).partitions,
+        [(80, 14)],
+        "what the last expired record dropped is still told"
+    );
 
     let mut by_count = filled();
     by_count.collect(
@@ -218,7 +224,7 @@ fn locks_speed_gc_up_and_protect_nothing() {
 #[test]
 fn a_table_switched_off_is_purged() {
     let mut streams = filled();
-    streams.collect(1, None, &BTreeMap::new(), 3_000);
+    streams.collect(1, None, &BTreeMap::from([(10, None)]), 3_000);
     assert_eq!(
         streams.table(10).unwrap().read(14, 9, 9_000),
         BinlogReply::TooNew
@@ -230,19 +236,76 @@ fn a_table_switched_off_is_purged() {
 }
 
 #[test]
-fn an_image_reload_puts_table_ddl_into_table_streams() {
+fn the_stream_of_a_dropped_table_stays_when_tables_have_their_own_switches() {
     let mut streams = filled();
-    let scope = Scope {
+    let collected = streams.collect(1, None, &BTreeMap::new(), i64::MAX / 4);
+    assert!(collected.by_table.is_empty());
+    assert_eq!(
+        seqs(streams.table(10).unwrap().read(-1, 9, 9_000)),
+        [5, 9, 14]
+    );
+}
+
+#[test]
+fn the_db_stream_keeps_what_a_table_still_holds() {
+    let mut streams = Streams::default();
+    let scope = |tables: &[i64]| Scope {
+        db_enabled: false,
+        enabled_tables: tables.to_vec(),
+    };
+    for (seq, table) in [(5, 10), (6, 20), (7, 10)] {
+        let record = Binlog {
+            table_ids: vec![table],
+            ..record(seq, 1_000)
+        };
+        streams.add(record, &scope(&[table]), 1_000, 0);
+    }
+    let limits = GcLimits {
+        ttl_seconds: 1,
+        ..NO_LIMIT
+    };
+    let tables = BTreeMap::from([(10, Some(limits)), (20, Some(NO_LIMIT))]);
+    streams.collect(1, None, &tables, 9_000);
+    let db = streams.db(1).unwrap();
+    assert_eq!(seqs(db.read(5, 9, 9_000)), [6], "5 and 7 are gone");
+    assert!(matches!(db.read(4, 9, 9_000), BinlogReply::TooOld(_)));
+    assert_eq!(db.lag(5, 9_000).first_commit_seq, 5);
+}
+
+#[test]
+fn an_image_reload_puts_table_ddl_into_table_streams_and_leaves_unknown_types_out() {
+    let on = || Scope {
         db_enabled: true,
         enabled_tables: Vec::new(),
     };
-    let drop = Binlog {
-        kind: 4,
-        ..record(15, 4_000)
+    let mut streams = filled();
+    for (seq, kind) in [(15, 4), (16, 27), (17, 99)] {
+        let record = Binlog {
+            kind,
+            ..record(seq, 4_000)
+        };
+        streams.add(record, &on(), 4_000, 0);
+    }
+    streams.note_dropped(1, 15, &[], &[10], &[]);
+    streams.note_dropped(1, 3, &[77], &[], &[]);
+    streams.stream_mut(1, None).unwrap().lock("a", Some(9));
+    for _ in 0..2 {
+        streams.reload_image(&BTreeMap::from([(1, on())]), 5_000);
+        assert_eq!(seqs(streams.table(10).unwrap().read(9, 9, 9_000)), [14, 15]);
+        assert_eq!(seqs(streams.db(1).unwrap().read(9, 9, 9_000)), [14, 15]);
+    }
+    assert!(streams.stream_mut(1, None).unwrap().locks.is_empty());
+    assert_eq!(streams.dropped(1).tables, [(10, 15)]);
+    assert!(
+        streams.dropped(1).partitions.is_empty(),
+        "its record is gone"
+    );
+    let off = Scope {
+        db_enabled: false,
+        enabled_tables: Vec::new(),
     };
-    streams.add(drop, &scope, 4_000, 0);
-    streams.reload_image(5_000);
-    assert_eq!(seqs(streams.table(10).unwrap().read(9, 9, 9_000)), [14, 15]);
-    streams.reload_image(5_000);
-    assert_eq!(seqs(streams.table(10).unwrap().read(9, 9, 9_000)), [14, 15]);
+    streams.reload_image(&BTreeMap::from([(1, off)]), 5_000);
+    assert!(streams.table(10).is_none(), "its switch is off");
+    streams.reload_image(&BTreeMap::new(), 5_000);
+    assert!(streams.db(1).is_none(), "its database is gone");
 }

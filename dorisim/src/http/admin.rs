@@ -107,6 +107,6 @@ async fn switch_master(State(http): State<Arc<FrontendHttp>>, body: String) -> R
     }
 }
 
-fn refusal(text: &str) -> Response {
+pub(super) fn refusal(text: &str) -> Response {
     (StatusCode::BAD_REQUEST, Json(json!({"error": text}))).into_response()
 }

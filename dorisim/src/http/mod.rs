@@ -1,9 +1,10 @@
 //! HTTP of the simulated cluster: [`listener`] (connections that faults can cut), [`stream_load`] (redirect and load), [`admin`]
-//! (faults, counters, clock).
+//! (faults, counters, clock), [`switches`] (records, delays, restart, settings).
 
 pub mod admin;
 pub mod listener;
 pub mod stream_load;
+pub mod switches;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -61,6 +62,7 @@ pub fn router(http: Arc<FrontendHttp>) -> Router {
         .route("/api/bootstrap", get(bootstrap))
         .merge(stream_load::redirect_router())
         .merge(admin::router())
+        .merge(switches::router())
         .with_state(http)
 }
 

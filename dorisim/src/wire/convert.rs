@@ -117,12 +117,8 @@ pub fn meta_request(db: &wire::TGetMetaDB) -> fe::MetaRequest {
 }
 
 /// The answer of getMeta.
-pub fn db_meta(meta: fe::DbMeta, only_names: bool) -> wire::TGetMetaDBMeta {
-    let tables: Vec<_> = meta
-        .tables
-        .into_iter()
-        .map(|table| table_meta(table, only_names))
-        .collect();
+pub fn db_meta(meta: fe::DbMeta) -> wire::TGetMetaDBMeta {
+    let tables: Vec<_> = meta.tables.into_iter().map(table_meta).collect();
     let ids = |pairs: &[(i64, i64)]| pairs.iter().map(|(id, _)| *id).collect::<Vec<_>>();
     let map = |pairs: &[(i64, i64)]| pairs.iter().copied().collect::<BTreeMap<_, _>>();
     let dropped = meta.dropped.as_ref();
@@ -139,16 +135,13 @@ pub fn db_meta(meta: fe::DbMeta, only_names: bool) -> wire::TGetMetaDBMeta {
     }
 }
 
-fn table_meta(table: fe::TableMeta, only_names: bool) -> wire::TGetMetaTableMeta {
-    let partitions = if only_names {
-        Vec::new()
-    } else {
-        table.partitions.into_iter().map(partition_meta).collect()
-    };
+fn table_meta(table: fe::TableMeta) -> wire::TGetMetaTableMeta {
+    let partitions = table.partitions.into_iter().map(partition_meta).collect();
     wire::TGetMetaTableMeta {
         id: Some(table.id),
         name: Some(table.name),
-        in_trash: Some(false),
+        // Never filled in by Doris.
+        in_trash: None,
         partitions: unset_if_empty(partitions),
         type_: Some(table.kind.to_owned()),
     }

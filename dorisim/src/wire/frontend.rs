@@ -159,9 +159,6 @@ impl Calls {
         let db = need(request.db.clone(), "db")?;
         let table_ids = need(request.table_ids.clone(), "table ids")?;
         let label = need(request.label.clone(), "label")?;
-        if label.is_empty() {
-            return Err(RpcError::analysis("empty label in begin request").into());
-        }
         self.authorize_tables(&account, "LOAD", &db, &table_ids)?;
         let request_id = request.request_id.as_ref().map(|id| (id.hi, id.lo));
         Ok(self.frontend.begin_txn(fe::BeginTxn {
@@ -182,6 +179,18 @@ impl Calls {
         db: &str,
         table_ids: &[i64],
     ) -> Result<(), RpcError> {
+        if table_ids.is_empty() {
+            let table = None;
+            return authorize(
+                &self.frontend,
+                account,
+                Need {
+                    privilege,
+                    db,
+                    table,
+                },
+            );
+        }
         let names = self.table_names(db, table_ids);
         if names.is_empty() && !account.by_token() {
             authenticate(&self.frontend, account)?;
@@ -301,11 +310,9 @@ impl Calls {
             (None, Some(label)) => Some(fe::TxnKey::Label(label)),
             (None, None) => None,
         };
-        let (Some(db_id), Some(key)) = (request.db_id, key) else {
-            let text = Some("db id, txn id or label is not set".to_owned());
-            let status = convert::status(TStatusCode::INVALID_ARGUMENT, text);
-            return wire::TWaitingTxnStatusResult::new(status, None);
-        };
+        // Fields that are not set count as 0 and as a label that nobody used.
+        let db_id = request.db_id.unwrap_or(0);
+        let key = key.unwrap_or_else(|| fe::TxnKey::Label(String::new()));
         match self.frontend.waiting_txn_status(db_id, key).await {
             Ok(waited) => wire::TWaitingTxnStatusResult::new(
                 convert::status(TStatusCode::OK, waited.reason),
@@ -519,8 +526,7 @@ impl Calls {
             }
         }
         let meta = self.frontend.get_meta(&convert::meta_request(db));
-        let only_names = db.only_table_names == Some(true);
-        Ok(meta.map(|meta| convert::db_meta(meta, only_names)))
+        Ok(meta.map(convert::db_meta))
     }
 
     fn get_backend_meta(
@@ -537,11 +543,11 @@ impl Calls {
         if let Err(error) = authenticate(&self.frontend, &account) {
             return wire::TGetBackendMetaResult::new(convert::refusal(&error), None, None);
         }
+        // All of them, whichever one was asked for.
         let backends: Vec<_> = self
             .frontend
             .backends()
             .iter()
-            .filter(|info| request.backend_id.is_none_or(|id| id == info.address.id))
             .map(convert::backend)
             .collect();
         let backends = (!backends.is_empty()).then_some(backends);

@@ -107,24 +107,31 @@ impl Calls {
         if request.properties.is_none() {
             return Err(RpcError::plain(StatusCode::InternalError, "").into());
         }
-        if request.compressed == Some(true) {
-            let failed = || {
-                RpcError::plain(
-                    StatusCode::InternalError,
-                    "decompress meta and job info failed",
-                )
-            };
+        let settings = self.frontend.settings();
+        let may_compress = settings
+            .get("enable_restore_snapshot_rpc_compression")
+            .is_none_or(|v| v == "true");
+        if may_compress && request.compressed == Some(true) {
+            let failed = || RpcError::analysis("decompress meta and job info failed");
             meta = gunzip(&meta).ok_or_else(failed)?;
             job_info = gunzip(&job_info).ok_or_else(failed)?;
         } else if is_gzip(&meta) || is_gzip(&job_info) {
-            return Err(RpcError::plain(
-                StatusCode::InternalError,
+            return Err(RpcError::analysis(
                 "The request is compressed, but the config `enable_restore_snapshot_rpc_compressed` is not enabled.",
             )
             .into());
         }
         let request = convert::restore_request(request, meta, job_info);
-        self.frontend.restore_snapshot(request)?;
+        let command = format!(
+            "RESTORE SNAPSHOT `{}`.`{}` FROM `{}`",
+            request.db, request.label, request.repo
+        );
+        self.frontend
+            .restore_snapshot(request)
+            .map_err(|error| RpcError {
+                text: format!("{}, command: {command}", error.text),
+                ..error
+            })?;
         Ok(())
     }
 }
