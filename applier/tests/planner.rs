@@ -284,6 +284,40 @@ fn a_gap_right_behind_the_snapshot_stops_the_job_and_one_inside_does_not() {
 }
 
 #[test]
+fn a_record_shown_too_late_stops_the_job_unless_it_is_contained_or_accepted() {
+    let mut source = Source::new(1);
+    let table = source.existing("a");
+    source.write(&[table]);
+    let last = source.write(&[table]).commit_seq;
+    let late = |source: &Source, seq: CommitSeq| {
+        source.own(Event::Gap(Gap {
+            after: CommitSeq(seq.0 - 1),
+            up_to: seq,
+        }))
+    };
+    let between = CommitSeq(last.0 - 1);
+    let mut planner = Planner::new(Checkpoint::at(last), 0);
+    let text = planner.read(late(&source, between));
+    assert!(text.starts_with("halted"), "{text}");
+    let State::Stopped(_, reason) = planner.state.unwrap() else {
+        panic!("not stopped")
+    };
+    let reason = format!("{reason:?}");
+    assert!(
+        reason.contains("showed its record") && reason.contains(&format!("skip job {between}")),
+        "{reason}"
+    );
+
+    let covered = Covered {
+        tables: BTreeMap::from([(TableId(table), source.seq())]),
+        rest: Some(source.seq()),
+    };
+    let mut planner = Planner::behind(covered, Checkpoint::at(CommitSeq::BEFORE_FIRST), 0);
+    let text = planner.read(late(&source, between));
+    assert!(text.starts_with("applying"), "{text}");
+}
+
+#[test]
 fn data_the_source_has_no_more_is_left_out_only_when_a_later_event_removes_it() {
     let mut source = Source::new(1);
     let a = source.existing("a");

@@ -20,6 +20,7 @@ use serde::Deserialize;
     max_term_width = 110,
     after_help = "Configuration file (TOML), environment (CCR_PRODUCER__SETTLE=50ms) and flags, the later ones win:\n\n  \
                   [producer]\n  settle = \"100ms\"          # how long a record is visible before it is published\n  \
+                  look_back = \"10s\"         # age at which published positions are compared with the source once more\n  \
                   poll_interval = \"20ms\"    # pause between two questions of an idle stream, at most 50ms\n  \
                   events_retention = \"7d\"   # or \"never\"\n  snapshot_reuse = \"1h\"     # share snapshots of this age\n\n  \
                   [kafka]\n  \"security.protocol\" = \"ssl\"\n\n\

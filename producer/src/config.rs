@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::duration_text;
 use crate::error::Error;
-use crate::plan::{Rules, SettleRule};
+use crate::plan::{AuditRule, Rules, SettleRule};
 
 /// First part of every topic name.
 pub const DEFAULT_PREFIX: &str = "ccr";
@@ -16,6 +16,8 @@ pub const DEFAULT_POLL_INTERVAL: Duration = Duration::from_millis(20);
 pub const DEFAULT_SETTLE: Duration = Duration::from_millis(100);
 /// The settle time plus two seconds for slow journal writes.
 pub const DEFAULT_CATCH_UP_MARGIN: Duration = Duration::from_millis(2100);
+/// Longer than a source's pauses for garbage collection; each record is read once or twice more.
+pub const DEFAULT_LOOK_BACK: Duration = Duration::from_secs(10);
 /// Readers call a stream dead after some of these.
 pub const DEFAULT_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 /// Most that a source gives.
@@ -66,6 +68,11 @@ pub struct ProducerConfig {
     /// [`DEFAULT_CATCH_UP_MARGIN`]; at least `settle`.
     #[serde(deserialize_with = "duration_text::deserialize")]
     pub catch_up_margin: Duration,
+    /// Age at which published positions are looked at once more: a record that the source shows only now becomes a `Gap`
+    /// event, and its jobs stop instead of missing it. Default [`DEFAULT_LOOK_BACK`], up to 10 min; zero trusts the source
+    /// once the settle time is over.
+    #[serde(deserialize_with = "duration_text::deserialize")]
+    pub look_back: Duration,
     /// Pause between heartbeats of an idle stream, and between looks at the source's newest position. Default
     /// [`DEFAULT_HEARTBEAT_INTERVAL`], 100 ms to 60 s.
     #[serde(deserialize_with = "duration_text::deserialize")]
@@ -132,6 +139,7 @@ impl ProducerConfig {
             poll_interval: DEFAULT_POLL_INTERVAL,
             settle: DEFAULT_SETTLE,
             catch_up_margin: DEFAULT_CATCH_UP_MARGIN,
+            look_back: DEFAULT_LOOK_BACK,
             heartbeat_interval: DEFAULT_HEARTBEAT_INTERVAL,
             batch: DEFAULT_BATCH,
             window_pages: DEFAULT_WINDOW_PAGES,
@@ -172,6 +180,7 @@ impl ProducerConfig {
         within("poll_interval", self.poll_interval, ms(1), ms(50))?;
         within("settle", self.settle, Duration::ZERO, ms(10_000))?;
         within("catch_up_margin", self.catch_up_margin, self.settle, day)?;
+        within("look_back", self.look_back, Duration::ZERO, ms(600_000))?;
         within(
             "heartbeat_interval",
             self.heartbeat_interval,
@@ -208,6 +217,9 @@ impl ProducerConfig {
             settle: SettleRule {
                 settle: self.settle,
                 catch_up_margin: self.catch_up_margin,
+            },
+            audit: AuditRule {
+                look_back: self.look_back,
             },
             batch: self.batch,
             window: self.batch * self.window_pages,

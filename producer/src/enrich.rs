@@ -12,16 +12,16 @@ use ccr_schemas::event::{Gap, Heartbeat, SnapshotTaken, TableRef};
 use ccr_schemas::topic::event_key;
 use ccr_schemas::{CommitSeq, DbId, Envelope, Event, Replay, TableId, TimestampMs};
 use tokio::sync::{mpsc, oneshot};
-use tracing::debug;
+use tracing::{debug, error};
 
 use crate::context::Context;
 use crate::error::Error;
 use crate::locate::Checkpoint;
 use crate::metrics as names;
-use crate::plan::Settled;
 use crate::plan::catalog::{Catalog, VIEW};
 use crate::plan::layout::{Layouts, invalidates};
 use crate::plan::translate::{Translated, View, translate, unreadable};
+use crate::plan::{Late, Settled};
 use crate::publish::Batch;
 
 /// Room for key and headers of a record.
@@ -34,6 +34,8 @@ pub(crate) enum Item {
     Records(Vec<Settled>),
     /// The source forgot a span.
     Gap { after: CommitSeq, up_to: CommitSeq },
+    /// A record came after later ones were published.
+    Late(Late),
     /// The chain starts here.
     Origin { source_end: CommitSeq },
 }
@@ -126,6 +128,16 @@ impl<'a> Enricher<'a> {
                 self.layouts.forget_all();
                 self.position = up_to;
                 self.push_own(Event::Gap(Gap { after, up_to }), &mut batch)?;
+            }
+            Item::Late(Late { after, seq }) => {
+                error!(stream = %self.ctx.key, commit_seq = seq.0, published = self.position.0,
+                       "the source showed a record after later ones were published; its jobs are told to stop");
+                metrics::counter!(names::GAPS).increment(1);
+                // It may have created, renamed or dropped something.
+                self.catalog = survey(self.ctx).await?.1;
+                self.catalog_changed = true;
+                self.layouts.forget_all();
+                self.push_own(Event::Gap(Gap { after, up_to: seq }), &mut batch)?;
             }
             Item::Origin { source_end } => {
                 let at = TimestampMs(self.ctx.clock.now_ms());

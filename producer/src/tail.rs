@@ -73,6 +73,15 @@ impl Tail<'_> {
                 let at = self.ctx.now();
                 return Ok(Some(Input::PageRead { page, at }));
             }
+            Action::LookBack { after, most } => {
+                let position = self.position(after);
+                let source = &self.ctx.source;
+                let page = self
+                    .ctx
+                    .ask("get_binlog", || source.get_binlog(&position, most))
+                    .await?;
+                return Ok(Some(Input::LookedBack { after, page }));
+            }
             Action::Wait => {
                 self.ctx.clock.sleep(self.ctx.config.poll_interval).await;
                 return Ok(Some(Input::Due(self.ctx.now())));
@@ -83,6 +92,7 @@ impl Tail<'_> {
             },
             Action::Publish(settled) => Item::Records(settled),
             Action::PublishGap { after, up_to } => Item::Gap { after, up_to },
+            Action::PublishLate(late) => Item::Late(late),
         };
         if self.items.send(item).await.is_err() {
             self.queue.clear();

@@ -1,6 +1,7 @@
 //! The producer against a simulated cluster over its real sockets.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ccr_control::{
@@ -73,52 +74,84 @@ fn job(cluster: ClusterSpec) -> JobSpec {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn changes_of_a_cluster_become_events_and_a_snapshot_is_taken() {
-    let sim = SimCluster::start(SimConfig::default()).await.unwrap();
-    sim.sql("CREATE DATABASE sales PROPERTIES (\"binlog.enable\" = \"true\")")
-        .await
-        .unwrap();
-    let create = |name: &str| {
-        format!(
-            "CREATE TABLE sales.{name} (k INT, v VARCHAR(20)) DUPLICATE KEY(k) \
-             DISTRIBUTED BY HASH(k) BUCKETS 3 PROPERTIES (\"replication_num\" = \"1\", \"binlog.enable\" = \"true\")"
-        )
-    };
-    sim.sql(&create("a")).await.unwrap();
-    sim.sql("INSERT INTO sales.a VALUES (1, 'x')")
-        .await
-        .unwrap();
+/// A producer that follows the database `sales` of a simulated cluster.
+struct World {
+    sim: SimCluster,
+    log: SharedLog,
+    status: Arc<StatusBoard>,
+    token: CancellationToken,
+    running: tokio::task::JoinHandle<Result<(), ccr_producer::Error>>,
+}
 
-    let log = Embedded::in_memory().unwrap();
-    let sealer = Sealer::from_base64(Sealer::generate_key().expose()).unwrap();
-    let registry = JobRegistry::open(log.clone(), "ccr").await.unwrap();
-    let status = StatusBoard::open(log.clone(), "ccr").await.unwrap();
-    let cluster = ClusterSpec {
-        frontends: vec![("127.0.0.1".to_owned(), sim.query_port(), sim.thrift_port())],
-        user: "root".to_owned(),
-        sealed_password: sealer.seal(&Secret::new(String::new())).unwrap(),
-        host_mapping: Default::default(),
-    };
-    registry.create(&job(cluster)).await.unwrap();
-    let service = ProducerService::new(
-        Deps {
+impl World {
+    /// The cluster has the table `a` with one row before the producer starts.
+    async fn start(config: ProducerConfig) -> World {
+        let sim = SimCluster::start(SimConfig::default()).await.unwrap();
+        sim.sql("CREATE DATABASE sales PROPERTIES (\"binlog.enable\" = \"true\")")
+            .await
+            .unwrap();
+        sim.sql(&create("a")).await.unwrap();
+        sim.sql("INSERT INTO sales.a VALUES (1, 'x')")
+            .await
+            .unwrap();
+        let log = Embedded::in_memory().unwrap();
+        let sealer = Sealer::from_base64(Sealer::generate_key().expose()).unwrap();
+        let registry = JobRegistry::open(log.clone(), "ccr").await.unwrap();
+        let status = StatusBoard::open(log.clone(), "ccr").await.unwrap();
+        let cluster = ClusterSpec {
+            frontends: vec![("127.0.0.1".to_owned(), sim.query_port(), sim.thrift_port())],
+            user: "root".to_owned(),
+            sealed_password: sealer.seal(&Secret::new(String::new())).unwrap(),
+            host_mapping: Default::default(),
+        };
+        registry.create(&job(cluster)).await.unwrap();
+        let deps = Deps {
             log: log.clone(),
             registry,
             status: status.clone(),
             sealer,
             clock: SystemClock::shared(),
             connect: connect_doris(),
-        },
-        ProducerConfig::new("test"),
-    );
-    let token = CancellationToken::new();
-    let running = tokio::spawn(service.run(token.clone()));
-    until(&log, "stream begun", |events| !events.is_empty()).await;
+        };
+        let token = CancellationToken::new();
+        let running = tokio::spawn(ProducerService::new(deps, config).run(token.clone()));
+        until(&log, "stream begun", |events| !events.is_empty()).await;
+        World {
+            sim,
+            log,
+            status,
+            token,
+            running,
+        }
+    }
 
-    sim.sql("INSERT INTO sales.a VALUES (2, 'y'), (3, 'z')")
-        .await
-        .unwrap();
+    async fn sql(&self, statement: &str) {
+        self.sim.sql(statement).await.unwrap();
+    }
+
+    /// Ends the producer, which had nothing to complain of.
+    async fn end(self) {
+        self.token.cancel();
+        self.running.await.unwrap().unwrap();
+        let stream = self.status.stream("c1", "sales").unwrap();
+        assert!(stream.last_error.is_none(), "{:?}", stream.last_error);
+    }
+}
+
+fn create(name: &str) -> String {
+    format!(
+        "CREATE TABLE sales.{name} (k INT, v VARCHAR(20)) DUPLICATE KEY(k) \
+         DISTRIBUTED BY HASH(k) BUCKETS 3 PROPERTIES (\"replication_num\" = \"1\", \"binlog.enable\" = \"true\")"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_of_a_cluster_become_events_and_a_snapshot_is_taken() {
+    let world = World::start(ProducerConfig::new("test")).await;
+    let log = world.log.clone();
+    world
+        .sql("INSERT INTO sales.a VALUES (2, 'y'), (3, 'z')")
+        .await;
     // What is dropped before it was looked at has no places any more.
     until(&log, "the first transaction", |events| {
         events
@@ -126,16 +159,12 @@ async fn changes_of_a_cluster_become_events_and_a_snapshot_is_taken() {
             .any(|e| matches!(e.event, Event::RowsetsCommitted(_)))
     })
     .await;
-    sim.sql(&create("b")).await.unwrap();
-    sim.sql("INSERT INTO sales.b VALUES (1, 'b')")
-        .await
-        .unwrap();
-    sim.sql("ALTER TABLE sales.b RENAME c").await.unwrap();
-    sim.sql("TRUNCATE TABLE sales.c").await.unwrap();
-    sim.sql("INSERT INTO sales.c VALUES (2, 'c')")
-        .await
-        .unwrap();
-    sim.sql("DROP TABLE sales.a FORCE").await.unwrap();
+    world.sql(&create("b")).await;
+    world.sql("INSERT INTO sales.b VALUES (1, 'b')").await;
+    world.sql("ALTER TABLE sales.b RENAME c").await;
+    world.sql("TRUNCATE TABLE sales.c").await;
+    world.sql("INSERT INTO sales.c VALUES (2, 'c')").await;
+    world.sql("DROP TABLE sales.a FORCE").await;
     let events = until(&log, "the drop published", |events| {
         events
             .iter()
@@ -219,7 +248,48 @@ async fn changes_of_a_cluster_become_events_and_a_snapshot_is_taken() {
     assert_eq!(snapshot.tables[0].table.name, "c");
     assert!(snapshot.tables[0].commit_seq > last);
     assert!(snapshot.chunk_count >= 1);
-    token.cancel();
-    running.await.unwrap().unwrap();
-    assert!(status.stream("c1", "sales").unwrap().last_error.is_none());
+    world.end().await;
+}
+
+/// Far later than the settle time: the chain goes on, and the log says that it lacks a record.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_the_source_shows_much_too_late_becomes_a_gap() {
+    let config = ProducerConfig {
+        look_back: Duration::from_millis(1500),
+        ..ProducerConfig::new("test")
+    };
+    let world = World::start(config).await;
+    world
+        .sim
+        .frontend()
+        .delay_next_binlogs(1, Duration::from_millis(900));
+    world.sql("INSERT INTO sales.a VALUES (2, 'late')").await;
+    world.sql("INSERT INTO sales.a VALUES (3, 'in time')").await;
+    let published = until(&world.log, "the second transaction", |events| {
+        events.iter().any(|e| e.event.is_chained())
+    })
+    .await;
+    let second = published.last().unwrap().clone();
+    let events = until(&world.log, "the gap", |events| {
+        events.iter().any(|e| matches!(e.event, Event::Gap(_)))
+    })
+    .await;
+    let chained: Vec<_> = events.iter().filter(|e| e.event.is_chained()).collect();
+    assert_eq!(chained.len(), 1, "the late record is not in the chain");
+    let (at, gap) = events
+        .iter()
+        .find_map(|e| match &e.event {
+            Event::Gap(gap) => Some((e.commit_seq, gap)),
+            _ => None,
+        })
+        .unwrap();
+    assert!(
+        gap.after < gap.up_to && gap.up_to < second.commit_seq,
+        "{gap:?}"
+    );
+    assert_eq!(
+        at, second.commit_seq,
+        "readers know it by its place above the span"
+    );
+    world.end().await;
 }

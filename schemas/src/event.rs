@@ -466,12 +466,13 @@ pub struct Unsupported {
     pub reason: String,
 }
 
-/// The source forgot a span of its history before it was read.
+/// The source forgot a span of its history before it was read; or, when the envelope's own position is above `up_to`, it
+/// showed the record at `up_to` only after later ones had been published.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// Last position that was read (exclusive lower end of the span).
     pub after: CommitSeq,
-    /// Position up to which the source has forgotten (inclusive upper end); the chain goes on from here.
+    /// Position up to which the source has forgotten (inclusive upper end), where the chain goes on; or the late record.
     pub up_to: CommitSeq,
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ccr_control::Policy;
-use ccr_schemas::event::RowsetsCommitted;
+use ccr_schemas::event::{Gap, RowsetsCommitted};
 use ccr_schemas::invariant::{Link, Violation, link};
 use ccr_schemas::{CommitSeq, Envelope, Event, TableId};
 
@@ -80,24 +80,71 @@ impl Apply {
             self.window.pass(offset, CommitSeq::BEFORE_FIRST);
             return;
         };
+        let is_late = gap.up_to < envelope.commit_seq;
+        if is_late {
+            self.late_record(offset, gap, envelope.commit_seq, actions);
+            return;
+        }
         // Before the first event of the chain, what the job has is what its snapshot has.
         let known = self.last.or(self.covered.rest);
         if known.is_none_or(|known| gap.up_to <= known) {
             self.window.pass(offset, CommitSeq::BEFORE_FIRST);
             return;
         }
-        let skip = self.settings.options.skip.contains(&gap.up_to);
-        match self.settings.options.on_gap {
-            Policy::Skip => self.pass_gap(offset, gap.up_to, actions),
-            Policy::Halt if skip => self.pass_gap(offset, gap.up_to, actions),
-            Policy::Halt => {
-                self.halt = Some(format!(
-                    "the source lost its history from {} to {} before it was read; sync the job again with `ccr job resync \
-                     {}`, or accept the loss with `ccr job skip {} {}`",
-                    gap.after, gap.up_to, self.settings.job, self.settings.job, gap.up_to
-                ));
-            }
+        if self.accepts_loss(gap.up_to) {
+            self.pass_gap(offset, gap.up_to, actions);
+        } else {
+            self.halt_for_loss(
+                format!(
+                    "the source lost its history from {} to {} before it was read",
+                    gap.after, gap.up_to
+                ),
+                gap.up_to,
+            );
         }
+    }
+
+    /// The producer found a record between positions that were published long before it was shown.
+    fn late_record(
+        &mut self,
+        offset: i64,
+        gap: &Gap,
+        published: CommitSeq,
+        actions: &mut Vec<Action>,
+    ) {
+        let seq = gap.up_to;
+        let is_contained = self.covered.least().is_some_and(|least| seq <= least);
+        if is_contained {
+            self.window.pass(offset, CommitSeq::BEFORE_FIRST);
+        } else if self.accepts_loss(seq) {
+            self.skip(
+                offset,
+                seq,
+                "shown too late by the source".to_owned(),
+                actions,
+            );
+        } else {
+            self.halt_for_loss(
+                format!(
+                    "the source showed its record {seq} only after {published} had been published, so it is not in the log"
+                ),
+                seq,
+            );
+        }
+    }
+
+    fn accepts_loss(&self, seq: CommitSeq) -> bool {
+        match self.settings.options.on_gap {
+            Policy::Skip => true,
+            Policy::Halt => self.settings.options.skip.contains(&seq),
+        }
+    }
+
+    fn halt_for_loss(&mut self, what: String, seq: CommitSeq) {
+        let job = &self.settings.job;
+        self.halt = Some(format!(
+            "{what}; sync the job again with `ccr job resync {job}`, or accept the loss with `ccr job skip {job} {seq}`"
+        ));
     }
 
     fn pass_gap(&mut self, offset: i64, up_to: CommitSeq, actions: &mut Vec<Action>) {

@@ -96,6 +96,11 @@ impl Covered {
         }
     }
 
+    /// Everything up to here is contained, whatever it concerns.
+    pub fn least(&self) -> Option<CommitSeq> {
+        self.tables.values().copied().chain([self.rest?]).min()
+    }
+
     /// Largest position contained.
     pub fn upto(&self) -> Option<CommitSeq> {
         self.tables.values().copied().chain(self.rest).max()

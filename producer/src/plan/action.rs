@@ -4,6 +4,7 @@ use std::fmt;
 
 use ccr_schemas::CommitSeq;
 
+use super::audit::Late;
 use super::settle::Settled;
 use super::state::HaltReason;
 
@@ -22,6 +23,13 @@ pub enum Action {
         /// Records at most.
         most: usize,
     },
+    /// Asks the source once more for records that were published. Changes nothing.
+    LookBack {
+        /// Exclusive.
+        after: CommitSeq,
+        /// Records at most.
+        most: usize,
+    },
     /// Waits for the poll interval, then answers with `Due`. Changes nothing.
     Wait,
     /// Appends events. Repeating it creates repeats, which readers drop by position.
@@ -33,6 +41,8 @@ pub enum Action {
         /// Last position of the span.
         up_to: CommitSeq,
     },
+    /// Appends the fact that a record came after later ones were published. Repeating it is harmless: the span is the same.
+    PublishLate(Late),
     /// Stops the stream and shows why.
     Halt(HaltReason),
 }
@@ -42,6 +52,7 @@ impl fmt::Display for Action {
         match self {
             Self::PublishOrigin { position } => write!(f, "PublishOrigin {position}"),
             Self::Read { after, most } => write!(f, "Read after {after} x{most}"),
+            Self::LookBack { after, most } => write!(f, "LookBack after {after} x{most}"),
             Self::Wait => f.write_str("Wait"),
             Self::Publish(settled) => {
                 f.write_str("Publish")?;
@@ -51,6 +62,7 @@ impl fmt::Display for Action {
                 Ok(())
             }
             Self::PublishGap { after, up_to } => write!(f, "PublishGap {after}..{up_to}"),
+            Self::PublishLate(late) => write!(f, "PublishLate {}..{}", late.after, late.seq),
             Self::Halt(reason) => write!(f, "Halt ({reason})"),
         }
     }

@@ -1,8 +1,9 @@
 //! What a stream does next. Pure: the same state and input give the same step.
 //!
-//! `Located -> Following { settle } -> Publish -> translate (record -> event) -> layout (ids -> places of the data)`
+//! `Located -> Following { settle, audit } -> Publish -> translate (record -> event) -> layout (ids -> places of the data)`
 
 pub mod action;
+pub mod audit;
 pub mod catalog;
 mod decision;
 pub mod layout;
@@ -12,6 +13,7 @@ pub mod state;
 pub mod translate;
 
 pub use action::Action;
+pub use audit::{Audit, AuditRule, Late};
 pub use settle::{Settle, SettleRule, Settled};
 pub use state::{Following, HaltReason, Input, Located, LogEnd, Moment, Rules, State};
 
@@ -35,15 +37,23 @@ pub fn step(rules: &Rules, state: State, input: Input) -> Step {
         (State::Following(following), Input::PageRead { page, at }) => {
             following.take(rules, page, at)
         }
+        (State::Following(following), Input::LookedBack { after, page }) => {
+            following.look(rules, after, &page)
+        }
         (State::Following(following), Input::SourceEnd(end)) => following.compare(end),
         // Answers to questions of an earlier life of the stream.
-        (State::Locating, Input::Due(_) | Input::PageRead { .. } | Input::SourceEnd(_)) => {
-            Step::stay(State::Locating)
-        }
+        (
+            State::Locating,
+            Input::Due(_) | Input::PageRead { .. } | Input::LookedBack { .. } | Input::SourceEnd(_),
+        ) => Step::stay(State::Locating),
         (State::Following(following), Input::Located(_)) => Step::stay(State::Following(following)),
         (
             State::Halted(reason),
-            Input::Located(_) | Input::Due(_) | Input::PageRead { .. } | Input::SourceEnd(_),
+            Input::Located(_)
+            | Input::Due(_)
+            | Input::PageRead { .. }
+            | Input::LookedBack { .. }
+            | Input::SourceEnd(_),
         ) => Step::stay(State::Halted(reason)),
     }
 }
@@ -94,6 +104,7 @@ fn start(rules: &Rules, located: &Located) -> Step {
         state: State::Following(Following {
             db_id: located.db_id,
             settle,
+            audit: Audit::new(rules.audit, position),
             pass: None,
         }),
         actions,
@@ -119,12 +130,26 @@ impl Following {
     fn read(mut self, rules: &Rules, at: Moment) -> Step {
         let after = self.settle.released();
         self.pass = Some(self.settle.begin(at.monotonic));
+        let most = rules.batch;
+        let mut actions = vec![Action::Read { after, most }];
+        if let Some(after) = self.audit.begin(at.monotonic) {
+            actions.insert(0, Action::LookBack { after, most });
+        }
         Step {
             state: State::Following(self),
-            actions: vec![Action::Read {
-                after,
-                most: rules.batch,
-            }],
+            actions,
+        }
+    }
+
+    /// Takes a page of the look back over what was published.
+    fn look(mut self, rules: &Rules, after: CommitSeq, page: &BinlogPage) -> Step {
+        let most = rules.batch;
+        let looked = self.audit.observe(after, page, most);
+        let mut actions: Vec<_> = looked.late.into_iter().map(Action::PublishLate).collect();
+        actions.extend(looked.next.map(|after| Action::LookBack { after, most }));
+        Step {
+            state: State::Following(self),
+            actions,
         }
     }
 
@@ -148,6 +173,7 @@ impl Following {
         let full = records.len() >= rules.batch;
         let edge = records.last().map(|record| record.commit_seq);
         let settled = self.settle.observe(&pass, at, records);
+        self.audit.note(&settled, pass.horizon, at.monotonic);
         let mut actions = Vec::new();
         let moved = !settled.is_empty();
         if moved {
@@ -189,6 +215,7 @@ impl Following {
             };
         }
         self.settle.skip_to(forgotten);
+        self.audit.skip_to(forgotten);
         let mut step = self.read(rules, at);
         step.actions.insert(
             0,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ccr_doris::{BinlogLag, BinlogPage, RawBinlog};
 use ccr_schemas::{CommitSeq, DbId, TimestampMs};
 
+use super::audit::{Audit, AuditRule};
 use super::settle::{Pass, Settle, SettleRule};
 
 /// A point in time by both clocks.
@@ -22,6 +23,8 @@ pub struct Moment {
 pub struct Rules {
     /// When a record may be published.
     pub settle: SettleRule,
+    /// When published positions are looked at once more.
+    pub audit: AuditRule,
     /// Records asked for at once.
     pub batch: usize,
     /// Records that may wait for settling before reading ahead pauses.
@@ -48,6 +51,8 @@ pub struct Following {
     pub db_id: DbId,
     /// What was seen and not given out.
     pub settle: Settle,
+    /// What was given out lately.
+    pub audit: Audit,
     /// The reading in progress, when a page of it is on its way.
     pub pass: Option<Pass>,
 }
@@ -130,6 +135,13 @@ pub enum Input {
         page: BinlogPage,
         /// When it came.
         at: Moment,
+    },
+    /// A page of the look back.
+    LookedBack {
+        /// Position it was read after.
+        after: CommitSeq,
+        /// The answer.
+        page: BinlogPage,
     },
     /// The source's newest position was asked for; `None` when it has no stream.
     SourceEnd(Option<BinlogLag>),

@@ -10,6 +10,9 @@ const RULES: Rules = Rules {
         settle: Duration::from_millis(100),
         catch_up_margin: Duration::from_millis(500),
     },
+    audit: AuditRule {
+        look_back: Duration::from_millis(1000),
+    },
     batch: 3,
     window: 4,
 };
@@ -206,6 +209,33 @@ fn lost_history_becomes_a_gap_and_the_chain_goes_on_behind_it() {
             "Read after 10 x3",
             "PublishGap 10..40; Read after 40 x3",
             "Wait"
+        ]
+    );
+}
+
+#[test]
+fn a_record_that_comes_after_its_successors_were_published_is_told() {
+    let look = |seqs: &[i64]| Input::LookedBack {
+        after: CommitSeq(10),
+        page: records(seqs),
+    };
+    let (_, out) = run(
+        following(10),
+        vec![
+            Input::Due(at(0)),
+            page(&[12], 0),
+            Input::Due(at(150)),
+            page(&[12], 150),
+            Input::Due(at(1200)),
+            look(&[11, 12]),
+        ],
+    );
+    assert_eq!(
+        out[3..],
+        [
+            "Publish 12; Wait",
+            "LookBack after 10 x3; Read after 12 x3",
+            "PublishLate 10..11",
         ]
     );
 }

@@ -1,0 +1,130 @@
+use ccr_doris::RawBinlog;
+use ccr_schemas::DbId;
+
+use super::*;
+
+const RULE: AuditRule = AuditRule {
+    look_back: Duration::from_secs(5),
+};
+
+fn record(seq: i64, dated: i64) -> RawBinlog {
+    RawBinlog {
+        commit_seq: CommitSeq(seq),
+        timestamp: TimestampMs(dated),
+        binlog_type: 0,
+        db_id: DbId(1),
+        table_ids: Vec::new(),
+        data: String::new(),
+    }
+}
+
+fn settled(seqs: &[i64]) -> Vec<Settled> {
+    seqs.iter()
+        .map(|seq| Settled {
+            record: record(*seq, 1_000_000),
+            seen_at: TimestampMs(0),
+        })
+        .collect()
+}
+
+fn page(seqs: &[i64]) -> BinlogPage {
+    BinlogPage::Records(seqs.iter().map(|seq| record(*seq, 0)).collect())
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Given out 11, 13 and 17 at second 1.
+fn audit() -> Audit {
+    let mut audit = Audit::new(RULE, CommitSeq(10));
+    audit.note(&settled(&[11, 13, 17]), TimestampMs(1_000_000), seconds(1));
+    audit
+}
+
+#[test]
+fn nothing_given_out_needs_no_look() {
+    let mut audit = Audit::new(RULE, CommitSeq(10));
+    assert_eq!(audit.begin(seconds(100)), None);
+}
+
+#[test]
+fn a_record_between_published_ones_is_told_once() {
+    let mut audit = audit();
+    audit.note(&settled(&[19]), TimestampMs(1_000_000), seconds(4));
+    assert_eq!(audit.begin(seconds(5)), None, "not old enough");
+    assert_eq!(audit.begin(seconds(6)), Some(CommitSeq(10)));
+    let looked = audit.observe(CommitSeq(10), &page(&[11, 18, 19, 20]), 255);
+    let late = Late {
+        after: CommitSeq(11),
+        seq: CommitSeq(18),
+    };
+    assert_eq!(looked.late, [late], "20 is above what was published");
+    assert_eq!(looked.next, None);
+    assert_eq!(audit.begin(seconds(7)), None, "the next look is due later");
+    assert_eq!(audit.begin(seconds(11)), Some(CommitSeq(18)));
+    let again = audit.observe(CommitSeq(18), &page(&[19, 20]), 255);
+    assert_eq!(again.late, []);
+}
+
+#[test]
+fn each_position_is_looked_at_until_it_is_old_enough() {
+    let mut audit = audit();
+    audit.note(&settled(&[19]), TimestampMs(1_000_000), seconds(4));
+    audit.begin(seconds(6));
+    audit.observe(CommitSeq(10), &page(&[11, 13, 17, 19]), 255);
+    // Published at second 4, looked at when it was two seconds old: once more.
+    assert_eq!(audit.begin(seconds(11)), Some(CommitSeq(17)));
+    let looked = audit.observe(CommitSeq(17), &page(&[18, 19]), 255);
+    assert_eq!(looked.late.len(), 1, "18 came after the first look");
+    assert_eq!(audit.begin(seconds(60)), None, "nothing is left to look at");
+}
+
+#[test]
+fn a_look_goes_on_page_by_page() {
+    let mut audit = audit();
+    audit.begin(seconds(6));
+    let first = audit.observe(CommitSeq(10), &page(&[11, 13]), 2);
+    assert_eq!(first.next, Some(CommitSeq(13)));
+    let second = audit.observe(CommitSeq(13), &page(&[14, 17]), 2);
+    assert_eq!(second.late.len(), 1);
+    assert_eq!(second.next, None);
+}
+
+#[test]
+fn a_stream_that_catches_up_is_not_read_twice() {
+    let mut audit = Audit::new(RULE, CommitSeq(10));
+    audit.note(&settled(&[11, 12]), TimestampMs(1_005_000), seconds(1));
+    assert_eq!(audit.begin(seconds(20)), None);
+    audit.note(&settled(&[13]), TimestampMs(1_004_999), seconds(21));
+    assert_eq!(audit.begin(seconds(26)), Some(CommitSeq(12)));
+}
+
+#[test]
+fn forgotten_history_ends_the_look() {
+    let mut audit = audit();
+    audit.begin(seconds(6));
+    let forgotten = BinlogPage::TooOld {
+        forgotten: CommitSeq(13),
+    };
+    assert_eq!(audit.observe(CommitSeq(10), &forgotten, 255).late, []);
+    assert_eq!(audit.begin(seconds(20)), Some(CommitSeq(13)));
+}
+
+#[test]
+fn switched_off_it_remembers_nothing() {
+    let off = AuditRule {
+        look_back: Duration::ZERO,
+    };
+    let mut audit = Audit::new(off, CommitSeq(10));
+    audit.note(&settled(&[11, 12]), TimestampMs(0), seconds(1));
+    assert_eq!(audit.begin(seconds(100)), None);
+}
+
+#[test]
+fn memory_is_bounded() {
+    let mut audit = Audit::new(RULE, CommitSeq(0));
+    let many: Vec<i64> = (1..=i64::try_from(MOST).unwrap() + 10).collect();
+    audit.note(&settled(&many), TimestampMs(0), seconds(1));
+    assert_eq!(audit.begin(seconds(6)), Some(CommitSeq(10)));
+}
