@@ -1,10 +1,10 @@
 //! What a statement answers, and how it goes over the wire.
 
-use opensrv_mysql::{Column, ColumnFlags, ColumnType, ErrorKind};
+use opensrv_mysql::ErrorKind;
 
 use crate::fe::{SqlError, StmtOutcome};
 use crate::model::Cell;
-use crate::query::{ColumnKind, ResultColumn, ResultSet};
+use crate::query::{ColumnKind, ResultSet};
 
 /// Success of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,34 +32,15 @@ impl Answer {
     }
 }
 
-/// Column definitions. In the binary protocol dates and decimals travel as text, which every client accepts.
-pub(super) fn columns(columns: &[ResultColumn], binary: bool) -> Vec<Column> {
-    let define = |column: &ResultColumn| Column {
-        table: String::new(),
-        column: column.name.clone(),
-        coltype: match column.kind {
-            ColumnKind::Integer | ColumnKind::Boolean => ColumnType::MYSQL_TYPE_LONGLONG,
-            ColumnKind::Float | ColumnKind::Double => ColumnType::MYSQL_TYPE_DOUBLE,
-            ColumnKind::Decimal if !binary => ColumnType::MYSQL_TYPE_NEWDECIMAL,
-            ColumnKind::Date if !binary => ColumnType::MYSQL_TYPE_DATE,
-            ColumnKind::DateTime if !binary => ColumnType::MYSQL_TYPE_DATETIME,
-            ColumnKind::Decimal
-            | ColumnKind::Date
-            | ColumnKind::DateTime
-            | ColumnKind::Large
-            | ColumnKind::Text => ColumnType::MYSQL_TYPE_VAR_STRING,
-        },
-        colflags: ColumnFlags::empty(),
-    };
-    columns.iter().map(define).collect()
-}
-
 /// A cell as the binary protocol wants it.
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum BinaryCell {
     Null,
-    Integer(i64),
+    /// The library narrows it to the column's width.
+    Integer(isize),
+    Float(f32),
     Double(f64),
-    Text(String),
+    Bytes(Vec<u8>),
 }
 
 pub(super) fn binary_cell(cell: &Cell, kind: ColumnKind) -> BinaryCell {
@@ -67,18 +48,45 @@ pub(super) fn binary_cell(cell: &Cell, kind: ColumnKind) -> BinaryCell {
         return BinaryCell::Null;
     };
     match kind {
-        ColumnKind::Integer | ColumnKind::Boolean => {
-            text.parse().map_or(BinaryCell::Null, BinaryCell::Integer)
+        ColumnKind::TinyInt
+        | ColumnKind::SmallInt
+        | ColumnKind::Int
+        | ColumnKind::Integer
+        | ColumnKind::Boolean => text.parse().map_or(BinaryCell::Null, BinaryCell::Integer),
+        ColumnKind::Float => text.parse().map_or(BinaryCell::Null, BinaryCell::Float),
+        ColumnKind::Double => text.parse().map_or(BinaryCell::Null, BinaryCell::Double),
+        ColumnKind::Date | ColumnKind::DateTime(_) => {
+            moment(text).map_or(BinaryCell::Null, BinaryCell::Bytes)
         }
-        ColumnKind::Float | ColumnKind::Double => {
-            text.parse().map_or(BinaryCell::Null, BinaryCell::Double)
-        }
-        ColumnKind::Decimal
-        | ColumnKind::Date
-        | ColumnKind::DateTime
+        ColumnKind::Decimal(..)
         | ColumnKind::Large
-        | ColumnKind::Text => BinaryCell::Text(text.clone()),
+        | ColumnKind::Text
+        | ColumnKind::String
+        | ColumnKind::Json => BinaryCell::Bytes(text.clone().into_bytes()),
     }
+}
+
+/// `yyyy-mm-dd[ hh:mm:ss[.f]]` as the binary protocol has it, without the length in front: 4, 7 or 11 bytes.
+fn moment(text: &str) -> Option<Vec<u8>> {
+    let (date, time) = text
+        .split_once(' ')
+        .map_or((text, None), |(d, t)| (d, Some(t)));
+    let mut parts = date.split('-');
+    let mut bytes = parts.next()?.parse::<u16>().ok()?.to_le_bytes().to_vec();
+    bytes.push(parts.next()?.parse().ok()?);
+    bytes.push(parts.next()?.parse().ok()?);
+    let Some(time) = time else {
+        return Some(bytes);
+    };
+    let (seconds, fraction) = time.split_once('.').unwrap_or((time, ""));
+    for part in seconds.split(':') {
+        bytes.push(part.parse().ok()?);
+    }
+    if !fraction.is_empty() {
+        let micros: u32 = format!("{fraction:0<6}").get(..6)?.parse().ok()?;
+        bytes.extend(micros.to_le_bytes());
+    }
+    Some(bytes)
 }
 
 /// The error packet's number; numbers the library does not know become 1105.
@@ -99,5 +107,24 @@ pub(super) fn error_kind(error: &SqlError) -> ErrorKind {
         1146 => ErrorKind::ER_NO_SUCH_TABLE,
         1227 => ErrorKind::ER_SPECIFIC_ACCESS_DENIED_ERROR,
         _ => ErrorKind::ER_UNKNOWN_ERROR,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_travel_in_their_own_form() {
+        let cell = |text: &str, kind| binary_cell(&Some(text.to_owned()), kind);
+        assert_eq!(
+            cell("2024-02-29", ColumnKind::Date),
+            BinaryCell::Bytes(vec![0xe8, 7, 2, 29])
+        );
+        assert_eq!(
+            cell("2024-02-29 01:02:03.5", ColumnKind::DateTime(1)),
+            BinaryCell::Bytes(vec![0xe8, 7, 2, 29, 1, 2, 3, 0x20, 0xa1, 7, 0])
+        );
+        assert_eq!(cell("-7", ColumnKind::TinyInt), BinaryCell::Integer(-7));
     }
 }

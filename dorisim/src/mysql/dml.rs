@@ -6,7 +6,7 @@ use super::answer::Answer;
 use super::session::{SqlSession, Transaction};
 use crate::fe::{LoadError, LoadRequest, LoadResult, LoadState, SqlError, StmtOutcome};
 use crate::model::{Column, DefaultValue, OlapTable, Row};
-use crate::query::{ColumnKind, ResultColumn, ResultSet, delete};
+use crate::query::{ColumnKind, ResultColumn, delete};
 use crate::sql::ast::{
     ColumnDef, CreateTable, Insert, InsertSource, InsertValue, ObjectName, Statement,
 };
@@ -356,12 +356,7 @@ pub(super) async fn create_as_select(
         return Ok(Answer::nothing());
     }
     let rows = session.select(select).await?;
-    let typed: Vec<_> = rows
-        .columns
-        .iter()
-        .enumerate()
-        .map(|(at, column)| column_of(column, at, &rows))
-        .collect();
+    let typed: Vec<_> = rows.columns.iter().map(column_of).collect();
     if table.columns.is_empty() {
         table.columns = typed;
     } else if table.columns.len() == typed.len() {
@@ -385,27 +380,23 @@ pub(super) async fn create_as_select(
     Ok(loaded(&result))
 }
 
-/// The type a column of a query gets in a new table; scales are those of its values.
-fn column_of(column: &ResultColumn, at: usize, rows: &ResultSet) -> ColumnDef {
-    let fraction = |at: usize| {
-        let digits = |row: &Row| {
-            row[at]
-                .as_ref()
-                .and_then(|text| text.split_once('.'))
-                .map_or(0, |(_, tail)| tail.len())
-        };
-        rows.rows.iter().map(digits).max().unwrap_or(0)
-    };
+/// The type a column of a query gets in a new table.
+fn column_of(column: &ResultColumn) -> ColumnDef {
     let type_text = match column.kind {
+        ColumnKind::TinyInt => "TINYINT".to_owned(),
+        ColumnKind::SmallInt => "SMALLINT".to_owned(),
+        ColumnKind::Int => "INT".to_owned(),
         ColumnKind::Integer => "BIGINT".to_owned(),
         ColumnKind::Boolean => "BOOLEAN".to_owned(),
         ColumnKind::Large => "LARGEINT".to_owned(),
         ColumnKind::Float => "FLOAT".to_owned(),
         ColumnKind::Double => "DOUBLE".to_owned(),
-        ColumnKind::Decimal => format!("DECIMAL(38, {})", fraction(at)),
+        ColumnKind::Decimal(precision, scale) => format!("DECIMAL({precision}, {scale})"),
         ColumnKind::Date => "DATE".to_owned(),
-        ColumnKind::DateTime => format!("DATETIME({})", fraction(at).min(6)),
+        ColumnKind::DateTime(scale) => format!("DATETIME({scale})"),
         ColumnKind::Text => "VARCHAR(65533)".to_owned(),
+        ColumnKind::String => "STRING".to_owned(),
+        ColumnKind::Json => "JSON".to_owned(),
     };
     ColumnDef {
         name: column.name.clone(),

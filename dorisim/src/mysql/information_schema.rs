@@ -78,9 +78,9 @@ fn tables(frontend: &Frontend) -> ResultSet {
         ("INDEX_LENGTH", I),
         ("DATA_FREE", I),
         ("AUTO_INCREMENT", I),
-        ("CREATE_TIME", ColumnKind::DateTime),
-        ("UPDATE_TIME", ColumnKind::DateTime),
-        ("CHECK_TIME", ColumnKind::DateTime),
+        ("CREATE_TIME", ColumnKind::DateTime(0)),
+        ("UPDATE_TIME", ColumnKind::DateTime(0)),
+        ("CHECK_TIME", ColumnKind::DateTime(0)),
         ("TABLE_COLLATION", T),
         ("CHECKSUM", I),
         ("CREATE_OPTIONS", T),
@@ -240,7 +240,7 @@ fn partitions(frontend: &Frontend) -> ResultSet {
         ("PARTITION_METHOD", T),
         ("PARTITION_DESCRIPTION", T),
         ("TABLE_ROWS", I),
-        ("UPDATE_TIME", ColumnKind::DateTime),
+        ("UPDATE_TIME", ColumnKind::DateTime(0)),
     ]);
     let rows = databases(frontend, |db| {
         let of_table = |table: &OlapTable| {

@@ -4,11 +4,13 @@
 
 mod answer;
 mod capabilities;
+mod definition;
 mod denial;
 mod dml;
 mod information_schema;
 mod params;
 mod privileges;
+mod replies;
 mod server;
 mod session;
 mod shim;

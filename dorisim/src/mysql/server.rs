@@ -10,7 +10,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::capabilities::{Capabilities, CapabilityReader};
-use super::denial::{Denial, DenialWriter};
+use super::definition::Definitions;
+use super::denial::Denial;
+use super::replies::ReplacingWriter;
 use super::session::SqlSession;
 use super::shim::Shim;
 use crate::faults::Faults;
@@ -83,6 +85,7 @@ impl MysqlServer {
         let session = self.session("");
         let id = session.connection_id();
         let denial = Denial::default();
+        let definitions = Definitions::default();
         let capabilities = Capabilities::default();
         let (reader, writer) = stream.into_split();
         let options = IntermediaryOptions {
@@ -92,13 +95,14 @@ impl MysqlServer {
         let shim = Shim::new(
             session,
             denial.clone(),
+            definitions.clone(),
             capabilities.clone(),
             Arc::clone(&self.faults),
         );
         let served = AsyncMysqlIntermediary::run_with_options(
             shim,
             CapabilityReader::new(reader, capabilities),
-            DenialWriter::new(BufWriter::new(writer), denial),
+            ReplacingWriter::new(BufWriter::new(writer), denial, definitions),
             &options,
         )
         .await;

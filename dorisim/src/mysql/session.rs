@@ -9,7 +9,7 @@ use super::shim::SERVER_VERSION;
 use super::tables::CatalogTables;
 use super::{dml, show};
 use crate::fe::{Frontend, SessionCtx, SqlError};
-use crate::query::{ResultSet, SessionInfo};
+use crate::query::{ResultColumn, ResultSet, SessionInfo};
 use crate::sql::ast::{ShowTail, Statement};
 use crate::sql::parse_with_text;
 
@@ -59,13 +59,7 @@ impl SqlSession {
     /// # Errors
     /// The first statement that fails, or one that can not be read.
     pub async fn execute(&mut self, text: &str) -> Result<Answer, SqlError> {
-        let statements = parse_with_text(text).map_err(|error| {
-            let core = error.to_string();
-            SqlError::analysis(
-                core.strip_prefix("errCode = 2, detailMessage = ")
-                    .unwrap_or(&core),
-            )
-        })?;
+        let statements = parsed(text)?;
         let mut answer = Answer::nothing();
         for (statement, _) in statements {
             answer = self.run(statement).await?;
@@ -150,6 +144,23 @@ impl SqlSession {
         self.blocking(move || {
             let tables = CatalogTables::new(Arc::clone(&server), info.clone());
             server.engine.select(&text, &info, &tables)
+        })
+        .await
+    }
+
+    /// Columns that a statement will answer; none for statements other than queries.
+    ///
+    /// # Errors
+    /// A statement that can not be read, or names what is not there.
+    pub(super) async fn describe(&self, text: &str) -> Result<Vec<ResultColumn>, SqlError> {
+        let statements = parsed(text)?;
+        let [(Statement::Select { text }, _)] = statements.as_slice() else {
+            return Ok(Vec::new());
+        };
+        let (server, info, text) = (Arc::clone(&self.server), self.info(), text.clone());
+        self.blocking(move || {
+            let tables = CatalogTables::new(Arc::clone(&server), info.clone());
+            server.engine.describe(&text, &info, &tables)
         })
         .await
     }
@@ -253,6 +264,16 @@ impl SqlSession {
     pub(super) fn password_of(&self, user: &str) -> Option<String> {
         self.frontend().password_of(user)
     }
+}
+
+fn parsed(text: &str) -> Result<Vec<(Statement, String)>, SqlError> {
+    parse_with_text(text).map_err(|error| {
+        let core = error.to_string();
+        SqlError::analysis(
+            core.strip_prefix("errCode = 2, detailMessage = ")
+                .unwrap_or(&core),
+        )
+    })
 }
 
 /// Doris' refusal.

@@ -7,20 +7,20 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use md5::Md5;
 use opensrv_mysql::{
-    AsyncMysqlShim, Column, ColumnFlags, ColumnType, InitWriter, OkResponse, ParamParser,
-    QueryResultWriter, StatementMetaWriter,
+    AsyncMysqlShim, InitWriter, OkResponse, ParamParser, QueryResultWriter, StatementMetaWriter,
 };
 use sha1::{Digest, Sha1};
 use tokio::io::AsyncWrite;
 
-use super::answer::{Answer, BinaryCell, binary_cell, columns, error_kind};
+use super::answer::{Answer, BinaryCell, binary_cell, error_kind};
 use super::capabilities::Capabilities;
+use super::definition::{self, Definitions};
 use super::denial::Denial;
 use super::params;
 use super::session::SqlSession;
 use crate::faults::{Faults, Verdict, statement_call};
 use crate::fe::SqlError;
-use crate::query::ResultSet;
+use crate::query::{ColumnKind, ResultColumn, ResultSet};
 
 /// Version of the protocol's greeting; the MySQL version Doris claims.
 pub(super) const SERVER_VERSION: &str = "5.7.99";
@@ -30,6 +30,7 @@ const MAX_PREPARED: usize = 1_000;
 pub(super) struct Shim {
     session: SqlSession,
     denial: Denial,
+    definitions: Definitions,
     capabilities: Capabilities,
     faults: Arc<Faults>,
     salt: [u8; 20],
@@ -48,6 +49,7 @@ impl Shim {
     pub(super) fn new(
         session: SqlSession,
         denial: Denial,
+        definitions: Definitions,
         capabilities: Capabilities,
         faults: Arc<Faults>,
     ) -> Self {
@@ -55,6 +57,7 @@ impl Shim {
         Self {
             session,
             denial,
+            definitions,
             capabilities,
             faults,
             salt,
@@ -140,6 +143,7 @@ async fn send_answer<W>(
     answer: Answer,
     binary: bool,
     capabilities: &Capabilities,
+    definitions: &Definitions,
     results: QueryResultWriter<'_, W>,
 ) -> io::Result<()>
 where
@@ -154,7 +158,10 @@ where
             };
             results.completed(ok).await
         }
-        Answer::Rows(rows) => send_rows(&rows, binary, results).await,
+        Answer::Rows(rows) => {
+            definitions.expect(&rows.columns);
+            send_rows(&rows, binary, results).await
+        }
     }
 }
 
@@ -166,7 +173,7 @@ async fn send_rows<W>(
 where
     W: AsyncWrite + Send + Unpin,
 {
-    let defined = columns(&rows.columns, binary);
+    let defined = definition::columns(&rows.columns);
     let mut writer = results.start(&defined).await?;
     for row in &rows.rows {
         for (cell, column) in row.iter().zip(&rows.columns) {
@@ -177,8 +184,9 @@ where
             match binary_cell(cell, column.kind) {
                 BinaryCell::Null => writer.write_col(None::<&str>)?,
                 BinaryCell::Integer(value) => writer.write_col(value)?,
+                BinaryCell::Float(value) => writer.write_col(value)?,
                 BinaryCell::Double(value) => writer.write_col(value)?,
-                BinaryCell::Text(text) => writer.write_col(text)?,
+                BinaryCell::Bytes(bytes) => writer.write_col(bytes)?,
             }
         }
         writer.end_row().await?;
@@ -235,13 +243,25 @@ where
         info: StatementMetaWriter<'a, W>,
     ) -> Result<(), io::Error> {
         let places = match params::places(query) {
-            Ok(places) if self.prepared.len() < MAX_PREPARED => places,
-            Ok(_) => {
-                let error = SqlError::analysis("too many prepared statements on this connection");
-                return info
-                    .error(error_kind(&error), error.to_string().as_bytes())
-                    .await;
+            Ok(places) if self.prepared.len() < MAX_PREPARED => Ok(places),
+            Ok(_) => Err(SqlError::analysis(
+                "too many prepared statements on this connection",
+            )),
+            Err(error) => Err(error),
+        };
+        let described = match places {
+            Ok(places) => {
+                let nulls = vec!["NULL".to_owned(); places.len()];
+                let text = params::fill(query, &places, &nulls);
+                self.session()
+                    .describe(&text)
+                    .await
+                    .map(|answer| (places, answer))
             }
+            Err(error) => Err(error),
+        };
+        let (places, answer) = match described {
+            Ok(described) => described,
             Err(error) => {
                 return info
                     .error(error_kind(&error), error.to_string().as_bytes())
@@ -250,13 +270,15 @@ where
         };
         let id = self.next_statement;
         self.next_statement += 1;
-        let parameter = Column {
-            table: String::new(),
-            column: "?".to_owned(),
-            coltype: ColumnType::MYSQL_TYPE_VAR_STRING,
-            colflags: ColumnFlags::empty(),
-        };
-        let parameters = vec![parameter; places.len()];
+        // Doris types every parameter as STRING.
+        let mut defined: Vec<_> = (0..places.len())
+            .map(|at| ResultColumn {
+                name: format!("${at}"),
+                kind: ColumnKind::String,
+            })
+            .collect();
+        let parameters = definition::columns(&defined);
+        let columns = definition::columns(&answer);
         self.prepared.insert(
             id,
             Prepared {
@@ -264,7 +286,9 @@ where
                 places,
             },
         );
-        info.reply(id, &parameters, &[]).await
+        defined.extend(answer);
+        self.definitions.expect(&defined);
+        info.reply(id, &parameters, &columns).await
     }
 
     async fn on_execute<'a>(
@@ -279,7 +303,9 @@ where
         let literals: Vec<String> = params.into_iter().map(params::literal).collect();
         let text = params::fill(&prepared.text, &prepared.places, &literals);
         match self.run(&text).await? {
-            Ok(answer) => send_answer(answer, true, &self.capabilities, results).await,
+            Ok(answer) => {
+                send_answer(answer, true, &self.capabilities, &self.definitions, results).await
+            }
             Err(error) => send_error(&error, results).await,
         }
     }
@@ -297,7 +323,16 @@ where
         results: QueryResultWriter<'a, W>,
     ) -> Result<(), io::Error> {
         match self.run(query).await? {
-            Ok(answer) => send_answer(answer, false, &self.capabilities, results).await,
+            Ok(answer) => {
+                send_answer(
+                    answer,
+                    false,
+                    &self.capabilities,
+                    &self.definitions,
+                    results,
+                )
+                .await
+            }
             Err(error) => send_error(&error, results).await,
         }
     }

@@ -6,15 +6,17 @@ use std::sync::{Mutex, PoisonError};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params_from_iter};
 
+use super::count::count_of;
 use super::functions;
+use super::kinds::{KnownColumns, expression_kinds, with_room};
 use super::numbers::{double_text, float_text};
 use super::rewrite::{Placed, Placer, rewrite};
 use super::source::{
     ColumnKind, Named, ResultColumn, ResultSet, SessionInfo, TableKey, TableRef, Tables,
 };
 use crate::fe::SqlError;
-use crate::model::{Cell, Column, Row};
-use crate::sql::{TokenKind, tokenize};
+use crate::model::{Cell, Column, DataType, Row};
+use crate::sql::tokenize;
 
 /// Rows kept in copies, at most; the least recently used tables go first.
 const MAX_CACHED_ROWS: usize = 2_000_000;
@@ -79,20 +81,23 @@ impl QueryEngine {
         if let Some(answer) = state.count_only(text, session, tables)? {
             return Ok(answer);
         }
-        state.clock += 1;
-        let mut placement = Placement {
-            state: &mut state,
-            tables,
-            transient: Vec::new(),
-        };
-        let rewritten = rewrite(text, session, &mut placement);
-        let transient = std::mem::take(&mut placement.transient);
-        let answer = rewritten.and_then(|sql| state.run(&sql));
-        for name in transient {
-            state.drop_table(&name)?;
-        }
-        state.evict()?;
-        answer
+        state.answer(text, session, tables, Extent::Rows)
+    }
+
+    /// The columns a query will answer, without running it.
+    ///
+    /// # Errors
+    /// As [`Self::select`].
+    pub fn describe(
+        &self,
+        text: &str,
+        session: &SessionInfo,
+        tables: &dyn Tables,
+    ) -> Result<Vec<ResultColumn>, SqlError> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state
+            .answer(text, session, tables, Extent::Columns)
+            .map(|answer| answer.columns)
     }
 
     /// Filters, orders and cuts an answer by the `WHERE`, `ORDER BY` and `LIMIT` of a SHOW statement.
@@ -138,7 +143,43 @@ impl Tables for OneAnswer {
     }
 }
 
+/// How much of an answer is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    Rows,
+    Columns,
+}
+
 impl State {
+    /// Brings the tables of a query in, and asks SQLite.
+    fn answer(
+        &mut self,
+        text: &str,
+        session: &SessionInfo,
+        tables: &dyn Tables,
+        extent: Extent,
+    ) -> Result<ResultSet, SqlError> {
+        self.clock += 1;
+        let mut placement = Placement {
+            state: self,
+            tables,
+            transient: Vec::new(),
+            columns: KnownColumns::default(),
+        };
+        let rewritten = rewrite(text, session, &mut placement);
+        let transient = std::mem::take(&mut placement.transient);
+        let columns = std::mem::take(&mut placement.columns);
+        let answer = rewritten.and_then(|sql| {
+            let tokens = tokenize(text).map_err(|error| SqlError::analysis(error.message))?;
+            self.run(&sql, &expression_kinds(text, &tokens, &columns), extent)
+        });
+        for name in transient {
+            self.drop_table(&name)?;
+        }
+        self.evict()?;
+        answer
+    }
+
     /// `SELECT COUNT(*) FROM t` needs no copy of the table.
     fn count_only(
         &mut self,
@@ -177,7 +218,12 @@ impl State {
         }))
     }
 
-    fn run(&mut self, sql: &str) -> Result<ResultSet, SqlError> {
+    fn run(
+        &mut self,
+        sql: &str,
+        told: &HashMap<String, ColumnKind>,
+        extent: Extent,
+    ) -> Result<ResultSet, SqlError> {
         let fail = |error: rusqlite::Error| query_error(&error);
         let mut statement = self.connection.prepare(sql).map_err(fail)?;
         let declared: Vec<(String, Option<ColumnKind>)> = statement
@@ -185,25 +231,30 @@ impl State {
             .map(|column| {
                 (
                     column.name().to_owned(),
-                    column.decl_type().map(ColumnKind::of_declaration),
+                    column
+                        .decl_type()
+                        .map(ColumnKind::of_declaration)
+                        .or_else(|| told.get(column.name()).copied()),
                 )
             })
             .collect();
         let mut kinds: Vec<Option<ColumnKind>> = declared.iter().map(|(_, kind)| *kind).collect();
         let mut rows: Vec<Row> = Vec::new();
-        let mut cursor = statement.query([]).map_err(fail)?;
-        while let Some(row) = cursor.next().map_err(fail)? {
-            let mut cells = Vec::with_capacity(kinds.len());
-            for (at, kind) in kinds.iter_mut().enumerate() {
-                let value = row.get_ref(at).map_err(fail)?;
-                if kind.is_none() {
-                    *kind = kind_of(value);
+        if extent == Extent::Rows {
+            let mut cursor = statement.query([]).map_err(fail)?;
+            while let Some(row) = cursor.next().map_err(fail)? {
+                let mut cells = Vec::with_capacity(kinds.len());
+                for (at, kind) in kinds.iter_mut().enumerate() {
+                    let value = row.get_ref(at).map_err(fail)?;
+                    *kind = match *kind {
+                        None => kind_of(value),
+                        Some(kind) => Some(with_room(kind, value)),
+                    };
+                    cells.push(cell_of(value, *kind));
                 }
-                cells.push(cell_of(value, *kind));
+                rows.push(cells);
             }
-            rows.push(cells);
         }
-        drop(cursor);
         let columns = declared
             .into_iter()
             .zip(kinds)
@@ -304,6 +355,8 @@ struct Placement<'a> {
     tables: &'a dyn Tables,
     /// Tables to drop after the query.
     transient: Vec<String>,
+    /// Columns of all tables placed.
+    columns: KnownColumns,
 }
 
 impl Placement<'_> {
@@ -327,6 +380,11 @@ impl Placer for Placement<'_> {
             Named::Rows(answer) => return self.place_rows(&answer).map(Placed::Table),
             Named::Table(key) => key,
         };
+        for (name, declared, _) in &key.columns {
+            if let Ok(data_type) = DataType::parse(declared) {
+                self.columns.add(name, ColumnKind::of(&data_type));
+            }
+        }
         let clock = self.state.clock;
         if let Some(copy) = self.state.copies.get_mut(&key) {
             copy.used = clock;
@@ -370,67 +428,15 @@ fn kind_of(value: ValueRef<'_>) -> Option<ColumnKind> {
 fn cell_of(value: ValueRef<'_>, kind: Option<ColumnKind>) -> Cell {
     match (value, kind) {
         (ValueRef::Real(value), Some(ColumnKind::Float)) => Some(float_text(value)),
+        (ValueRef::Real(value), Some(ColumnKind::Decimal(precision, scale))) => {
+            let text = double_text(value);
+            DataType::Decimal(precision, scale)
+                .canonicalize(&text)
+                .unwrap_or(Some(text))
+        }
         (ValueRef::Real(value), _) => Some(double_text(value)),
         (other, _) => functions::text_of(other),
     }
-}
-
-/// `SELECT COUNT(*|1) [AS x] FROM [db.]t`: heading and table.
-fn count_of(text: &str, current: Option<&str>) -> Option<(String, TableRef)> {
-    let tokens = tokenize(text).ok()?;
-    let word = |at: usize, wanted: &str| matches!(tokens.get(at).map(|token| &token.kind), Some(TokenKind::Word(word)) if word.eq_ignore_ascii_case(wanted));
-    let symbol = |at: usize, wanted: &str| matches!(tokens.get(at).map(|token| &token.kind), Some(TokenKind::Symbol(symbol)) if *symbol == wanted);
-    let name = |at: usize| match tokens.get(at).map(|token| &token.kind) {
-        Some(TokenKind::Word(name) | TokenKind::Quoted(name)) => Some(name.clone()),
-        _ => None,
-    };
-    let one = matches!(tokens.get(3).map(|token| &token.kind), Some(TokenKind::Number(number)) if number == "1");
-    if !(word(0, "SELECT")
-        && word(1, "COUNT")
-        && symbol(2, "(")
-        && (symbol(3, "*") || one)
-        && symbol(4, ")"))
-    {
-        return None;
-    }
-    let mut heading = text[tokens[1].start..tokens[4].end].to_owned();
-    let mut at = 5;
-    if word(at, "AS") {
-        heading = name(at + 1)?;
-        at += 2;
-    } else if !word(at, "FROM") {
-        heading = name(at)?;
-        at += 1;
-    }
-    if !word(at, "FROM") {
-        return None;
-    }
-    let mut parts = vec![name(at + 1)?];
-    at += 2;
-    while symbol(at, ".") {
-        parts.push(name(at + 1)?);
-        at += 2;
-    }
-    if symbol(at, ";") {
-        at += 1;
-    }
-    if !matches!(
-        tokens.get(at).map(|token| &token.kind),
-        Some(TokenKind::Eof)
-    ) {
-        return None;
-    }
-    let table = parts.pop()?;
-    let db = parts.pop().or_else(|| current.map(str::to_owned))?;
-    Some((
-        heading,
-        TableRef {
-            db,
-            name: table,
-            partitions: Vec::new(),
-            temp: false,
-        },
-    ))
 }
 
 /// A failure that is not the query's fault.

@@ -46,7 +46,7 @@ pub(super) fn missing_aliases(text: &str, tokens: &[Token]) -> Vec<(usize, Strin
     aliases
 }
 
-fn ends_list(word: &str) -> bool {
+pub(super) fn ends_list(word: &str) -> bool {
     [
         "FROM",
         "WHERE",
@@ -65,7 +65,7 @@ fn ends_list(word: &str) -> bool {
 }
 
 /// Index behind the first SELECT outside any bracket, and behind DISTINCT or ALL.
-fn first_select(tokens: &[Token]) -> Option<usize> {
+pub(super) fn first_select(tokens: &[Token]) -> Option<usize> {
     let mut depth = 0_i32;
     for (at, token) in tokens.iter().enumerate() {
         match &token.kind {

@@ -3,12 +3,14 @@
 //! Reading order: `source` (what goes in and out), `engine`, `rewrite`, `functions`, `numbers` (why sums are exact).
 
 mod aggregates;
+mod count;
 mod dates;
 pub mod delete;
 mod engine;
 mod from_clause;
 mod functions;
 mod items;
+mod kinds;
 pub mod like;
 mod numbers;
 mod rewrite;

@@ -6,7 +6,13 @@ use crate::model::{DataType, Row};
 /// How values of a column compare and travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnKind {
-    /// TINYINT to BIGINT.
+    /// TINYINT.
+    TinyInt,
+    /// SMALLINT.
+    SmallInt,
+    /// INT.
+    Int,
+    /// BIGINT, and integers of no known width.
     Integer,
     /// BOOLEAN.
     Boolean,
@@ -16,14 +22,18 @@ pub enum ColumnKind {
     Float,
     /// DOUBLE.
     Double,
-    /// DECIMAL.
-    Decimal,
+    /// DECIMAL: precision and scale.
+    Decimal(u8, u8),
     /// DATE.
     Date,
-    /// DATETIME.
-    DateTime,
-    /// Everything else.
+    /// DATETIME: digits behind the second.
+    DateTime(u8),
+    /// CHAR, VARCHAR, and every type without a MySQL type of its own.
     Text,
+    /// STRING.
+    String,
+    /// JSON and VARIANT.
+    Json,
 }
 
 impl ColumnKind {
@@ -32,20 +42,20 @@ impl ColumnKind {
     pub fn of(data_type: &DataType) -> Self {
         match data_type {
             DataType::Boolean => Self::Boolean,
-            DataType::TinyInt | DataType::SmallInt | DataType::Int | DataType::BigInt => {
-                Self::Integer
-            }
+            DataType::TinyInt => Self::TinyInt,
+            DataType::SmallInt => Self::SmallInt,
+            DataType::Int => Self::Int,
+            DataType::BigInt => Self::Integer,
             DataType::LargeInt => Self::Large,
             DataType::Float => Self::Float,
             DataType::Double => Self::Double,
-            DataType::Decimal(..) => Self::Decimal,
+            DataType::Decimal(precision, scale) => Self::Decimal(*precision, *scale),
             DataType::Date => Self::Date,
-            DataType::DateTime(_) => Self::DateTime,
+            DataType::DateTime(scale) => Self::DateTime(*scale),
+            DataType::String => Self::String,
+            DataType::Json | DataType::Variant => Self::Json,
             DataType::Char(_)
             | DataType::Varchar(_)
-            | DataType::String
-            | DataType::Json
-            | DataType::Variant
             | DataType::Array(_)
             | DataType::Map(..)
             | DataType::Struct(_)
@@ -58,30 +68,48 @@ impl ColumnKind {
     }
 
     /// Declared type and collation in SQLite. The names select the affinity: exact numbers are text with a numeric collation.
-    pub(super) fn declaration(self) -> &'static str {
+    pub(super) fn declaration(self) -> String {
         match self {
-            Self::Integer => "INT",
-            Self::Boolean => "BOOL_INT",
-            Self::Large => "TEXT_LARGE COLLATE exact_number",
-            Self::Float => "REAL_FLOAT",
-            Self::Double => "REAL_DOUBLE",
-            Self::Decimal => "TEXT_DECIMAL COLLATE exact_number",
-            Self::Date => "TEXT_DATE COLLATE moment",
-            Self::DateTime => "TEXT_DATETIME COLLATE moment",
-            Self::Text => "TEXT",
+            Self::TinyInt => "TINYINT".to_owned(),
+            Self::SmallInt => "SMALLINT".to_owned(),
+            Self::Int => "INT".to_owned(),
+            Self::Integer => "BIGINT".to_owned(),
+            Self::Boolean => "BOOL_INT".to_owned(),
+            Self::Large => "TEXT_LARGE COLLATE exact_number".to_owned(),
+            Self::Float => "REAL_FLOAT".to_owned(),
+            Self::Double => "REAL_DOUBLE".to_owned(),
+            Self::Decimal(precision, scale) => {
+                format!("TEXT_DECIMAL({precision},{scale}) COLLATE exact_number")
+            }
+            Self::Date => "TEXT_DATE COLLATE moment".to_owned(),
+            Self::DateTime(scale) => format!("TEXT_DATETIME({scale}) COLLATE moment"),
+            Self::Text => "TEXT".to_owned(),
+            Self::String => "TEXT_STRING".to_owned(),
+            Self::Json => "TEXT_JSON".to_owned(),
         }
     }
 
     pub(super) fn of_declaration(declared: &str) -> Self {
-        match declared {
-            "INT" => Self::Integer,
+        let (name, digits) = declared.split_once('(').unwrap_or((declared, ""));
+        let mut digits = digits
+            .trim_end_matches(')')
+            .split(',')
+            .map(|number| number.trim().parse().unwrap_or(0));
+        let mut next = || digits.next().unwrap_or(0);
+        match name {
+            "TINYINT" => Self::TinyInt,
+            "SMALLINT" => Self::SmallInt,
+            "INT" => Self::Int,
+            "BIGINT" => Self::Integer,
             "BOOL_INT" => Self::Boolean,
             "TEXT_LARGE" => Self::Large,
             "REAL_FLOAT" => Self::Float,
             "REAL_DOUBLE" => Self::Double,
-            "TEXT_DECIMAL" => Self::Decimal,
+            "TEXT_DECIMAL" => Self::Decimal(next(), next()),
             "TEXT_DATE" => Self::Date,
-            "TEXT_DATETIME" => Self::DateTime,
+            "TEXT_DATETIME" => Self::DateTime(next()),
+            "TEXT_STRING" => Self::String,
+            "TEXT_JSON" => Self::Json,
             _ => Self::Text,
         }
     }

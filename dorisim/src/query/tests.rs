@@ -253,7 +253,7 @@ fn headings_are_the_text_of_the_expression() {
             ColumnKind::Integer,
             ColumnKind::Integer,
             ColumnKind::Text,
-            ColumnKind::Decimal
+            ColumnKind::Decimal(20, 2)
         ]
     );
 }

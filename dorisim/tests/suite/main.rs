@@ -10,6 +10,7 @@ mod backend_data_plane;
 mod common;
 mod end_to_end;
 mod mysql;
+mod mysql_columns;
 mod mysql_ids;
 mod recycle_and_jobs;
 mod statement_faults;

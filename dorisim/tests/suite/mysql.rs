@@ -4,7 +4,7 @@ use dorisim::{SimCluster, SimConfig, SimUser};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder, Row, Value};
 
-async fn cluster(name: &str) -> SimCluster {
+pub(crate) async fn cluster(name: &str) -> SimCluster {
     let reader = SimUser {
         name: "reader".into(),
         password: "s3cret".into(),
@@ -28,7 +28,7 @@ fn options(cluster: &SimCluster, user: &str, password: Option<&str>) -> OptsBuil
         .prefer_socket(false)
 }
 
-async fn root(cluster: &SimCluster) -> Conn {
+pub(crate) async fn root(cluster: &SimCluster) -> Conn {
     Conn::new(options(cluster, "root", None)).await.unwrap()
 }
 
