@@ -263,12 +263,42 @@ struct TDropTabletReq {
   4: optional bool is_drop_table_or_partition,
 }
 
+// Kinds of expression nodes that a BE of ours tells apart; the others are kept as numbers.
+enum TExprNodeType {
+  CASE_EXPR = 4,
+  SLOT_REF = 16,
+}
+
+struct TSlotRef {
+  1: required i32 slot_id,
+  2: required i32 tuple_id,
+  3: optional i32 col_unique_id,
+}
+
+// Of a node its kind and its column are read; genuine ones have more members.
+struct TExprNode {
+  1: required TExprNodeType node_type,
+  15: optional TSlotRef slot_ref,
+}
+
+struct TExpr {
+  1: required list<TExprNode> nodes,
+}
+
+// Where a column of a rollup or materialized view comes from.
+struct TAlterMaterializedViewParam {
+  1: required string column_name,
+  2: optional string origin_column_name,
+  3: optional TExpr mv_expr,
+}
+
 struct TAlterTabletReqV2 {
   1: required i64 base_tablet_id,
   2: required i64 new_tablet_id,
   3: required i32 base_schema_hash,
   4: required i32 new_schema_hash,
   5: optional i64 alter_version,
+  7: optional list<TAlterMaterializedViewParam> materialized_view_params,
   8: optional TAlterTabletType alter_tablet_type,
   // Columns of the base index as they are now.
   10: optional list<TColumn> columns,

@@ -216,6 +216,14 @@ pub enum BeError {
         /// Status, text or transport error.
         reason: String,
     },
+    /// A refusal known by its number alone: told by a backend over the wire, or injected.
+    #[error("{message}")]
+    Refused {
+        /// Number of a `TStatusCode`, never OK.
+        code: i32,
+        /// Its text.
+        message: String,
+    },
     /// An injected failure.
     #[error("{0}")]
     Injected(String),

@@ -176,7 +176,10 @@ impl Backend {
             Verdict::Proceed | Verdict::Truncate { .. } | Verdict::Corrupt => {
                 Ok(AnswerGuard { lost_by: None })
             }
-            Verdict::Fail { message, .. } => Err(BeError::Injected(message)),
+            Verdict::Fail { code, message } => Err(match code {
+                Some(code) => BeError::Refused { code, message },
+                None => BeError::Injected(message),
+            }),
             Verdict::ResetBefore | Verdict::Garbage => Err(self.down()),
             Verdict::ResetAfter => Ok(AnswerGuard {
                 lost_by: Some(self.address.id),

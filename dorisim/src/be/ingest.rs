@@ -62,6 +62,7 @@ fn refusal_of(error: &BeError, host: &str) -> Refusal {
         | BeError::VersionMissing { .. }
         | BeError::VersionMerged { .. }
         | BeError::SnapshotMissing { .. }
+        | BeError::Refused { .. }
         | BeError::Injected(_)
         | BeError::Corrupt(_)
         | BeError::Io { .. } => (TStatusCode::INTERNAL_ERROR, "INTERNAL_ERROR"),

@@ -1,6 +1,7 @@
 //! Thrift of the simulated cluster: [`protocol`] (bounded reading), [`server`] (connections and dispatch), [`backend`] and [`frontend`]
-//! (methods onto calls, with [`auth`], [`roles`] and [`convert`]).
+//! (methods onto calls, with [`auth`], [`roles`] and [`convert`]), [`agent`] (tasks, their ends and reports between frontend and backends).
 
+pub mod agent;
 pub mod auth;
 pub mod backend;
 pub mod convert;

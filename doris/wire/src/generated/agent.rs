@@ -915,6 +915,57 @@ impl From<&TAgentServiceVersion> for i32 {
   }
 }
 
+#[derive(Copy, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct TExprNodeType(pub i32);
+
+impl TExprNodeType {
+  pub const CASE_EXPR: TExprNodeType = TExprNodeType(4);
+  pub const SLOT_REF: TExprNodeType = TExprNodeType(16);
+  pub const ENUM_VALUES: &'static [Self] = &[
+    Self::CASE_EXPR,
+    Self::SLOT_REF,
+  ];
+}
+
+impl TSerializable for TExprNodeType {
+  #[allow(clippy::trivially_copy_pass_by_ref)]
+  fn write_to_out_protocol(&self, o_prot: &mut dyn TOutputProtocol) -> thrift::Result<()> {
+    o_prot.write_i32(self.0)
+  }
+  fn read_from_in_protocol(i_prot: &mut dyn TInputProtocol) -> thrift::Result<TExprNodeType> {
+    let enum_value = i_prot.read_i32()?;
+    Ok(TExprNodeType::from(enum_value))
+  }
+}
+
+impl From<i32> for TExprNodeType {
+  fn from(i: i32) -> Self {
+    match i {
+      4 => TExprNodeType::CASE_EXPR,
+      16 => TExprNodeType::SLOT_REF,
+      _ => TExprNodeType(i)
+    }
+  }
+}
+
+impl From<&i32> for TExprNodeType {
+  fn from(i: &i32) -> Self {
+    TExprNodeType::from(*i)
+  }
+}
+
+impl From<TExprNodeType> for i32 {
+  fn from(e: TExprNodeType) -> i32 {
+    e.0
+  }
+}
+
+impl From<&TExprNodeType> for i32 {
+  fn from(e: &TExprNodeType) -> i32 {
+    e.0
+  }
+}
+
 //
 // TColumnType
 //
@@ -2311,6 +2362,304 @@ impl TSerializable for TDropTabletReq {
 }
 
 //
+// TSlotRef
+//
+
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct TSlotRef {
+  pub slot_id: i32,
+  pub tuple_id: i32,
+  pub col_unique_id: Option<i32>,
+}
+
+impl TSlotRef {
+  pub fn new<F3>(slot_id: i32, tuple_id: i32, col_unique_id: F3) -> TSlotRef where F3: Into<Option<i32>> {
+    TSlotRef {
+      slot_id,
+      tuple_id,
+      col_unique_id: col_unique_id.into(),
+    }
+  }
+}
+
+impl TSerializable for TSlotRef {
+  fn read_from_in_protocol(i_prot: &mut dyn TInputProtocol) -> thrift::Result<TSlotRef> {
+    i_prot.read_struct_begin()?;
+    let mut f_1: Option<i32> = None;
+    let mut f_2: Option<i32> = None;
+    let mut f_3: Option<i32> = None;
+    loop {
+      let field_ident = i_prot.read_field_begin()?;
+      if field_ident.field_type == TType::Stop {
+        break;
+      }
+      let field_id = field_id(&field_ident)?;
+      match field_id {
+        1 => {
+          let val = i_prot.read_i32()?;
+          f_1 = Some(val);
+        },
+        2 => {
+          let val = i_prot.read_i32()?;
+          f_2 = Some(val);
+        },
+        3 => {
+          let val = i_prot.read_i32()?;
+          f_3 = Some(val);
+        },
+        _ => {
+          i_prot.skip(field_ident.field_type)?;
+        },
+      };
+      i_prot.read_field_end()?;
+    }
+    i_prot.read_struct_end()?;
+    verify_required_field_exists("TSlotRef.slot_id", &f_1)?;
+    verify_required_field_exists("TSlotRef.tuple_id", &f_2)?;
+    let ret = TSlotRef {
+      slot_id: f_1.expect("auto-generated code should have checked for presence of required fields"),
+      tuple_id: f_2.expect("auto-generated code should have checked for presence of required fields"),
+      col_unique_id: f_3,
+    };
+    Ok(ret)
+  }
+  fn write_to_out_protocol(&self, o_prot: &mut dyn TOutputProtocol) -> thrift::Result<()> {
+    let struct_ident = TStructIdentifier::new("TSlotRef");
+    o_prot.write_struct_begin(&struct_ident)?;
+    o_prot.write_field_begin(&TFieldIdentifier::new("slot_id", TType::I32, 1))?;
+    o_prot.write_i32(self.slot_id)?;
+    o_prot.write_field_end()?;
+    o_prot.write_field_begin(&TFieldIdentifier::new("tuple_id", TType::I32, 2))?;
+    o_prot.write_i32(self.tuple_id)?;
+    o_prot.write_field_end()?;
+    if let Some(fld_var) = self.col_unique_id {
+      o_prot.write_field_begin(&TFieldIdentifier::new("col_unique_id", TType::I32, 3))?;
+      o_prot.write_i32(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    o_prot.write_field_stop()?;
+    o_prot.write_struct_end()
+  }
+}
+
+//
+// TExprNode
+//
+
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct TExprNode {
+  pub node_type: TExprNodeType,
+  pub slot_ref: Option<TSlotRef>,
+}
+
+impl TExprNode {
+  pub fn new<F15>(node_type: TExprNodeType, slot_ref: F15) -> TExprNode where F15: Into<Option<TSlotRef>> {
+    TExprNode {
+      node_type,
+      slot_ref: slot_ref.into(),
+    }
+  }
+}
+
+impl TSerializable for TExprNode {
+  fn read_from_in_protocol(i_prot: &mut dyn TInputProtocol) -> thrift::Result<TExprNode> {
+    i_prot.read_struct_begin()?;
+    let mut f_1: Option<TExprNodeType> = None;
+    let mut f_15: Option<TSlotRef> = None;
+    loop {
+      let field_ident = i_prot.read_field_begin()?;
+      if field_ident.field_type == TType::Stop {
+        break;
+      }
+      let field_id = field_id(&field_ident)?;
+      match field_id {
+        1 => {
+          let val = TExprNodeType::read_from_in_protocol(i_prot)?;
+          f_1 = Some(val);
+        },
+        15 => {
+          let val = TSlotRef::read_from_in_protocol(i_prot)?;
+          f_15 = Some(val);
+        },
+        _ => {
+          i_prot.skip(field_ident.field_type)?;
+        },
+      };
+      i_prot.read_field_end()?;
+    }
+    i_prot.read_struct_end()?;
+    verify_required_field_exists("TExprNode.node_type", &f_1)?;
+    let ret = TExprNode {
+      node_type: f_1.expect("auto-generated code should have checked for presence of required fields"),
+      slot_ref: f_15,
+    };
+    Ok(ret)
+  }
+  fn write_to_out_protocol(&self, o_prot: &mut dyn TOutputProtocol) -> thrift::Result<()> {
+    let struct_ident = TStructIdentifier::new("TExprNode");
+    o_prot.write_struct_begin(&struct_ident)?;
+    o_prot.write_field_begin(&TFieldIdentifier::new("node_type", TType::I32, 1))?;
+    self.node_type.write_to_out_protocol(o_prot)?;
+    o_prot.write_field_end()?;
+    if let Some(ref fld_var) = self.slot_ref {
+      o_prot.write_field_begin(&TFieldIdentifier::new("slot_ref", TType::Struct, 15))?;
+      fld_var.write_to_out_protocol(o_prot)?;
+      o_prot.write_field_end()?
+    }
+    o_prot.write_field_stop()?;
+    o_prot.write_struct_end()
+  }
+}
+
+//
+// TExpr
+//
+
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct TExpr {
+  pub nodes: Vec<TExprNode>,
+}
+
+impl TExpr {
+  pub fn new(nodes: Vec<TExprNode>) -> TExpr {
+    TExpr {
+      nodes,
+    }
+  }
+}
+
+impl TSerializable for TExpr {
+  fn read_from_in_protocol(i_prot: &mut dyn TInputProtocol) -> thrift::Result<TExpr> {
+    i_prot.read_struct_begin()?;
+    let mut f_1: Option<Vec<TExprNode>> = None;
+    loop {
+      let field_ident = i_prot.read_field_begin()?;
+      if field_ident.field_type == TType::Stop {
+        break;
+      }
+      let field_id = field_id(&field_ident)?;
+      match field_id {
+        1 => {
+          let list_ident = i_prot.read_list_begin()?;
+          let mut val: Vec<TExprNode> = Vec::with_capacity(list_ident.size as usize);
+          for _ in 0..list_ident.size {
+            let list_elem_8 = TExprNode::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_8);
+          }
+          i_prot.read_list_end()?;
+          f_1 = Some(val);
+        },
+        _ => {
+          i_prot.skip(field_ident.field_type)?;
+        },
+      };
+      i_prot.read_field_end()?;
+    }
+    i_prot.read_struct_end()?;
+    verify_required_field_exists("TExpr.nodes", &f_1)?;
+    let ret = TExpr {
+      nodes: f_1.expect("auto-generated code should have checked for presence of required fields"),
+    };
+    Ok(ret)
+  }
+  fn write_to_out_protocol(&self, o_prot: &mut dyn TOutputProtocol) -> thrift::Result<()> {
+    let struct_ident = TStructIdentifier::new("TExpr");
+    o_prot.write_struct_begin(&struct_ident)?;
+    o_prot.write_field_begin(&TFieldIdentifier::new("nodes", TType::List, 1))?;
+    o_prot.write_list_begin(&TListIdentifier::new(TType::Struct, self.nodes.len() as i32))?;
+    for e in &self.nodes {
+      e.write_to_out_protocol(o_prot)?;
+    }
+    o_prot.write_list_end()?;
+    o_prot.write_field_end()?;
+    o_prot.write_field_stop()?;
+    o_prot.write_struct_end()
+  }
+}
+
+//
+// TAlterMaterializedViewParam
+//
+
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct TAlterMaterializedViewParam {
+  pub column_name: String,
+  pub origin_column_name: Option<String>,
+  pub mv_expr: Option<TExpr>,
+}
+
+impl TAlterMaterializedViewParam {
+  pub fn new<F2, F3>(column_name: String, origin_column_name: F2, mv_expr: F3) -> TAlterMaterializedViewParam where F2: Into<Option<String>>, F3: Into<Option<TExpr>> {
+    TAlterMaterializedViewParam {
+      column_name,
+      origin_column_name: origin_column_name.into(),
+      mv_expr: mv_expr.into(),
+    }
+  }
+}
+
+impl TSerializable for TAlterMaterializedViewParam {
+  fn read_from_in_protocol(i_prot: &mut dyn TInputProtocol) -> thrift::Result<TAlterMaterializedViewParam> {
+    i_prot.read_struct_begin()?;
+    let mut f_1: Option<String> = None;
+    let mut f_2: Option<String> = None;
+    let mut f_3: Option<TExpr> = None;
+    loop {
+      let field_ident = i_prot.read_field_begin()?;
+      if field_ident.field_type == TType::Stop {
+        break;
+      }
+      let field_id = field_id(&field_ident)?;
+      match field_id {
+        1 => {
+          let val = i_prot.read_string()?;
+          f_1 = Some(val);
+        },
+        2 => {
+          let val = i_prot.read_string()?;
+          f_2 = Some(val);
+        },
+        3 => {
+          let val = TExpr::read_from_in_protocol(i_prot)?;
+          f_3 = Some(val);
+        },
+        _ => {
+          i_prot.skip(field_ident.field_type)?;
+        },
+      };
+      i_prot.read_field_end()?;
+    }
+    i_prot.read_struct_end()?;
+    verify_required_field_exists("TAlterMaterializedViewParam.column_name", &f_1)?;
+    let ret = TAlterMaterializedViewParam {
+      column_name: f_1.expect("auto-generated code should have checked for presence of required fields"),
+      origin_column_name: f_2,
+      mv_expr: f_3,
+    };
+    Ok(ret)
+  }
+  fn write_to_out_protocol(&self, o_prot: &mut dyn TOutputProtocol) -> thrift::Result<()> {
+    let struct_ident = TStructIdentifier::new("TAlterMaterializedViewParam");
+    o_prot.write_struct_begin(&struct_ident)?;
+    o_prot.write_field_begin(&TFieldIdentifier::new("column_name", TType::String, 1))?;
+    o_prot.write_string(&self.column_name)?;
+    o_prot.write_field_end()?;
+    if let Some(ref fld_var) = self.origin_column_name {
+      o_prot.write_field_begin(&TFieldIdentifier::new("origin_column_name", TType::String, 2))?;
+      o_prot.write_string(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(ref fld_var) = self.mv_expr {
+      o_prot.write_field_begin(&TFieldIdentifier::new("mv_expr", TType::Struct, 3))?;
+      fld_var.write_to_out_protocol(o_prot)?;
+      o_prot.write_field_end()?
+    }
+    o_prot.write_field_stop()?;
+    o_prot.write_struct_end()
+  }
+}
+
+//
 // TAlterTabletReqV2
 //
 
@@ -2321,18 +2670,20 @@ pub struct TAlterTabletReqV2 {
   pub base_schema_hash: i32,
   pub new_schema_hash: i32,
   pub alter_version: Option<i64>,
+  pub materialized_view_params: Option<Vec<TAlterMaterializedViewParam>>,
   pub alter_tablet_type: Option<TAlterTabletType>,
   pub columns: Option<Vec<TColumn>>,
 }
 
 impl TAlterTabletReqV2 {
-  pub fn new<F5, F8, F10>(base_tablet_id: i64, new_tablet_id: i64, base_schema_hash: i32, new_schema_hash: i32, alter_version: F5, alter_tablet_type: F8, columns: F10) -> TAlterTabletReqV2 where F5: Into<Option<i64>>, F8: Into<Option<TAlterTabletType>>, F10: Into<Option<Vec<TColumn>>> {
+  pub fn new<F5, F7, F8, F10>(base_tablet_id: i64, new_tablet_id: i64, base_schema_hash: i32, new_schema_hash: i32, alter_version: F5, materialized_view_params: F7, alter_tablet_type: F8, columns: F10) -> TAlterTabletReqV2 where F5: Into<Option<i64>>, F7: Into<Option<Vec<TAlterMaterializedViewParam>>>, F8: Into<Option<TAlterTabletType>>, F10: Into<Option<Vec<TColumn>>> {
     TAlterTabletReqV2 {
       base_tablet_id,
       new_tablet_id,
       base_schema_hash,
       new_schema_hash,
       alter_version: alter_version.into(),
+      materialized_view_params: materialized_view_params.into(),
       alter_tablet_type: alter_tablet_type.into(),
       columns: columns.into(),
     }
@@ -2347,6 +2698,7 @@ impl TSerializable for TAlterTabletReqV2 {
     let mut f_3: Option<i32> = None;
     let mut f_4: Option<i32> = None;
     let mut f_5: Option<i64> = None;
+    let mut f_7: Option<Vec<TAlterMaterializedViewParam>> = None;
     let mut f_8: Option<TAlterTabletType> = None;
     let mut f_10: Option<Vec<TColumn>> = None;
     loop {
@@ -2376,6 +2728,16 @@ impl TSerializable for TAlterTabletReqV2 {
           let val = i_prot.read_i64()?;
           f_5 = Some(val);
         },
+        7 => {
+          let list_ident = i_prot.read_list_begin()?;
+          let mut val: Vec<TAlterMaterializedViewParam> = Vec::with_capacity(list_ident.size as usize);
+          for _ in 0..list_ident.size {
+            let list_elem_9 = TAlterMaterializedViewParam::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_9);
+          }
+          i_prot.read_list_end()?;
+          f_7 = Some(val);
+        },
         8 => {
           let val = TAlterTabletType::read_from_in_protocol(i_prot)?;
           f_8 = Some(val);
@@ -2384,8 +2746,8 @@ impl TSerializable for TAlterTabletReqV2 {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TColumn> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_8 = TColumn::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_8);
+            let list_elem_10 = TColumn::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_10);
           }
           i_prot.read_list_end()?;
           f_10 = Some(val);
@@ -2407,6 +2769,7 @@ impl TSerializable for TAlterTabletReqV2 {
       base_schema_hash: f_3.expect("auto-generated code should have checked for presence of required fields"),
       new_schema_hash: f_4.expect("auto-generated code should have checked for presence of required fields"),
       alter_version: f_5,
+      materialized_view_params: f_7,
       alter_tablet_type: f_8,
       columns: f_10,
     };
@@ -2430,6 +2793,15 @@ impl TSerializable for TAlterTabletReqV2 {
     if let Some(fld_var) = self.alter_version {
       o_prot.write_field_begin(&TFieldIdentifier::new("alter_version", TType::I64, 5))?;
       o_prot.write_i64(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(ref fld_var) = self.materialized_view_params {
+      o_prot.write_field_begin(&TFieldIdentifier::new("materialized_view_params", TType::List, 7))?;
+      o_prot.write_list_begin(&TListIdentifier::new(TType::Struct, fld_var.len() as i32))?;
+      for e in fld_var {
+        e.write_to_out_protocol(o_prot)?;
+      }
+      o_prot.write_list_end()?;
       o_prot.write_field_end()?
     }
     if let Some(ref fld_var) = self.alter_tablet_type {
@@ -2519,8 +2891,8 @@ impl TSerializable for TAlterInvertedIndexReq {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TOlapTableIndex> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_9 = TOlapTableIndex::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_9);
+            let list_elem_11 = TOlapTableIndex::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_11);
           }
           i_prot.read_list_end()?;
           f_6 = Some(val);
@@ -2529,8 +2901,8 @@ impl TSerializable for TAlterInvertedIndexReq {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TOlapTableIndex> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_10 = TOlapTableIndex::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_10);
+            let list_elem_12 = TOlapTableIndex::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_12);
           }
           i_prot.read_list_end()?;
           f_7 = Some(val);
@@ -2539,8 +2911,8 @@ impl TSerializable for TAlterInvertedIndexReq {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TColumn> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_11 = TColumn::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_11);
+            let list_elem_13 = TColumn::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_13);
           }
           i_prot.read_list_end()?;
           f_8 = Some(val);
@@ -2751,8 +3123,8 @@ impl TSerializable for TGcBinlogReq {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TTabletGcBinlogInfo> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_12 = TTabletGcBinlogInfo::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_12);
+            let list_elem_14 = TTabletGcBinlogInfo::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_14);
           }
           i_prot.read_list_end()?;
           f_1 = Some(val);
@@ -2843,8 +3215,8 @@ impl TSerializable for TCondition {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<String> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_13 = i_prot.read_string()?;
-            val.push(list_elem_13);
+            let list_elem_15 = i_prot.read_string()?;
+            val.push(list_elem_15);
           }
           i_prot.read_list_end()?;
           f_3 = Some(val);
@@ -2986,8 +3358,8 @@ impl TSerializable for TPushReq {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TCondition> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_14 = TCondition::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_14);
+            let list_elem_16 = TCondition::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_16);
           }
           i_prot.read_list_end()?;
           f_9 = Some(val);
@@ -3008,8 +3380,8 @@ impl TSerializable for TPushReq {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TColumn> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_15 = TColumn::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_15);
+            let list_elem_17 = TColumn::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_17);
           }
           i_prot.read_list_end()?;
           f_16 = Some(val);
@@ -3178,8 +3550,8 @@ impl TSerializable for TCloneReq {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<frontend::TBackend> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_16 = frontend::TBackend::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_16);
+            let list_elem_18 = frontend::TBackend::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_18);
           }
           i_prot.read_list_end()?;
           f_3 = Some(val);
@@ -3674,9 +4046,9 @@ impl TSerializable for TUploadReq {
           let map_ident = i_prot.read_map_begin()?;
           let mut val: BTreeMap<String, String> = BTreeMap::new();
           for _ in 0..map_ident.size {
-            let map_key_17 = i_prot.read_string()?;
-            let map_val_18 = i_prot.read_string()?;
-            val.insert(map_key_17, map_val_18);
+            let map_key_19 = i_prot.read_string()?;
+            let map_val_20 = i_prot.read_string()?;
+            val.insert(map_key_19, map_val_20);
           }
           i_prot.read_map_end()?;
           f_2 = Some(val);
@@ -3689,9 +4061,9 @@ impl TSerializable for TUploadReq {
           let map_ident = i_prot.read_map_begin()?;
           let mut val: BTreeMap<String, String> = BTreeMap::new();
           for _ in 0..map_ident.size {
-            let map_key_19 = i_prot.read_string()?;
-            let map_val_20 = i_prot.read_string()?;
-            val.insert(map_key_19, map_val_20);
+            let map_key_21 = i_prot.read_string()?;
+            let map_val_22 = i_prot.read_string()?;
+            val.insert(map_key_21, map_val_22);
           }
           i_prot.read_map_end()?;
           f_4 = Some(val);
@@ -3807,9 +4179,9 @@ impl TSerializable for TDownloadReq {
           let map_ident = i_prot.read_map_begin()?;
           let mut val: BTreeMap<String, String> = BTreeMap::new();
           for _ in 0..map_ident.size {
-            let map_key_21 = i_prot.read_string()?;
-            let map_val_22 = i_prot.read_string()?;
-            val.insert(map_key_21, map_val_22);
+            let map_key_23 = i_prot.read_string()?;
+            let map_val_24 = i_prot.read_string()?;
+            val.insert(map_key_23, map_val_24);
           }
           i_prot.read_map_end()?;
           f_2 = Some(val);
@@ -3822,9 +4194,9 @@ impl TSerializable for TDownloadReq {
           let map_ident = i_prot.read_map_begin()?;
           let mut val: BTreeMap<String, String> = BTreeMap::new();
           for _ in 0..map_ident.size {
-            let map_key_23 = i_prot.read_string()?;
-            let map_val_24 = i_prot.read_string()?;
-            val.insert(map_key_23, map_val_24);
+            let map_key_25 = i_prot.read_string()?;
+            let map_val_26 = i_prot.read_string()?;
+            val.insert(map_key_25, map_val_26);
           }
           i_prot.read_map_end()?;
           f_4 = Some(val);
@@ -3837,8 +4209,8 @@ impl TSerializable for TDownloadReq {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TRemoteTabletSnapshot> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_25 = TRemoteTabletSnapshot::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_25);
+            let list_elem_27 = TRemoteTabletSnapshot::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_27);
           }
           i_prot.read_list_end()?;
           f_7 = Some(val);
@@ -3997,8 +4369,8 @@ impl TSerializable for TSnapshotRequest {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<i64> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_26 = i_prot.read_i64()?;
-            val.push(list_elem_26);
+            let list_elem_28 = i_prot.read_i64()?;
+            val.push(list_elem_28);
           }
           i_prot.read_list_end()?;
           f_6 = Some(val);
@@ -4251,9 +4623,9 @@ impl TSerializable for TClearRemoteFileReq {
           let map_ident = i_prot.read_map_begin()?;
           let mut val: BTreeMap<String, String> = BTreeMap::new();
           for _ in 0..map_ident.size {
-            let map_key_27 = i_prot.read_string()?;
-            let map_val_28 = i_prot.read_string()?;
-            val.insert(map_key_27, map_val_28);
+            let map_key_29 = i_prot.read_string()?;
+            let map_val_30 = i_prot.read_string()?;
+            val.insert(map_key_29, map_val_30);
           }
           i_prot.read_map_end()?;
           f_2 = Some(val);
@@ -4521,8 +4893,8 @@ impl TSerializable for TPublishVersionRequest {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TPartitionVersionInfo> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_29 = TPartitionVersionInfo::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_29);
+            let list_elem_31 = TPartitionVersionInfo::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_31);
           }
           i_prot.read_list_end()?;
           f_2 = Some(val);
@@ -4535,8 +4907,8 @@ impl TSerializable for TPublishVersionRequest {
           let set_ident = i_prot.read_set_begin()?;
           let mut val: BTreeSet<i64> = BTreeSet::new();
           for _ in 0..set_ident.size {
-            let set_elem_30 = i_prot.read_i64()?;
-            val.insert(set_elem_30);
+            let set_elem_32 = i_prot.read_i64()?;
+            val.insert(set_elem_32);
           }
           i_prot.read_set_end()?;
           f_4 = Some(val);
@@ -4622,9 +4994,9 @@ impl TSerializable for TVisibleVersionReq {
           let map_ident = i_prot.read_map_begin()?;
           let mut val: BTreeMap<i64, i64> = BTreeMap::new();
           for _ in 0..map_ident.size {
-            let map_key_31 = i_prot.read_i64()?;
-            let map_val_32 = i_prot.read_i64()?;
-            val.insert(map_key_31, map_val_32);
+            let map_key_33 = i_prot.read_i64()?;
+            let map_val_34 = i_prot.read_i64()?;
+            val.insert(map_key_33, map_val_34);
           }
           i_prot.read_map_end()?;
           f_1 = Some(val);
@@ -4774,8 +5146,8 @@ impl TSerializable for TClearTransactionTaskRequest {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<i64> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_33 = i_prot.read_i64()?;
-            val.push(list_elem_33);
+            let list_elem_35 = i_prot.read_i64()?;
+            val.push(list_elem_35);
           }
           i_prot.read_list_end()?;
           f_2 = Some(val);
@@ -5050,8 +5422,8 @@ impl TSerializable for TUpdateTabletMetaInfoReq {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TTabletMetaInfo> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_34 = TTabletMetaInfo::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_34);
+            let list_elem_36 = TTabletMetaInfo::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_36);
           }
           i_prot.read_list_end()?;
           f_1 = Some(val);
@@ -5300,8 +5672,8 @@ impl TSerializable for TPushCooldownConfReq {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TCooldownConf> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_35 = TCooldownConf::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_35);
+            let list_elem_37 = TCooldownConf::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_37);
           }
           i_prot.read_list_end()?;
           f_1 = Some(val);
@@ -5366,8 +5738,8 @@ impl TSerializable for TPushStoragePolicyReq {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<i64> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_36 = i_prot.read_i64()?;
-            val.push(list_elem_36);
+            let list_elem_38 = i_prot.read_i64()?;
+            val.push(list_elem_38);
           }
           i_prot.read_list_end()?;
           f_3 = Some(val);
@@ -5554,8 +5926,8 @@ impl TSerializable for TPushIndexPolicyReq {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<i64> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_37 = i_prot.read_i64()?;
-            val.push(list_elem_37);
+            let list_elem_39 = i_prot.read_i64()?;
+            val.push(list_elem_39);
           }
           i_prot.read_list_end()?;
           f_2 = Some(val);
@@ -6256,8 +6628,8 @@ impl TSerializable for TTabletInfo {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<i64> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_38 = i_prot.read_i64()?;
-            val.push(list_elem_38);
+            let list_elem_40 = i_prot.read_i64()?;
+            val.push(list_elem_40);
           }
           i_prot.read_list_end()?;
           f_8 = Some(val);
@@ -6563,8 +6935,8 @@ impl TSerializable for TFinishTaskRequest {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TTabletInfo> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_39 = TTabletInfo::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_39);
+            let list_elem_41 = TTabletInfo::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_41);
           }
           i_prot.read_list_end()?;
           f_6 = Some(val);
@@ -6589,8 +6961,8 @@ impl TSerializable for TFinishTaskRequest {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<i64> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_40 = i_prot.read_i64()?;
-            val.push(list_elem_40);
+            let list_elem_42 = i_prot.read_i64()?;
+            val.push(list_elem_42);
           }
           i_prot.read_list_end()?;
           f_11 = Some(val);
@@ -6599,8 +6971,8 @@ impl TSerializable for TFinishTaskRequest {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<String> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_41 = i_prot.read_string()?;
-            val.push(list_elem_41);
+            let list_elem_43 = i_prot.read_string()?;
+            val.push(list_elem_43);
           }
           i_prot.read_list_end()?;
           f_12 = Some(val);
@@ -6609,15 +6981,15 @@ impl TSerializable for TFinishTaskRequest {
           let map_ident = i_prot.read_map_begin()?;
           let mut val: BTreeMap<i64, Vec<String>> = BTreeMap::new();
           for _ in 0..map_ident.size {
-            let map_key_42 = i_prot.read_i64()?;
+            let map_key_44 = i_prot.read_i64()?;
             let list_ident = i_prot.read_list_begin()?;
-            let mut map_val_43: Vec<String> = Vec::with_capacity(list_ident.size as usize);
+            let mut map_val_45: Vec<String> = Vec::with_capacity(list_ident.size as usize);
             for _ in 0..list_ident.size {
-              let list_elem_44 = i_prot.read_string()?;
-              map_val_43.push(list_elem_44);
+              let list_elem_46 = i_prot.read_string()?;
+              map_val_45.push(list_elem_46);
             }
             i_prot.read_list_end()?;
-            val.insert(map_key_42, map_val_43);
+            val.insert(map_key_44, map_val_45);
           }
           i_prot.read_map_end()?;
           f_13 = Some(val);
@@ -6626,8 +6998,8 @@ impl TSerializable for TFinishTaskRequest {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<i64> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_45 = i_prot.read_i64()?;
-            val.push(list_elem_45);
+            let list_elem_47 = i_prot.read_i64()?;
+            val.push(list_elem_47);
           }
           i_prot.read_list_end()?;
           f_14 = Some(val);
@@ -6644,9 +7016,9 @@ impl TSerializable for TFinishTaskRequest {
           let map_ident = i_prot.read_map_begin()?;
           let mut val: BTreeMap<i64, i64> = BTreeMap::new();
           for _ in 0..map_ident.size {
-            let map_key_46 = i_prot.read_i64()?;
-            let map_val_47 = i_prot.read_i64()?;
-            val.insert(map_key_46, map_val_47);
+            let map_key_48 = i_prot.read_i64()?;
+            let map_val_49 = i_prot.read_i64()?;
+            val.insert(map_key_48, map_val_49);
           }
           i_prot.read_map_end()?;
           f_17 = Some(val);
@@ -6655,9 +7027,9 @@ impl TSerializable for TFinishTaskRequest {
           let map_ident = i_prot.read_map_begin()?;
           let mut val: BTreeMap<i64, i64> = BTreeMap::new();
           for _ in 0..map_ident.size {
-            let map_key_48 = i_prot.read_i64()?;
-            let map_val_49 = i_prot.read_i64()?;
-            val.insert(map_key_48, map_val_49);
+            let map_key_50 = i_prot.read_i64()?;
+            let map_val_51 = i_prot.read_i64()?;
+            val.insert(map_key_50, map_val_51);
           }
           i_prot.read_map_end()?;
           f_18 = Some(val);
@@ -6666,16 +7038,16 @@ impl TSerializable for TFinishTaskRequest {
           let map_ident = i_prot.read_map_begin()?;
           let mut val: BTreeMap<i64, BTreeMap<i64, i64>> = BTreeMap::new();
           for _ in 0..map_ident.size {
-            let map_key_50 = i_prot.read_i64()?;
+            let map_key_52 = i_prot.read_i64()?;
             let map_ident = i_prot.read_map_begin()?;
-            let mut map_val_51: BTreeMap<i64, i64> = BTreeMap::new();
+            let mut map_val_53: BTreeMap<i64, i64> = BTreeMap::new();
             for _ in 0..map_ident.size {
-              let map_key_52 = i_prot.read_i64()?;
-              let map_val_53 = i_prot.read_i64()?;
-              map_val_51.insert(map_key_52, map_val_53);
+              let map_key_54 = i_prot.read_i64()?;
+              let map_val_55 = i_prot.read_i64()?;
+              map_val_53.insert(map_key_54, map_val_55);
             }
             i_prot.read_map_end()?;
-            val.insert(map_key_50, map_val_51);
+            val.insert(map_key_52, map_val_53);
           }
           i_prot.read_map_end()?;
           f_19 = Some(val);
@@ -6886,8 +7258,8 @@ impl TSerializable for TTablet {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TTabletInfo> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_54 = TTabletInfo::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_54);
+            let list_elem_56 = TTabletInfo::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_56);
           }
           i_prot.read_list_end()?;
           f_1 = Some(val);
@@ -7153,15 +7525,15 @@ impl TSerializable for TReportRequest {
           let map_ident = i_prot.read_map_begin()?;
           let mut val: BTreeMap<TTaskType, BTreeSet<i64>> = BTreeMap::new();
           for _ in 0..map_ident.size {
-            let map_key_55 = TTaskType::read_from_in_protocol(i_prot)?;
+            let map_key_57 = TTaskType::read_from_in_protocol(i_prot)?;
             let set_ident = i_prot.read_set_begin()?;
-            let mut map_val_56: BTreeSet<i64> = BTreeSet::new();
+            let mut map_val_58: BTreeSet<i64> = BTreeSet::new();
             for _ in 0..set_ident.size {
-              let set_elem_57 = i_prot.read_i64()?;
-              map_val_56.insert(set_elem_57);
+              let set_elem_59 = i_prot.read_i64()?;
+              map_val_58.insert(set_elem_59);
             }
             i_prot.read_set_end()?;
-            val.insert(map_key_55, map_val_56);
+            val.insert(map_key_57, map_val_58);
           }
           i_prot.read_map_end()?;
           f_3 = Some(val);
@@ -7170,9 +7542,9 @@ impl TSerializable for TReportRequest {
           let map_ident = i_prot.read_map_begin()?;
           let mut val: BTreeMap<i64, TTablet> = BTreeMap::new();
           for _ in 0..map_ident.size {
-            let map_key_58 = i_prot.read_i64()?;
-            let map_val_59 = TTablet::read_from_in_protocol(i_prot)?;
-            val.insert(map_key_58, map_val_59);
+            let map_key_60 = i_prot.read_i64()?;
+            let map_val_61 = TTablet::read_from_in_protocol(i_prot)?;
+            val.insert(map_key_60, map_val_61);
           }
           i_prot.read_map_end()?;
           f_4 = Some(val);
@@ -7181,9 +7553,9 @@ impl TSerializable for TReportRequest {
           let map_ident = i_prot.read_map_begin()?;
           let mut val: BTreeMap<String, TDisk> = BTreeMap::new();
           for _ in 0..map_ident.size {
-            let map_key_60 = i_prot.read_string()?;
-            let map_val_61 = TDisk::read_from_in_protocol(i_prot)?;
-            val.insert(map_key_60, map_val_61);
+            let map_key_62 = i_prot.read_string()?;
+            let map_val_63 = TDisk::read_from_in_protocol(i_prot)?;
+            val.insert(map_key_62, map_val_63);
           }
           i_prot.read_map_end()?;
           f_5 = Some(val);
@@ -7196,8 +7568,8 @@ impl TSerializable for TReportRequest {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TTablet> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_62 = TTablet::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_62);
+            let list_elem_64 = TTablet::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_64);
           }
           i_prot.read_list_end()?;
           f_7 = Some(val);
@@ -7218,9 +7590,9 @@ impl TSerializable for TReportRequest {
           let map_ident = i_prot.read_map_begin()?;
           let mut val: BTreeMap<i64, i64> = BTreeMap::new();
           for _ in 0..map_ident.size {
-            let map_key_63 = i_prot.read_i64()?;
-            let map_val_64 = i_prot.read_i64()?;
-            val.insert(map_key_63, map_val_64);
+            let map_key_65 = i_prot.read_i64()?;
+            let map_val_66 = i_prot.read_i64()?;
+            val.insert(map_key_65, map_val_66);
           }
           i_prot.read_map_end()?;
           f_13 = Some(val);
@@ -7740,9 +8112,9 @@ impl TSerializable for TTabletStatResult {
           let map_ident = i_prot.read_map_begin()?;
           let mut val: BTreeMap<i64, TTabletStat> = BTreeMap::new();
           for _ in 0..map_ident.size {
-            let map_key_65 = i_prot.read_i64()?;
-            let map_val_66 = TTabletStat::read_from_in_protocol(i_prot)?;
-            val.insert(map_key_65, map_val_66);
+            let map_key_67 = i_prot.read_i64()?;
+            let map_val_68 = TTabletStat::read_from_in_protocol(i_prot)?;
+            val.insert(map_key_67, map_val_68);
           }
           i_prot.read_map_end()?;
           f_1 = Some(val);
@@ -7751,8 +8123,8 @@ impl TSerializable for TTabletStatResult {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TTabletStat> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_67 = TTabletStat::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_67);
+            let list_elem_69 = TTabletStat::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_69);
           }
           i_prot.read_list_end()?;
           f_2 = Some(val);
@@ -8584,8 +8956,8 @@ impl AgentServiceSubmitTasksArgs {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TAgentTaskRequest> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_68 = TAgentTaskRequest::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_68);
+            let list_elem_70 = TAgentTaskRequest::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_70);
           }
           i_prot.read_list_end()?;
           f_1 = Some(val);
@@ -9175,8 +9547,8 @@ impl AgentServiceGetDiskTrashUsedCapacityResult {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TDiskTrashInfo> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_69 = TDiskTrashInfo::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_69);
+            let list_elem_71 = TDiskTrashInfo::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_71);
           }
           i_prot.read_list_end()?;
           f_0 = Some(val);

@@ -1,0 +1,33 @@
+//! The traffic between frontend and backends, as plain structs and as the structs of the wire.
+//!
+//! [`task`] with [`push`] (what a frontend asks), [`end`] (what a backend tells about a task), [`schema`] and [`types`] (tablets to create),
+//! [`status`] (refusals). Each part converts both ways; what a reader does not know it passes over.
+
+pub mod end;
+pub mod push;
+pub mod schema;
+pub mod status;
+pub mod task;
+#[cfg(test)]
+mod tests;
+pub mod types;
+
+pub use end::{FinishDetail, FinishedTask, TaskFailure};
+pub use push::Push;
+pub use schema::CreateTablet;
+pub use task::{
+    AgentTask, AlterTablet, Download, DropTablet, MakeSnapshot, MoveDir, PublishVersion,
+    ReleaseSnapshot, RollupColumn, TabletMeta,
+};
+
+/// A struct of the wire that has no meaning here.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct WireError(String);
+
+impl WireError {
+    /// With the text that names the object.
+    pub fn new(text: impl Into<String>) -> Self {
+        WireError(text.into())
+    }
+}
