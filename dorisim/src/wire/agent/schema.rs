@@ -59,6 +59,7 @@ pub fn column_to_wire(column: &Column) -> TColumn {
 
 const CURRENT_TIMESTAMP: &str = "CURRENT_TIMESTAMP";
 
+#[expect(clippy::vec_box, reason = "the form of the generated recursive struct")]
 fn children(
     data_type: &DataType,
     aggregation: Option<TAggregationType>,
