@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use super::alter_index::rewrites_data;
 use super::api::SqlError;
 use super::build;
 use super::ddl_table::{recycle_table, remove_table};
 use super::frontend::Frontend;
-use super::index_job;
 use super::record::{self, Names};
 use super::show_create;
 use crate::model::catalog::Properties;
@@ -52,6 +52,9 @@ impl Frontend {
                 AlterClause::ModifyColumnComment { column, comment } => {
                     self.modify_comment(db, &name, Some(column), comment)?
                 }
+                AlterClause::SetProperties { properties } if rewrites_data(&properties) => {
+                    self.rewrite_for_properties(db, &name, &properties)?
+                }
                 AlterClause::SetProperties { properties } => {
                     self.set_properties(db, &name, properties).await?
                 }
@@ -59,16 +62,12 @@ impl Frontend {
                     self.modify_distribution(db, &name, &distribution)?
                 }
                 AlterClause::AddIndex { index } => {
-                    self.change_index(db, &name, Some(index), None, false)
-                        .await?
+                    self.change_index(db, &name, Some(index), None, false)?
                 }
                 AlterClause::DropIndex {
                     name: index,
                     if_exists,
-                } => {
-                    self.change_index(db, &name, None, Some(index), if_exists)
-                        .await?
-                }
+                } => self.change_index(db, &name, None, Some(index), if_exists)?,
                 AlterClause::AddPartition {
                     temp,
                     partition,
@@ -361,83 +360,6 @@ impl Frontend {
         table.distribution = build::distribution(Some(clause), &table.schema)?;
         let record = record::bucket_num(db_id, table);
         state.emit(record, now);
-        Ok(())
-    }
-
-    async fn change_index(
-        &self,
-        db: &str,
-        name: &str,
-        add: Option<ast::IndexDef>,
-        drop: Option<String>,
-        if_exists: bool,
-    ) -> Result<(), SqlError> {
-        let now = self.clock().now_ms();
-        let mut guard = self.lock();
-        let state = &mut *guard;
-        let db_id = state.db(db)?.id;
-        let schema = state.table(db, name)?.schema.clone();
-        let job_id = state.new_id();
-        let raw;
-        let changed;
-        if let Some(def) = add {
-            if state
-                .table(db, name)?
-                .secondary
-                .iter()
-                .any(|i| i.name.eq_ignore_ascii_case(&def.name))
-            {
-                return if def.if_not_exists {
-                    Ok(())
-                } else {
-                    Err(SqlError::analysis(format!(
-                        "index `{}` already exist.",
-                        def.name
-                    )))
-                };
-            }
-            let index = build::secondary_index(state, &def, &schema)?;
-            let columns: Vec<String> = index.columns.iter().map(|c| format!("`{c}`")).collect();
-            raw = format!(
-                "ALTER TABLE `{db}`.`{name}` ADD INDEX {} ({}) USING {}",
-                index.name,
-                columns.join(", "),
-                index.kind
-            );
-            state.table_mut(db, name)?.secondary.push(index.clone());
-            changed = (index, false);
-        } else {
-            let index = drop.unwrap_or_default();
-            let table = state.table_mut(db, name)?;
-            let Some(at) = table
-                .secondary
-                .iter()
-                .position(|i| i.name.eq_ignore_ascii_case(&index))
-            else {
-                return if if_exists {
-                    Ok(())
-                } else {
-                    Err(SqlError::analysis(format!("index {index} does not exist")))
-                };
-            };
-            raw = format!("ALTER TABLE `{db}`.`{name}` DROP INDEX {index}");
-            changed = (table.secondary.remove(at), true);
-        }
-        let record = record::alter_indexes(
-            db_id,
-            state.table(db, name)?,
-            std::slice::from_ref(&changed.0),
-            changed.1,
-            job_id,
-            &raw,
-        );
-        state.emit(record, now);
-        // What a dropped inverted index left in the data is removed partition by partition.
-        let (index, is_drop) = changed;
-        if is_drop && index.kind.eq_ignore_ascii_case("INVERTED") {
-            let table_id = state.table(db, name)?.id;
-            index_job::submit(state, db_id, table_id, &[], &index, true, now);
-        }
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::alter_job::light_change;
 use super::api::SqlError;
 use super::column_change::{change_column, submit_schema_change};
 use super::frontend::Frontend;
@@ -48,8 +49,11 @@ impl Frontend {
                         .iter()
                         .any(|c| c.id == i.id && c.schema != i.schema)
             });
+            let touched: Vec<_> = touched.map(|(_, i)| i).collect();
+            let ids: Vec<i64> = touched.iter().map(|i| i.id).collect();
             let old = touched
-                .map(|(_, i)| {
+                .into_iter()
+                .map(|i| {
                     let columns = &before.index_schema(i.id).columns;
                     (i.id, columns.iter().map(|c| c.to_json()).collect())
                 })
@@ -61,6 +65,8 @@ impl Frontend {
             target.max_column_unique_id = changed.max_column_unique_id;
             let raw = format!("ALTER TABLE `{db}`.`{name}` {}", texts.join(", "));
             let record = record::alter_columns(db_id, target, &old, job_id, &raw);
+            let job = light_change(target, &ids, (db_id, job_id), &raw, now);
+            state.alters.submit(job);
             state.emit(record, now);
         }
         self.push_schema(db, name).await;

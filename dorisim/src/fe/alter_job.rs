@@ -1,6 +1,9 @@
 //! Asynchronous changes of a table: what a schema change or rollup job is, and the list of them. `alter_run` drives them.
 
-use crate::model::{IndexMeta, TableSchema};
+use serde::{Deserialize, Serialize};
+
+use crate::model::catalog::Properties;
+use crate::model::{IndexMeta, OlapTable, SecondaryIndex, TableSchema};
 
 /// Shadow indexes of schema changes are named so until they take over.
 pub const SHADOW_PREFIX: &str = "__doris_shadow_";
@@ -8,6 +11,30 @@ pub const SHADOW_PREFIX: &str = "__doris_shadow_";
 pub const TIMEOUT_S: i64 = 2_592_000;
 /// Finished jobs that are remembered.
 const KEPT: usize = 1_000;
+
+/// What a schema change brings besides columns.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Attached {
+    /// Secondary indexes afterwards; `None` when they stay.
+    pub indexes: Option<Vec<SecondaryIndex>>,
+    /// Properties that it sets.
+    pub properties: Properties,
+}
+
+impl Attached {
+    /// The difference between a table and what it shall be.
+    #[must_use]
+    pub fn between(before: &OlapTable, after: &OlapTable) -> Self {
+        let properties = after.properties.iter();
+        Self {
+            indexes: (before.secondary != after.secondary).then(|| after.secondary.clone()),
+            properties: properties
+                .filter(|(key, value)| before.properties.get(*key) != Some(value))
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect(),
+        }
+    }
+}
 
 /// What a job builds.
 #[derive(Debug, Clone)]
@@ -20,6 +47,8 @@ pub enum AlterKind {
         max_unique_id: i32,
         /// New index and the id of the one whose place it takes.
         pairs: Vec<(IndexMeta, i64)>,
+        /// What else is so afterwards.
+        attached: Attached,
     },
     /// A rollup or synchronous materialized view.
     Rollup {
@@ -30,6 +59,48 @@ pub enum AlterKind {
         /// Its name.
         base_name: String,
     },
+}
+
+/// A change of the metadata alone, as SHOW ALTER TABLE COLUMN lists it: a job that is over, with the indexes it touched
+/// in their own places.
+#[must_use]
+pub fn light_change(
+    table: &OlapTable,
+    touched: &[i64],
+    ids: (i64, i64),
+    raw: &str,
+    now: i64,
+) -> AlterJob {
+    let pairs = table.indexes.iter().filter(|i| touched.contains(&i.id));
+    let pairs = pairs
+        .map(|index| {
+            let meta = IndexMeta {
+                name: format!("{SHADOW_PREFIX}{}", index.name),
+                schema: Some(table.index_schema(index.id).clone()),
+                ..index.clone()
+            };
+            (meta, index.id)
+        })
+        .collect();
+    let (db_id, id) = ids;
+    AlterJob {
+        id,
+        db_id,
+        table_id: table.id,
+        table: table.name.clone(),
+        raw_sql: raw.to_owned(),
+        kind: AlterKind::SchemaChange {
+            schema: Box::new(table.schema.clone()),
+            max_unique_id: table.max_column_unique_id,
+            pairs,
+            attached: Attached::default(),
+        },
+        state: AlterState::Finished,
+        txn_id: -1,
+        create_ms: now,
+        finish_ms: now,
+        message: String::new(),
+    }
 }
 
 /// How far it is.

@@ -390,6 +390,7 @@ fn exchange(table: &mut OlapTable, job: &AlterJob) -> (Vec<i64>, Vec<Tablet>) {
             schema,
             max_unique_id,
             pairs,
+            attached,
         } => {
             let mut old = Vec::new();
             for (meta, origin) in pairs {
@@ -413,6 +414,10 @@ fn exchange(table: &mut OlapTable, job: &AlterJob) -> (Vec<i64>, Vec<Tablet>) {
             }
             table.schema = schema.as_ref().clone();
             table.max_column_unique_id = *max_unique_id;
+            if let Some(indexes) = &attached.indexes {
+                table.secondary.clone_from(indexes);
+            }
+            table.properties.extend(attached.properties.clone());
             (pairs.iter().map(|(_, origin)| *origin).collect(), old)
         }
     }

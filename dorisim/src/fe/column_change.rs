@@ -1,6 +1,6 @@
 //! One column clause of ALTER TABLE applied to a table's columns, and whether it is light (metadata alone) or rewrites the data.
 
-use super::alter_job::{AlterJob, AlterKind, AlterState, SHADOW_PREFIX};
+use super::alter_job::{AlterJob, AlterKind, AlterState, Attached, SHADOW_PREFIX};
 use super::api::SqlError;
 use super::build;
 use super::record;
@@ -218,10 +218,11 @@ fn add_column(
         )));
     }
     match schema.keys {
-        KeysModel::Unique { .. } if column.is_key => {
-            return Err(SqlError::analysis(
-                "Can not add key column to a Unique data model table",
-            ));
+        KeysModel::Unique { .. } if column.is_key && column.aggregation.is_some() => {
+            return Err(SqlError::analysis(format!(
+                "Can not assign aggregation method on column in Unique data model table: {}",
+                column.name
+            )));
         }
         KeysModel::Aggregate if column.aggregation.is_none() => column.is_key = true,
         KeysModel::Unique { .. } | KeysModel::Duplicate | KeysModel::Aggregate => {}
@@ -432,12 +433,12 @@ pub fn submit_schema_change(
 ) -> Result<(), SqlError> {
     changed.schema.schema_hash = build::schema_hash(&changed.schema);
     let old: Vec<IndexMeta> = changed.indexes.clone();
-    let before = {
+    let (before, attached) = {
         let db = state.catalog.databases.get(&db_id);
-        let table = db.and_then(|d| d.table(name));
-        table
-            .map(|t| t.indexes.clone())
-            .ok_or_else(|| SqlError::unknown_table(name))?
+        let table = db
+            .and_then(|d| d.table(name))
+            .ok_or_else(|| SqlError::unknown_table(name))?;
+        (table.indexes.clone(), Attached::between(table, &changed))
     };
     let mut pairs = Vec::new();
     for (at, index) in old.into_iter().enumerate() {
@@ -472,6 +473,7 @@ pub fn submit_schema_change(
             schema: Box::new(changed.schema),
             max_unique_id: changed.max_column_unique_id,
             pairs,
+            attached,
         },
         state: AlterState::Pending,
         txn_id: -1,

@@ -1,13 +1,14 @@
 //! The simulated frontend: catalogue, DDL, transactions, binlog streams, backup and restore.
 //!
 //! Reading order: [`api`] (what goes in and out), [`frontend`] ([`Frontend`] itself), `state` (what it knows); then a statement's way
-//! `ddl`, `ddl_table`, `ddl_view`, `ddl_partition`, `alter`, `alter_columns` → `build`, `partitions` (with `partition_index`) → `record` (with [`quirks`]) → `stream`; a load's way `load` → `route` →
+//! `ddl`, `ddl_table`, `ddl_view`, `ddl_partition`, `alter`, `alter_columns`, `alter_index` → `build`, `partitions` (with `partition_index`) → `record` (with [`quirks`]) → `stream`; a load's way `load` → `route` →
 //! `commit` (with `txn`) → `publish` → `record`; reading `scan`, `meta`; jobs `jobs`, `backup`, `restore`, `restore_plan`;
 //! changes that take time `column_change`, `rollup` → [`alter_job`] → `alter_run`, [`index_job`]; what was dropped [`recycle`].
 
 mod accounts;
 mod alter;
 mod alter_columns;
+mod alter_index;
 pub mod alter_job;
 mod alter_run;
 pub mod api;

@@ -341,7 +341,7 @@ fn several_statements_and_sessions() {
 
 #[test]
 fn errors_name_the_place() {
-    let error = parse("create table t (\n a int,\n b ,)").unwrap_err();
+    let error = parse("create table t (\n a int,\n b ,,)").unwrap_err();
     assert_eq!((error.line, error.column), (3, 4), "{error}");
     for wrong in [
         "frobnicate t",

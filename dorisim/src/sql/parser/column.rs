@@ -41,6 +41,9 @@ impl Parser<'_> {
                     text.push(':');
                 }
                 text.push_str(&self.type_text()?);
+                if self.accept("NULL") {
+                    text.push_str(" NULL");
+                }
                 if !self.accept_symbol(",") {
                     break;
                 }
@@ -62,7 +65,13 @@ impl Parser<'_> {
         if matches!(self.peek(), TokenKind::Number(_)) {
             return Ok(self.integer()?.to_string());
         }
-        self.type_text()
+        let mut text = self.type_text()?;
+        if self.accept("NULL") {
+            text.push_str(" NULL");
+        } else if self.accept_all(&["NOT", "NULL"]) {
+            text.push_str(" NOT NULL");
+        }
+        Ok(text)
     }
 
     /// One option behind the type; `false` when none stands here.

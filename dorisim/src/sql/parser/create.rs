@@ -128,6 +128,10 @@ impl Parser<'_> {
 
     fn table_elements(&mut self, table: &mut CreateTable) -> Read<()> {
         self.list(|parser| {
+            // The grammar lets a comma stand behind the last element.
+            if parser.is_symbol(")") && !table.columns.is_empty() {
+                return Ok(());
+            }
             if parser.is_word("INDEX") && !parser.is_symbol_nth(1, "(") && parser.is_index_element()
             {
                 parser.skip();
