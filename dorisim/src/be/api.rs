@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::model::{Cell, Row, TableSchema};
 
 /// A tablet replica to create.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TabletSpec {
     /// Tablet id.
     pub tablet_id: i64,

@@ -1,19 +1,24 @@
 //! Users, passwords in clear (a simulation needs them for both MySQL and Thrift) and privileges.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::Tracked;
 
 /// A granted privilege: name without `_PRIV`, and the scope `db.table` with `*` for all.
 type Grant = (String, String, String);
 
-#[derive(Clone, Default)]
-struct Account {
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub(super) struct Account {
     password: String,
     grants: BTreeSet<Grant>,
 }
 
 /// All accounts. `root` and `admin` may everything.
+#[derive(Serialize)]
 pub struct Accounts {
-    users: BTreeMap<String, Account>,
+    pub(super) users: Tracked<String, Account>,
 }
 
 impl std::fmt::Debug for Accounts {

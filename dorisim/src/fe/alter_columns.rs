@@ -173,7 +173,7 @@ impl OlapTable {
             properties: self.properties.clone(),
             replication_num: self.replication_num,
             comment: self.comment.clone(),
-            partitions: std::collections::BTreeMap::new(),
+            partitions: crate::model::Tracked::new(),
             indexes: self.indexes.clone(),
             secondary: self.secondary.clone(),
             state: self.state,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::catalog::Properties;
-use crate::model::{IndexMeta, OlapTable, SecondaryIndex, TableSchema};
+use crate::model::{IndexMeta, OlapTable, SecondaryIndex, TableSchema, Tracked};
 
 /// Shadow indexes of schema changes are named so until they take over.
 pub const SHADOW_PREFIX: &str = "__doris_shadow_";
@@ -37,7 +37,7 @@ impl Attached {
 }
 
 /// What a job builds.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum AlterKind {
     /// A schema change that rewrites data.
     SchemaChange {
@@ -104,7 +104,7 @@ pub fn light_change(
 }
 
 /// How far it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AlterState {
     /// Submitted; no tablets yet.
     Pending,
@@ -140,7 +140,7 @@ impl AlterState {
 }
 
 /// A job.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AlterJob {
     /// Id.
     pub id: i64,
@@ -186,28 +186,29 @@ impl AlterJob {
     }
 }
 
-/// All jobs, oldest first.
-#[derive(Debug, Default)]
+/// All jobs by id, which grows: oldest first.
+#[derive(Debug, Default, Serialize)]
 pub struct AlterJobs {
-    jobs: Vec<AlterJob>,
+    pub(super) jobs: Tracked<i64, AlterJob>,
 }
 
 impl AlterJobs {
     /// Takes a job in.
     pub fn submit(&mut self, job: AlterJob) {
         if self.jobs.len() >= KEPT
-            && let Some(old) = self.jobs.iter().position(|j| j.state.is_done())
+            && let Some(old) = self.jobs.values().find(|j| j.state.is_done())
         {
-            self.jobs.remove(old);
+            let old = old.id;
+            self.jobs.remove(&old);
         }
-        self.jobs.push(job);
+        self.jobs.insert(job.id, job);
     }
 
     /// Copies of the jobs that run.
     #[must_use]
     pub fn running(&self) -> Vec<AlterJob> {
         self.jobs
-            .iter()
+            .values()
             .filter(|j| !j.state.is_done())
             .cloned()
             .collect()
@@ -217,20 +218,19 @@ impl AlterJobs {
     #[must_use]
     pub fn is_altered(&self, table_id: i64) -> bool {
         self.jobs
-            .iter()
+            .values()
             .any(|j| j.table_id == table_id && !j.state.is_done())
     }
 
     /// A job that runs, to change it.
     pub fn running_mut(&mut self, id: i64) -> Option<&mut AlterJob> {
-        self.jobs
-            .iter_mut()
-            .find(|j| j.id == id && !j.state.is_done())
+        self.jobs.get(&id).filter(|j| !j.state.is_done())?;
+        self.jobs.get_mut(&id)
     }
 
     /// Jobs of a database.
     pub fn of_db(&self, db_id: i64) -> impl Iterator<Item = &AlterJob> {
-        self.jobs.iter().filter(move |j| j.db_id == db_id)
+        self.jobs.values().filter(move |j| j.db_id == db_id)
     }
 }
 

@@ -286,7 +286,7 @@ fn lay_out(state: &mut FeState, job: &AlterJob) -> Result<LaidOut, Stop> {
     };
     let targets = job.targets();
     let mut shape = OlapTable {
-        partitions: std::collections::BTreeMap::new(),
+        partitions: crate::model::Tracked::new(),
         ..table.clone()
     };
     shape.indexes.extend(targets.iter().map(|(i, _)| i.clone()));

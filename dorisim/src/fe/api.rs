@@ -194,7 +194,7 @@ impl Default for FrontendConfig {
 }
 
 /// Where a load comes from; shown as LoadJobSourceType.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum LoadSource {
     /// INSERT, UPDATE, DELETE.
     Insert,

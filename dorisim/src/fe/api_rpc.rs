@@ -78,7 +78,7 @@ pub struct BeginRefused {
 }
 
 /// One sub transaction of commitTxn.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct SubTxn {
     /// Id given out by beginTxn.
     pub id: i64,
@@ -230,7 +230,7 @@ pub struct DbMeta {
 }
 
 /// Ids dropped within the kept history.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct DroppedIds {
     /// Partitions: (id, commit seq).
     pub partitions: Vec<(i64, i64)>,
@@ -302,7 +302,7 @@ pub struct Snapshot {
 }
 
 /// restoreSnapshot, blobs already decompressed.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
 pub struct RestoreRequest {
     /// Destination database.
     pub db: String,

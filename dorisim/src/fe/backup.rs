@@ -26,7 +26,7 @@ const MAX_TABLETS: usize = 300_000;
 const SNAPSHOTS_AT_ONCE: usize = 16;
 
 /// States in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum State {
     Pending,
     Snapshoting,
@@ -84,7 +84,7 @@ impl BackupMeta {
 }
 
 /// A tablet's snapshot.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct TabletSnapshot {
     backend_id: i64,
     path: String,
@@ -92,7 +92,7 @@ struct TabletSnapshot {
 }
 
 /// A backup job.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct BackupJob {
     /// Common part.
     pub head: JobHead,

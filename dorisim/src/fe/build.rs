@@ -400,7 +400,7 @@ pub fn table(
         properties,
         replication_num: replicas,
         comment: create.comment.clone(),
-        partitions: std::collections::BTreeMap::new(),
+        partitions: crate::model::Tracked::new(),
         indexes,
         secondary,
         state: TableState::Normal,

@@ -291,7 +291,7 @@ impl Frontend {
                 id,
                 name: name.to_owned(),
                 properties,
-                tables: BTreeMap::new(),
+                tables: crate::model::Tracked::new(),
                 views: BTreeMap::new(),
             },
         );

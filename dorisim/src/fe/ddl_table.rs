@@ -128,7 +128,7 @@ impl Frontend {
             let mut table = OlapTable {
                 id: state.new_id(),
                 name: name.to_owned(),
-                partitions: BTreeMap::new(),
+                partitions: crate::model::Tracked::new(),
                 ..model.clone()
             };
             table.auto_inc_next = table

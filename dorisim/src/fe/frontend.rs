@@ -183,7 +183,7 @@ impl Frontend {
     /// Settings changed by ADMIN SET FRONTEND CONFIG.
     #[must_use]
     pub fn settings(&self) -> BTreeMap<String, String> {
-        self.lock().settings.clone()
+        (*self.lock().settings).clone()
     }
 
     /// ADMIN SET FRONTEND CONFIG.

@@ -2,17 +2,19 @@
 //!
 //! Secondary indexes are metadata here, so a job has nothing to write: its records and its states are what it is about.
 
+use serde::{Deserialize, Serialize};
+
 use super::api::SqlError;
 use super::frontend::Frontend;
 use super::record;
 use super::state::FeState;
-use crate::model::SecondaryIndex;
+use crate::model::{SecondaryIndex, Tracked};
 
 /// Finished jobs that are remembered.
 const KEPT: usize = 10_000;
 
 /// How far a job is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum IndexJobState {
     /// Loads that began before the watershed have to end.
     WaitingTxn,
@@ -35,7 +37,7 @@ impl IndexJobState {
 }
 
 /// A job of one partition.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct IndexJob {
     /// Id.
     pub id: i64,
@@ -63,23 +65,23 @@ pub struct IndexJob {
     pub message: String,
 }
 
-/// All jobs, oldest first.
-#[derive(Debug, Default)]
+/// All jobs by id, which grows: oldest first.
+#[derive(Debug, Default, Serialize)]
 pub struct IndexJobs {
-    jobs: Vec<IndexJob>,
+    pub(super) jobs: Tracked<i64, IndexJob>,
 }
 
 impl IndexJobs {
     /// Jobs of a database.
     pub fn of_db(&self, db_id: i64) -> impl Iterator<Item = &IndexJob> {
-        self.jobs.iter().filter(move |j| j.db_id == db_id)
+        self.jobs.values().filter(move |j| j.db_id == db_id)
     }
 
     /// True while one runs.
     #[must_use]
     pub fn are_running(&self) -> bool {
         self.jobs
-            .iter()
+            .values()
             .any(|j| j.state == IndexJobState::WaitingTxn)
     }
 }
@@ -126,13 +128,12 @@ pub fn submit(
         state.emit(record::index_job(&job), now);
         let jobs = &mut state.index_jobs.jobs;
         if jobs.len() >= KEPT
-            && let Some(old) = jobs
-                .iter()
-                .position(|j| j.state != IndexJobState::WaitingTxn)
+            && let Some(old) = jobs.values().find(|j| j.state != IndexJobState::WaitingTxn)
         {
-            jobs.remove(old);
+            let old = old.id;
+            jobs.remove(&old);
         }
-        jobs.push(job);
+        jobs.insert(job.id, job);
     }
 }
 
@@ -189,7 +190,7 @@ impl Frontend {
         let (mut done, mut gone) = (Vec::new(), Vec::new());
         {
             let state = self.lock();
-            for job in &state.index_jobs.jobs {
+            for job in state.index_jobs.jobs.values() {
                 if job.state != IndexJobState::WaitingTxn {
                     continue;
                 }
@@ -215,9 +216,15 @@ impl Frontend {
         let now = self.clock().now_ms();
         let mut guard = self.lock();
         let state = &mut *guard;
+        let jobs = &mut state.index_jobs.jobs;
+        let ending: Vec<i64> = jobs
+            .values()
+            .filter(|j| j.state == IndexJobState::WaitingTxn && fits(j))
+            .map(|j| j.id)
+            .collect();
         let mut ended = Vec::new();
-        for job in &mut state.index_jobs.jobs {
-            if job.state == IndexJobState::WaitingTxn && fits(job) {
+        for id in ending {
+            if let Some(job) = jobs.get_mut(&id) {
                 job.state = to;
                 job.finish_ms = now;
                 message.clone_into(&mut job.message);

@@ -1,14 +1,17 @@
 //! Backup and restore jobs: one running per database, the last ten remembered, one state per tick.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 
 use super::api::{JobView, RpcError, SqlError, StatusCode};
 use super::backup::BackupJob;
 use super::frontend::Frontend;
 use super::restore::RestoreJob;
+use crate::model::Tracked;
 
 /// A job.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Job {
     /// BACKUP SNAPSHOT.
     Backup(Box<BackupJob>),
@@ -17,7 +20,7 @@ pub enum Job {
 }
 
 /// What all jobs have.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct JobHead {
     /// Id.
     pub id: i64,
@@ -85,17 +88,17 @@ impl Job {
     }
 }
 
-/// All jobs, by database, oldest first.
-#[derive(Debug, Default)]
+/// All jobs by id, which grows: oldest first.
+#[derive(Debug, Default, Serialize)]
 pub struct Jobs {
-    by_db: BTreeMap<i64, VecDeque<Job>>,
+    pub(super) jobs: Tracked<i64, Job>,
 }
 
 impl Jobs {
     /// Takes a job in when nothing runs in its database; forgets the oldest beyond `keep`.
     pub fn submit(&mut self, job: Job, keep: usize) -> Result<(), SqlError> {
-        let list = self.by_db.entry(job.head().db_id).or_default();
-        if let Some(running) = list.iter().find(|j| !j.is_done()) {
+        let db_id = job.head().db_id;
+        if let Some(running) = self.of_db(db_id).find(|j| !j.is_done()) {
             return Err(SqlError::new(
                 5064,
                 format!(
@@ -107,9 +110,10 @@ impl Jobs {
                 ),
             ));
         }
-        list.push_back(job);
-        while list.len() > keep.max(1) {
-            list.pop_front();
+        self.jobs.insert(job.head().id, job);
+        let of_db: Vec<i64> = self.of_db(db_id).map(|j| j.head().id).collect();
+        for old in of_db.iter().take(of_db.len().saturating_sub(keep.max(1))) {
+            self.jobs.remove(old);
         }
         Ok(())
     }
@@ -117,9 +121,8 @@ impl Jobs {
     /// Copies of the jobs that run.
     #[must_use]
     pub fn running(&self) -> Vec<Job> {
-        self.by_db
+        self.jobs
             .values()
-            .flatten()
             .filter(|j| !j.is_done())
             .cloned()
             .collect()
@@ -127,17 +130,12 @@ impl Jobs {
 
     /// Puts back a job that was worked on; false when it was cancelled or forgotten meanwhile.
     pub fn put_back(&mut self, job: Job) -> bool {
-        let slot = self.by_db.get_mut(&job.head().db_id).and_then(|list| {
-            list.iter_mut()
-                .find(|j| j.head().id == job.head().id && !j.is_done())
-        });
-        match slot {
-            Some(slot) => {
-                *slot = job;
-                true
-            }
-            None => false,
+        let id = job.head().id;
+        let kept = self.jobs.get(&id).is_some_and(|j| !j.is_done());
+        if kept {
+            self.jobs.insert(id, job);
         }
+        kept
     }
 
     /// True while a restore that swaps in at its end works on this table of the database.
@@ -151,23 +149,20 @@ impl Jobs {
 
     /// The running job of a database.
     pub fn running_in(&mut self, db_id: i64) -> Option<&mut Job> {
-        self.by_db
-            .get_mut(&db_id)?
-            .iter_mut()
-            .find(|j| !j.is_done())
+        self.jobs
+            .find_mut(|j| j.head().db_id == db_id && !j.is_done())
     }
 
     /// Jobs of a database.
     pub fn of_db(&self, db_id: i64) -> impl Iterator<Item = &Job> {
-        self.by_db.get(&db_id).into_iter().flatten()
+        self.jobs.values().filter(move |j| j.head().db_id == db_id)
     }
 
     /// The newest finished backup of that label, whatever its database.
     #[must_use]
     pub fn snapshot(&self, label: &str) -> Option<&BackupJob> {
-        self.by_db
+        self.jobs
             .values()
-            .flatten()
             .filter_map(|job| match job {
                 Job::Backup(backup) if backup.head.label == label && backup.is_finished() => {
                     Some(backup.as_ref())
@@ -179,7 +174,7 @@ impl Jobs {
 
     /// DROP DATABASE.
     pub fn forget_db(&mut self, db_id: i64) {
-        self.by_db.remove(&db_id);
+        self.jobs.retain(|_, j| j.head().db_id != db_id);
     }
 }
 

@@ -2,17 +2,19 @@
 //!
 //! Tablets of the bin stay on their backends, so binlogs of dropped partitions can still be fetched by a reader that is late.
 
+use serde::{Deserialize, Serialize};
+
 use super::alter::rename;
 use super::api::SqlError;
 use super::frontend::Frontend;
 use super::record;
-use crate::model::{Database, OlapTable, Partition, PartitionItem, TableState};
+use crate::model::{Database, OlapTable, Partition, PartitionItem, TableState, Tracked};
 
 /// `catalog_trash_expire_second`: how long things stay recoverable when nobody set it.
 const KEEP_S: i64 = 86_400;
 
 /// Something dropped.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Dropped {
     /// A database with its tables.
     Database(Database),
@@ -52,46 +54,45 @@ pub struct BinView {
 }
 
 /// The bin, oldest first.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize)]
 pub struct RecycleBin {
-    entries: Vec<(i64, Dropped)>,
+    /// By a number that grows: (dropped at, what).
+    pub(super) entries: Tracked<i64, (i64, Dropped)>,
 }
 
 impl RecycleBin {
     /// Keeps a dropped thing.
     pub fn put(&mut self, now_ms: i64, dropped: Dropped) {
-        self.entries.push((now_ms, dropped));
+        let last = self.entries.last_key_value().map_or(0, |(n, _)| *n);
+        self.entries.insert(last + 1, (now_ms, dropped));
     }
 
     /// Takes out what was dropped before `before_ms`.
     pub fn take_expired(&mut self, before_ms: i64) -> Vec<Dropped> {
-        let (gone, kept) = std::mem::take(&mut self.entries)
-            .into_iter()
-            .partition::<Vec<_>, _>(|(at, _)| *at < before_ms);
-        self.entries = kept;
-        gone.into_iter().map(|(_, dropped)| dropped).collect()
+        let gone: Vec<i64> = self
+            .entries
+            .iter()
+            .filter(|(_, (at, _))| *at < before_ms)
+            .map(|(n, _)| *n)
+            .collect();
+        gone.iter()
+            .filter_map(|n| self.entries.remove(n))
+            .map(|(_, dropped)| dropped)
+            .collect()
     }
 
-    /// Takes out the newest entry that fits.
-    fn take(&mut self, fits: impl Fn(&Dropped) -> bool) -> Option<(i64, Dropped)> {
-        let at = self.entries.iter().rposition(|(_, d)| fits(d))?;
-        Some(self.entries.remove(at))
-    }
-
-    /// Puts back what could not be recovered, with the time it was dropped at.
-    fn put_back(&mut self, at: usize, entry: (i64, Dropped)) {
-        self.entries.insert(at.min(self.entries.len()), entry);
-    }
-
-    fn position(&self, dropped_ms: i64) -> usize {
-        self.entries.partition_point(|(at, _)| *at <= dropped_ms)
+    /// Takes out the newest entry that fits, with its number.
+    fn take(&mut self, fits: impl Fn(&Dropped) -> bool) -> Option<(i64, (i64, Dropped))> {
+        let (n, _) = self.entries.iter().rfind(|(_, (_, d))| fits(d))?;
+        let n = *n;
+        self.entries.remove(&n).map(|entry| (n, entry))
     }
 
     /// What SHOW CATALOG RECYCLE BIN lists.
     #[must_use]
     pub fn views(&self) -> Vec<BinView> {
         self.entries
-            .iter()
+            .values()
             .map(|(dropped_ms, dropped)| {
                 let (kind, name, db_id, table_id, partition_id) = match dropped {
                     Dropped::Database(db) => ("Database", &db.name, db.id, None, None),
@@ -183,7 +184,7 @@ impl Frontend {
         let found = state.bin.take(|d| {
             matches!(d, Dropped::Database(db) if db.name == name && id.is_none_or(|id| id == db.id))
         });
-        let Some((_, Dropped::Database(mut db))) = found else {
+        let Some((_, (_, Dropped::Database(mut db)))) = found else {
             return Err(SqlError::analysis(format!("Unknown database '{name}'")));
         };
         target.clone_into(&mut db.name);
@@ -221,7 +222,7 @@ impl Frontend {
             matches!(d, Dropped::Table { db_id: of, table }
                 if *of == db_id && table.name == name && id.is_none_or(|id| id == table.id))
         });
-        let Some((_, Dropped::Table { mut table, .. })) = found else {
+        let Some((_, (_, Dropped::Table { mut table, .. }))) = found else {
             return Err(SqlError::analysis(format!(
                 "Unknown table '{name}' or table id '{}' in {db}",
                 id.unwrap_or(-1)
@@ -271,7 +272,7 @@ impl Frontend {
                 if *of == table_id && partition.name.eq_ignore_ascii_case(name)
                     && id.is_none_or(|id| id == partition.id))
         });
-        let Some((dropped_ms, Dropped::Partition { mut partition, .. })) = taken else {
+        let Some((n, (dropped_ms, Dropped::Partition { mut partition, .. }))) = taken else {
             return Err(SqlError::analysis(format!(
                 "No partition named '{name}' or partition id '{}' in table {table}",
                 id.unwrap_or(-1)
@@ -295,13 +296,12 @@ impl Frontend {
             None
         };
         if let Some(text) = refusal {
-            let at = state.bin.position(dropped_ms);
             let back = Dropped::Partition {
                 db_id,
                 table_id,
                 partition,
             };
-            state.bin.put_back(at, (dropped_ms, back));
+            state.bin.entries.insert(n, (dropped_ms, back));
             return Err(SqlError::analysis(text));
         }
         let origin = partition.name.clone();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures::StreamExt;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::api::{JobView, RestoreRequest, RpcError};
@@ -21,7 +22,7 @@ const DOWNLOAD_BATCH: usize = 10;
 const TASKS_AT_ONCE: usize = 8;
 
 /// States in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum State {
     Pending,
     Creating,
@@ -51,7 +52,7 @@ impl State {
 }
 
 /// A restore job.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RestoreJob {
     /// Common part.
     pub head: JobHead,
@@ -63,6 +64,7 @@ pub struct RestoreJob {
     pub(super) state: State,
     pub(super) plan: Plan,
     /// (tablet, backend) to its local snapshot path.
+    #[serde(with = "crate::model::tracked::pairs")]
     pub(super) local_paths: BTreeMap<(i64, i64), String>,
     prepared_ms: i64,
     snapshot_ms: i64,

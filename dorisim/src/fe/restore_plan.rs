@@ -1,5 +1,7 @@
 //! What a restore will do, decided under the lock: schema checks, new ids, which tablet pulls from which.
 
+use serde::{Deserialize, Serialize};
+
 use super::api::RestoreRequest;
 use super::backup::BackupMeta;
 use super::ddl_view::qualify_restored;
@@ -10,7 +12,7 @@ use crate::be::api::TabletSpec;
 use crate::model::{OlapTable, Partition, PartitionItem, TableState, View};
 
 /// One replica that pulls one source tablet.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Pull {
     /// Destination tablet.
     pub local_tablet: i64,
@@ -25,7 +27,7 @@ pub struct Pull {
 }
 
 /// The work of a restore.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Plan {
     /// New tables, under their final names.
     pub tables: Vec<OlapTable>,

@@ -1,6 +1,6 @@
 //! Everything the frontend knows, behind one lock: catalogue, ids, journal, streams, transactions, jobs, accounts.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ use super::quirks;
 use super::recycle::RecycleBin;
 use super::stream::{Scope, Streams};
 use super::txn::TxnTable;
-use crate::model::{Catalog, Database, OlapTable};
+use crate::model::{Catalog, Database, OlapTable, Tracked};
 
 /// Ids that one journal entry reserves (smaller than the real 1000, so that gaps show early).
 const ID_BATCH: i64 = 10;
@@ -67,7 +67,7 @@ pub struct FeState {
     /// Injected lateness.
     pub late: LateRecords,
     /// Settings changed by ADMIN SET FRONTEND CONFIG.
-    pub settings: BTreeMap<String, String>,
+    pub settings: Tracked<String, String>,
     next_id: i64,
     journal: i64,
     binlog_feature: bool,
@@ -90,7 +90,7 @@ impl FeState {
             bin: RecycleBin::default(),
             accounts: Accounts::default(),
             late: LateRecords::default(),
-            settings: BTreeMap::new(),
+            settings: Tracked::new(),
             next_id: 10_000,
             journal: 1_000,
             binlog_feature: config.binlog_feature,

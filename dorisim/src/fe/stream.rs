@@ -6,7 +6,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::api::{Binlog, BinlogLag, BinlogReply};
+use crate::model::Tracked;
 
 /// Number of the DUMMY's type.
 const DUMMY: i32 = 7;
@@ -17,18 +20,20 @@ const DROP_TABLE: i32 = 4;
 const MIN_UNKNOWN: i32 = 27;
 
 /// A record and the time from which readers see it.
-#[derive(Debug, Clone)]
-struct Entry {
-    record: Arc<Binlog>,
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Entry {
+    pub(super) record: Arc<Binlog>,
     visible_from_ms: i64,
 }
 
 /// One stream.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Stream {
     dummy: Arc<Binlog>,
-    records: BTreeMap<i64, Entry>,
+    pub(super) records: Tracked<i64, Entry>,
     bytes: i64,
+    /// Live in memory only, as in Doris.
+    #[serde(skip)]
     locks: HashMap<String, i64>,
 }
 
@@ -52,7 +57,7 @@ impl Stream {
     pub fn new(db_id: i64, belong: i64, now_ms: i64) -> Self {
         Self {
             dummy: Arc::new(dummy(db_id, belong, -1, now_ms)),
-            records: BTreeMap::new(),
+            records: Tracked::new(),
             bytes: 0,
             locks: HashMap::new(),
         }
@@ -151,7 +156,7 @@ impl Stream {
     fn only_dummy(&self) -> Self {
         Self {
             dummy: Arc::clone(&self.dummy),
-            records: BTreeMap::new(),
+            records: Tracked::new(),
             bytes: 0,
             locks: HashMap::new(),
         }
@@ -163,10 +168,11 @@ impl Stream {
 
     /// Removes everything up to `seq`, moves the DUMMY there and returns what was removed, oldest first.
     pub fn drop_up_to(&mut self, seq: i64) -> Vec<Arc<Binlog>> {
-        let kept = self.records.split_off(&(seq.saturating_add(1)));
-        let removed: Vec<_> = std::mem::replace(&mut self.records, kept)
-            .into_values()
-            .map(|e| e.record)
+        let removed: Vec<_> = self
+            .records
+            .take_below(&seq.saturating_add(1))
+            .into_iter()
+            .map(|(_, e)| e.record)
             .collect();
         if let Some(last) = removed.last() {
             let belong = self.dummy.belong.unwrap_or(-1);
@@ -207,12 +213,12 @@ fn dummy(db_id: i64, belong: i64, commit_seq: i64, timestamp: i64) -> Binlog {
 }
 
 /// All streams of a cluster, and what was dropped within their history.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize)]
 pub struct Streams {
-    dbs: BTreeMap<i64, Stream>,
+    pub(super) dbs: Tracked<i64, Stream>,
     /// By table id: (database, stream).
-    tables: BTreeMap<i64, (i64, Stream)>,
-    dropped: BTreeMap<i64, super::api::DroppedIds>,
+    pub(super) tables: Tracked<i64, (i64, Stream)>,
+    pub(super) dropped: Tracked<i64, super::api::DroppedIds>,
 }
 
 /// Which tables of a record have their own stream.

@@ -153,14 +153,20 @@ impl Streams {
     ) -> Collected {
         let mut collected = Collected::default();
         let mut largest = None;
-        for (table, (_, stream)) in self.tables.iter_mut().filter(|(_, (db, _))| *db == db_id) {
-            let expired = match tables.get(table) {
-                Some(Some(limits)) => stream.expired(limits, stream.min_lock(), now_ms),
-                Some(None) => stream.records.keys().next_back().copied(),
-                None => None,
-            };
-            if let Some(seq) = expired {
-                collected.by_table.push((*table, stream.drop_up_to(seq)));
+        let of_db = self.tables.iter().filter(|(_, (db, _))| *db == db_id);
+        let expired: Vec<(i64, i64)> = of_db
+            .filter_map(|(table, (_, stream))| {
+                let expired = match tables.get(table) {
+                    Some(Some(limits)) => stream.expired(limits, stream.min_lock(), now_ms),
+                    Some(None) => stream.records.keys().next_back().copied(),
+                    None => None,
+                };
+                expired.map(|seq| (*table, seq))
+            })
+            .collect();
+        for (table, seq) in expired {
+            if let Some((_, stream)) = self.tables.get_mut(&table) {
+                collected.by_table.push((table, stream.drop_up_to(seq)));
                 largest = largest.max(Some(seq));
             }
         }

@@ -2,17 +2,19 @@
 //!
 //! Pure data; versions and backends are [`super::commit`]'s business.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::api::{
     BeginRefused, FrontendConfig, LoadSource, RpcError, StatusCode, SubTxn, TxnKey, TxnStatus,
     TxnView,
 };
+use crate::model::Tracked;
 
 /// The partition of a committed transaction, with the version it got.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TxnPart {
     /// Table.
     pub table_id: i64,
@@ -35,7 +37,7 @@ pub struct TxnPart {
 }
 
 /// A transaction.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Txn {
     /// Id.
     pub id: i64,
@@ -72,6 +74,7 @@ pub struct Txn {
     /// Rows of `pending`.
     pub pending_rows: u64,
     /// Becomes true when visible.
+    #[serde(skip)]
     pub done: Option<watch::Receiver<bool>>,
 }
 
@@ -133,7 +136,7 @@ const DEFAULT_TIMEOUT_S: i64 = 259_200;
 /// All transactions of the cluster.
 #[derive(Debug)]
 pub struct TxnTable {
-    txns: BTreeMap<i64, Txn>,
+    pub(super) txns: Tracked<i64, Txn>,
     labels: HashMap<(i64, String), Vec<i64>>,
     next_id: i64,
     keep_num: usize,
@@ -151,7 +154,7 @@ impl TxnTable {
     #[must_use]
     pub fn new(config: &FrontendConfig) -> Self {
         Self {
-            txns: BTreeMap::new(),
+            txns: Tracked::new(),
             labels: HashMap::new(),
             next_id: 1_000,
             keep_num: config.label_keep_num,

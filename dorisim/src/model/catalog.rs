@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cell, DataType, Distribution, PartitionItem, PartitionKind, TableSchema};
+use super::{Cell, DataType, Distribution, PartitionItem, PartitionKind, TableSchema, Tracked};
 
 /// Properties in the order they were given last.
 pub type Properties = BTreeMap<String, String>;
@@ -13,7 +13,7 @@ pub type Properties = BTreeMap<String, String>;
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Catalog {
     /// By id.
-    pub databases: BTreeMap<i64, Database>,
+    pub databases: Tracked<i64, Database>,
 }
 
 impl Catalog {
@@ -25,7 +25,7 @@ impl Catalog {
 
     /// Database by name, to change it.
     pub fn database_mut(&mut self, name: &str) -> Option<&mut Database> {
-        self.databases.values_mut().find(|d| d.name == name)
+        self.databases.find_mut(|d| d.name == name)
     }
 
     /// Table by names.
@@ -45,7 +45,7 @@ pub struct Database {
     /// `binlog.*` and others.
     pub properties: Properties,
     /// OLAP tables by id.
-    pub tables: BTreeMap<i64, OlapTable>,
+    pub tables: Tracked<i64, OlapTable>,
     /// Views by id.
     pub views: BTreeMap<i64, View>,
 }
@@ -59,7 +59,7 @@ impl Database {
 
     /// Table by name, to change it.
     pub fn table_mut(&mut self, name: &str) -> Option<&mut OlapTable> {
-        self.tables.values_mut().find(|t| t.name == name)
+        self.tables.find_mut(|t| t.name == name)
     }
 
     /// View by name.
@@ -192,7 +192,7 @@ pub struct OlapTable {
     /// Comment, may be empty.
     pub comment: String,
     /// Partitions by id, temporary ones included.
-    pub partitions: BTreeMap<i64, Partition>,
+    pub partitions: Tracked<i64, Partition>,
     /// Base index first, then rollups.
     pub indexes: Vec<IndexMeta>,
     /// Secondary indexes.

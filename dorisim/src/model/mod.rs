@@ -1,13 +1,15 @@
 //! What a Doris catalogue is made of, as plain data: values, types, columns, partitions, tables, replicas.
 //!
 //! Reading order: [`types`] and [`value`] (what a cell is), [`mod@column`], [`schema`] (models of keys), [`partition`] (items and their
-//! range text), [`projection`] (rows in the columns of another index), [`catalog`] (databases down to replicas). Nothing here does anything but compute.
+//! range text), [`projection`] (rows in the columns of another index), [`catalog`] (databases down to replicas),
+//! [`tracked`] (maps that know what changed). Nothing here does anything but compute.
 
 pub mod catalog;
 pub mod column;
 pub mod partition;
 pub mod projection;
 pub mod schema;
+pub mod tracked;
 pub mod types;
 pub mod value;
 
@@ -18,6 +20,7 @@ pub use catalog::{
 pub use column::{Aggregation, Column, DefaultValue};
 pub use partition::{Bound, PartitionItem, PartitionKind};
 pub use schema::{Distribution, DistributionKind, KeysModel, TableSchema};
+pub use tracked::Tracked;
 pub use types::DataType;
 
 /// The canonical text of a value; `None` is SQL NULL.

@@ -230,7 +230,7 @@ pub(super) fn create_view(session: &SqlSession, name: &ObjectName) -> Result<Res
 pub(super) fn create_database(session: &SqlSession, db: &str) -> Result<ResultSet, SqlError> {
     let database = in_db(session, Some(db), |database| {
         Ok(Database {
-            tables: std::collections::BTreeMap::new(),
+            tables: crate::model::Tracked::new(),
             views: std::collections::BTreeMap::new(),
             name: database.name.clone(),
             properties: database.properties.clone(),
