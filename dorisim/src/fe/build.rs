@@ -378,6 +378,7 @@ pub fn table(
         columns: Vec::new(),
         schema: None,
         state: IndexState::Normal,
+        define: None,
     }];
     for def in &create.rollups {
         if indexes

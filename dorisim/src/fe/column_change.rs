@@ -459,6 +459,7 @@ pub fn submit_schema_change(
                 columns: index.columns,
                 schema: Some(schema),
                 state: IndexState::Shadow,
+                define: index.define,
             },
             origin,
         ));

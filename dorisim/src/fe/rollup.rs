@@ -86,6 +86,7 @@ pub fn rollup_meta(id: i64, base: &TableSchema, def: &RollupDef) -> Result<Index
         columns: schema.visible().map(|c| c.name.clone()).collect(),
         schema: Some(schema),
         state: IndexState::Normal,
+        define: None,
     })
 }
 
@@ -283,6 +284,7 @@ impl Frontend {
             columns: query.items.iter().map(|(_, c)| c.clone()).collect(),
             schema: Some(schema),
             state: IndexState::Shadow,
+            define: Some(format!("CREATE MATERIALIZED VIEW {name} AS {select}")),
         };
         let raw = format!("CREATE MATERIALIZED VIEW {name} AS {select}");
         let job = submit(state, &db, table, meta, raw, now)?;

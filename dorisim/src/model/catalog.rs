@@ -151,6 +151,9 @@ pub struct IndexMeta {
     /// Finished, or being built.
     #[serde(default)]
     pub state: IndexState,
+    /// The statement that made a materialized view.
+    #[serde(default)]
+    pub define: Option<String>,
 }
 
 /// A secondary index (inverted, bloom filter of n-grams, ...), metadata only.

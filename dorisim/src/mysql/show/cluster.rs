@@ -31,6 +31,7 @@ pub(in crate::mysql) fn frontends(server: &MysqlServer) -> ResultSet {
         "ErrMsg",
         "Version",
         "CurrentConnected",
+        "LiveSince",
     ]);
     let frontend = &server.frontend;
     let roles = &server.roles;
@@ -56,6 +57,7 @@ pub(in crate::mysql) fn frontends(server: &MysqlServer) -> ResultSet {
             String::new(),
             VERSION.to_owned(),
             if at == roles.master() { "Yes" } else { "No" }.to_owned(),
+            now.clone(),
         ]);
     }
     answer
@@ -91,6 +93,8 @@ pub(in crate::mysql) fn backends(server: &MysqlServer) -> ResultSet {
         "NodeRole",
         "CpuCores",
         "Memory",
+        "LiveSince",
+        "RunningTasks",
     ]);
     let frontend = &server.frontend;
     let now = datetime_text(frontend.clock().now_ms());
@@ -134,6 +138,8 @@ pub(in crate::mysql) fn backends(server: &MysqlServer) -> ResultSet {
             "mix".to_owned(),
             "2".to_owned(),
             "4.00 GB".to_owned(),
+            now.clone(),
+            "0".to_owned(),
         ]);
     }
     answer
@@ -258,6 +264,16 @@ pub(super) fn grants(session: &SqlSession) -> ResultSet {
         "Password",
         "Roles",
         "GlobalPrivs",
+        "CatalogPrivs",
+        "DatabasePrivs",
+        "TablePrivs",
+        "ColPrivs",
+        "ResourcePrivs",
+        "CloudClusterPrivs",
+        "CloudStagePrivs",
+        "StorageVaultPrivs",
+        "WorkloadGroupPrivs",
+        "ComputeGroupPrivs",
     ]);
     let global: Vec<_> = ["SELECT", "LOAD", "ALTER", "CREATE", "DROP", "ADMIN"]
         .into_iter()
@@ -275,14 +291,17 @@ pub(super) fn grants(session: &SqlSession) -> ResultSet {
         String::new(),
         global.join(","),
     ]);
+    for row in &mut answer.rows {
+        row.resize(answer.columns.len(), None);
+    }
     answer
 }
 
 /// Forms that drivers and tools send and whose answer does not depend on the cluster.
-pub(super) fn other(text: &str) -> ResultSet {
+pub(super) fn other(text: &str) -> Option<ResultSet> {
     let first = text.split_whitespace().next().unwrap_or_default();
-    match first {
-        "ENGINES" => {
+    Some(match first {
+        "ENGINES" | "STORAGE" if text.contains("ENGINES") => {
             let mut answer = ResultSet::of_text(&[
                 "Engine",
                 "Support",
@@ -356,7 +375,6 @@ pub(super) fn other(text: &str) -> ResultSet {
             );
             answer
         }
-        "STATUS" | "GLOBAL" | "SESSION" => ResultSet::of_text(&["Variable_name", "Value"]),
-        _ => ResultSet::of_text(&["Result"]),
-    }
+        _ => return None,
+    })
 }

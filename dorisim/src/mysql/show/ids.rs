@@ -7,7 +7,7 @@ use crate::sql::ast::IdKind;
 /// Answers `SHOW DATABASE|TABLE|PARTITION id`.
 pub(super) fn by_id(session: &SqlSession, kind: IdKind, id: i64) -> ResultSet {
     let columns: &[&str] = match kind {
-        IdKind::Database => &["DbName"],
+        IdKind::Database => &["DBName"],
         IdKind::Table => &["DbName", "TableName", "DbId"],
         IdKind::Partition => &["DbName", "TableName", "PartitionName", "DbId", "TableId"],
     };

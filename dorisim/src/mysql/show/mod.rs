@@ -1,12 +1,16 @@
 //! SHOW, DESC and their relatives: `cluster` (nodes, configuration), `objects` (databases to tablets), `ids` (names of
-//! ids), `table` (columns of one table), `jobs` (backup, restore, transactions).
+//! ids), `table` (columns of one table), `views`, `dynamic` (dynamic partitions), `jobs` (backup, restore, transactions),
+//! `forms` (what never has rows here).
 
 mod cluster;
+mod dynamic;
+mod forms;
 mod ids;
 mod jobs;
 mod objects;
 mod proc;
 mod table;
+mod views;
 
 use super::session::SqlSession;
 use crate::fe::SqlError;
@@ -26,6 +30,11 @@ pub(super) async fn show(session: &SqlSession, form: Show) -> Result<ResultSet, 
             objects::tables(session, full, db.as_deref(), like.as_deref())
         }
         Show::Views { db, like } => objects::views(session, db.as_deref(), like.as_deref()),
+        Show::ViewsOf { table } => views::of_table(session, &table),
+        Show::CreateMaterializedView { view, table } => {
+            views::create_materialized(session, &view, &table)
+        }
+        Show::DynamicPartitions { db } => dynamic::tables(session, db.as_deref()),
         Show::TableStatus { db, like } => {
             objects::table_status(session, db.as_deref(), like.as_deref())
         }
@@ -94,7 +103,13 @@ pub(super) async fn show(session: &SqlSession, form: Show) -> Result<ResultSet, 
         Show::Warnings => Ok(ResultSet::of_text(&["Level", "Code", "Message"])),
         Show::ProcessList => Ok(cluster::process_list(session)),
         Show::Grants => Ok(cluster::grants(session)),
-        Show::Other { text } => Ok(cluster::other(&text)),
+        Show::Other { text } => cluster::other(&text)
+            .or_else(|| forms::empty(&text))
+            .ok_or_else(|| {
+                SqlError::analysis(format!(
+                    "mismatched input '{text}' expecting a form of SHOW"
+                ))
+            }),
     }
 }
 

@@ -340,12 +340,15 @@ pub(super) fn tablets(
             "State",
             "LstConsistencyCheckTime",
             "CheckVersion",
+            "VisibleVersionCount",
             "VersionCount",
             "QueryHits",
             "PathHash",
             "Path",
             "MetaUrl",
             "CompactionStatus",
+            "CooldownReplicaId",
+            "CooldownMetaId",
         ]);
         let width = answer.columns.len();
         let wanted = |partition: &&Partition| {
@@ -394,6 +397,8 @@ pub(super) fn tablet(session: &SqlSession, id: i64) -> Result<ResultSet, SqlErro
         "IndexId",
         "IsSync",
         "Order",
+        "QueryHits",
+        "DetailCmd",
     ]);
     let row = session.frontend().with_catalog(|catalog| {
         for db in catalog.databases.values() {
@@ -413,6 +418,11 @@ pub(super) fn tablet(session: &SqlSession, id: i64) -> Result<ResultSet, SqlErro
                                 index.id.to_string(),
                                 "true".to_owned(),
                                 at.to_string(),
+                                "0".to_owned(),
+                                format!(
+                                    "SHOW PROC '/dbs/{}/{}/partitions/{}/{}/{id}';",
+                                    db.id, table.id, partition.id, index.id
+                                ),
                             ]);
                         }
                     }

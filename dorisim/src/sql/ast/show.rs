@@ -30,6 +30,23 @@ pub enum Show {
         /// Pattern.
         like: Option<String>,
     },
+    /// `SHOW VIEW FROM t [FROM db]`: the views that read a table.
+    ViewsOf {
+        /// The table.
+        table: ObjectName,
+    },
+    /// `SHOW DYNAMIC PARTITION TABLES [FROM db]`.
+    DynamicPartitions {
+        /// Database.
+        db: Option<String>,
+    },
+    /// `SHOW CREATE MATERIALIZED VIEW v ON t`.
+    CreateMaterializedView {
+        /// The view.
+        view: String,
+        /// The table it stands on.
+        table: ObjectName,
+    },
     /// `SHOW TABLE STATUS [FROM db] [LIKE]`.
     TableStatus {
         /// Database.

@@ -79,6 +79,14 @@ impl Parser<'_> {
                 db: self.db_clause()?,
                 like: self.like()?,
             }
+        } else if self.accept("VIEW") {
+            Show::ViewsOf {
+                table: self.table_clause()?,
+            }
+        } else if self.accept_all(&["DYNAMIC", "PARTITION", "TABLES"]) {
+            Show::DynamicPartitions {
+                db: self.db_clause()?,
+            }
         } else if self.accept_all(&["TABLE", "STATUS"]) {
             Show::TableStatus {
                 db: self.db_clause()?,
@@ -156,6 +164,13 @@ impl Parser<'_> {
         } else if self.accept("VIEW") {
             Show::CreateView {
                 view: self.object_name()?,
+            }
+        } else if self.accept_all(&["MATERIALIZED", "VIEW"]) {
+            let view = self.name()?;
+            self.expect("ON")?;
+            Show::CreateMaterializedView {
+                view,
+                table: self.object_name()?,
             }
         } else if self.accept_any(&["DATABASE", "SCHEMA"]).is_some() {
             Show::CreateDatabase {
