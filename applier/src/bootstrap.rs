@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ccr_control::{JobState, ProducerRequest};
-use ccr_doris::RestoreSnapshot;
 use ccr_doris::error::Refusal;
+use ccr_doris::{Inspect, JobProgress, JobState as JobPhase, RestoreSnapshot};
 use ccr_log::{GroupReader, NewRecord, Offset, ReaderEvent, Record};
 use ccr_ops::ErrorKind;
 use ccr_schemas::codec::{Codec, RecordAt};
@@ -457,17 +457,18 @@ impl Session<'_> {
         let mut missing = 0;
         loop {
             match self.restore_state(database, label).await {
-                Ok(Some(state)) => {
+                Ok(Some(job)) => {
                     missing = 0;
-                    match state.state.as_str() {
-                        "FINISHED" => return Ok(Flow::On(None)),
-                        "CANCELLED" => {
-                            let text = format!("restore job {label} was cancelled: {}", state.text);
+                    match job.state {
+                        JobPhase::Finished => return Ok(Flow::On(None)),
+                        JobPhase::Cancelled => {
+                            let text = format!("restore job {label} was cancelled: {}", job.status);
                             return Ok(Flow::On(Some(text)));
                         }
-                        _ => self.tell(|p| {
+                        JobPhase::Running => self.tell(|p| {
                             p.error(None, 0);
-                            p.advance(format!("restoring: {} {}", state.state, state.text), None);
+                            let text = format!("restoring: {} {}", job.state_text, job.progress);
+                            p.advance(text.trim_end().to_owned(), None);
                         }),
                     }
                 }
@@ -493,28 +494,11 @@ impl Session<'_> {
         &self,
         database: &str,
         label: &str,
-    ) -> Result<Option<RestoreState>, ccr_doris::Error> {
-        let sql = format!(
-            "SHOW RESTORE FROM {} WHERE Label = {}",
-            quoted(database),
-            ccr_doris::ddl::string(label)
-        );
-        let rows = match self.dest.query(Some(database), &sql).await {
-            Err(error) if error.refusal() == Some(Refusal::UnknownDatabase) => return Ok(None),
-            other => other?,
-        };
-        let last = rows
-            .iter()
-            .rfind(|row| inspect::value(row, "Label").is_none_or(|found| found == label));
-        Ok(last.map(|row| {
-            let text = |column| inspect::value(row, column).cloned().unwrap_or_default();
-            RestoreState {
-                state: text("State"),
-                text: format!("{} {}", text("Status"), text("Progress"))
-                    .trim()
-                    .to_owned(),
-            }
-        }))
+    ) -> Result<Option<JobProgress>, ccr_doris::Error> {
+        match self.dest.show_restore(database, label).await {
+            Err(error) if error.refusal() == Some(Refusal::UnknownDatabase) => Ok(None),
+            other => other,
+        }
     }
 
     /// Waits, hears a wish to stop, and checks that the topic is still ours.
@@ -530,11 +514,6 @@ impl Session<'_> {
         }
         self.confirm_ownership(reader).await
     }
-}
-
-struct RestoreState {
-    state: String,
-    text: String,
 }
 
 fn unusable(reason: String) -> Flow<Attempt> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ccr_doris::error::Refusal;
-use ccr_doris::{Error, PartitionMeta, Row};
+use ccr_doris::{Error, Inspect, PartitionMeta, Row};
 use ccr_schemas::TableId;
 
 use crate::destination::Destination;
@@ -12,11 +12,7 @@ use crate::plan::mapping::Layout;
 
 /// Tables and views of a database.
 pub async fn objects(dest: &dyn Destination, database: &str) -> Result<BTreeSet<String>, Error> {
-    let rows = dest.query(Some(database), "SHOW TABLES").await?;
-    Ok(rows
-        .iter()
-        .filter_map(|row| first_with(row, "Tables_in"))
-        .collect())
+    Ok(dest.objects(database).await?.into_iter().collect())
 }
 
 /// A table by name, with its partitions and tablets. `None` when there is no such table.
@@ -153,12 +149,6 @@ async fn columns(
 }
 
 /// A column by name.
-pub fn value<'a>(row: &'a Row, column: &str) -> Option<&'a String> {
+fn value<'a>(row: &'a Row, column: &str) -> Option<&'a String> {
     row.get(column).and_then(Option::as_ref)
-}
-
-/// The first column whose name starts so.
-fn first_with(row: &Row, prefix: &str) -> Option<String> {
-    let found = row.iter().find(|(column, _)| column.starts_with(prefix));
-    found.and_then(|(_, value)| value.clone())
 }

@@ -2,6 +2,7 @@
 //!
 //! Columns are addressed by name, names are compared whole (LIKE is a pattern), and `\N` is NULL.
 
+use async_trait::async_trait;
 use ccr_schemas::{DbId, TableId};
 
 use crate::cluster::DorisCluster;
@@ -56,12 +57,14 @@ pub struct ColumnInfo {
     pub is_key: bool,
 }
 
-impl DorisCluster {
+/// Read-only questions to whatever runs statements.
+#[async_trait]
+pub trait Inspect: SqlSession {
     /// Asks for an answer, for nothing else.
     ///
     /// # Errors
     /// Any [`Error`].
-    pub async fn ping(&self) -> Result<(), Error> {
+    async fn ping(&self) -> Result<(), Error> {
         self.execute(None, "SELECT 1").await
     }
 
@@ -69,7 +72,7 @@ impl DorisCluster {
     ///
     /// # Errors
     /// Any [`Error`].
-    pub async fn cluster_id(&self) -> Result<Option<i64>, Error> {
+    async fn cluster_id(&self) -> Result<Option<i64>, Error> {
         let rows = self.query(None, "SHOW FRONTENDS").await?;
         Ok(rows
             .iter()
@@ -80,7 +83,7 @@ impl DorisCluster {
     ///
     /// # Errors
     /// Any [`Error`].
-    pub async fn database_id(&self, name: &str) -> Result<Option<DbId>, Error> {
+    async fn database_id(&self, name: &str) -> Result<Option<DbId>, Error> {
         let rows = self.query(None, "SHOW PROC '/dbs'").await?;
         let found = rows.iter().find(|row| {
             // Releases of the 2.0 line put the cluster in front.
@@ -96,7 +99,7 @@ impl DorisCluster {
     ///
     /// # Errors
     /// Any [`Error`].
-    pub async fn table_ids(&self, database: &str) -> Result<Vec<(String, TableId)>, Error> {
+    async fn table_ids(&self, database: &str) -> Result<Vec<(String, TableId)>, Error> {
         let Some(id) = self.database_id(database).await? else {
             return Ok(Vec::new());
         };
@@ -114,7 +117,7 @@ impl DorisCluster {
     ///
     /// # Errors
     /// Any [`Error`].
-    pub async fn tables(&self, database: &str) -> Result<Vec<String>, Error> {
+    async fn tables(&self, database: &str) -> Result<Vec<String>, Error> {
         let mut names = self.objects(database).await?;
         let views = self.views(database).await?;
         names.retain(|name| !views.contains(name));
@@ -125,7 +128,7 @@ impl DorisCluster {
     ///
     /// # Errors
     /// Any [`Error`].
-    pub async fn views(&self, database: &str) -> Result<Vec<String>, Error> {
+    async fn views(&self, database: &str) -> Result<Vec<String>, Error> {
         let sql = format!(
             "SELECT table_name FROM information_schema.tables WHERE table_schema = {} AND table_type = 'VIEW'",
             string(database)
@@ -142,7 +145,7 @@ impl DorisCluster {
     ///
     /// # Errors
     /// Any [`Error`].
-    pub async fn objects(&self, database: &str) -> Result<Vec<String>, Error> {
+    async fn objects(&self, database: &str) -> Result<Vec<String>, Error> {
         let sql = format!("SHOW TABLES FROM {}", ident(database));
         let rows = self.query(None, &sql).await?;
         Ok(rows
@@ -160,7 +163,7 @@ impl DorisCluster {
     ///
     /// # Errors
     /// Any [`Error`].
-    pub async fn table_exists(&self, database: &str, table: &str) -> Result<bool, Error> {
+    async fn table_exists(&self, database: &str, table: &str) -> Result<bool, Error> {
         match self.objects(database).await {
             Ok(names) => Ok(names.iter().any(|name| name == table)),
             Err(error) if error.refusal() == Some(Refusal::UnknownDatabase) => Ok(false),
@@ -172,11 +175,7 @@ impl DorisCluster {
     ///
     /// # Errors
     /// Any [`Error`].
-    pub async fn visible_columns(
-        &self,
-        database: &str,
-        table: &str,
-    ) -> Result<Vec<ColumnInfo>, Error> {
+    async fn visible_columns(&self, database: &str, table: &str) -> Result<Vec<ColumnInfo>, Error> {
         let sql = format!("DESC {}", ObjectName::new(database, table));
         let rows = self.query(None, &sql).await?;
         Ok(rows
@@ -195,7 +194,7 @@ impl DorisCluster {
     ///
     /// # Errors
     /// Any [`Error`].
-    pub async fn partitions(&self, database: &str, table: &str) -> Result<Vec<String>, Error> {
+    async fn partitions(&self, database: &str, table: &str) -> Result<Vec<String>, Error> {
         let sql = format!("SHOW PARTITIONS FROM {}", ObjectName::new(database, table));
         let rows = self.query(None, &sql).await?;
         Ok(texts(&rows, "PartitionName"))
@@ -205,7 +204,7 @@ impl DorisCluster {
     ///
     /// # Errors
     /// Any [`Error`].
-    pub async fn indexes(&self, database: &str, table: &str) -> Result<Vec<String>, Error> {
+    async fn indexes(&self, database: &str, table: &str) -> Result<Vec<String>, Error> {
         let sql = format!("SHOW INDEX FROM {}", ObjectName::new(database, table));
         let rows = self.query(None, &sql).await?;
         Ok(texts(&rows, "Key_name"))
@@ -215,7 +214,7 @@ impl DorisCluster {
     ///
     /// # Errors
     /// Any [`Error`].
-    pub async fn create_table_text(
+    async fn create_table_text(
         &self,
         database: &str,
         table: &str,
@@ -232,30 +231,11 @@ impl DorisCluster {
         }))
     }
 
-    /// Starts a backup that stays on the BEs; no tables means the whole database. Its progress shows in
-    /// [`DorisCluster::show_backup`].
-    ///
-    /// # Errors
-    /// Any [`Error`]; [`Refusal::BackupBusy`] while another job runs in the database.
-    pub async fn backup_snapshot(
-        &self,
-        database: &str,
-        label: &str,
-        tables: &[String],
-    ) -> Result<(), Error> {
-        self.execute(None, &ddl::backup_snapshot(database, label, tables))
-            .await
-    }
-
     /// The newest backup job of a label. `None` when there is none (any more).
     ///
     /// # Errors
     /// Any [`Error`].
-    pub async fn show_backup(
-        &self,
-        database: &str,
-        label: &str,
-    ) -> Result<Option<JobProgress>, Error> {
+    async fn show_backup(&self, database: &str, label: &str) -> Result<Option<JobProgress>, Error> {
         let sql = format!(
             "SHOW BACKUP FROM {} WHERE SnapshotName = {}",
             ident(database),
@@ -272,7 +252,7 @@ impl DorisCluster {
     ///
     /// # Errors
     /// Any [`Error`].
-    pub async fn show_restore(
+    async fn show_restore(
         &self,
         database: &str,
         label: &str,
@@ -283,6 +263,26 @@ impl DorisCluster {
             string(label)
         );
         Ok(newest_job(&self.query(None, &sql).await?, "Label", label))
+    }
+}
+
+#[async_trait]
+impl<T: SqlSession + ?Sized> Inspect for T {}
+
+impl DorisCluster {
+    /// Starts a backup that stays on the BEs; no tables means the whole database. Its progress shows in
+    /// [`Inspect::show_backup`].
+    ///
+    /// # Errors
+    /// Any [`Error`]; [`Refusal::BackupBusy`] while another job runs in the database.
+    pub async fn backup_snapshot(
+        &self,
+        database: &str,
+        label: &str,
+        tables: &[String],
+    ) -> Result<(), Error> {
+        self.execute(None, &ddl::backup_snapshot(database, label, tables))
+            .await
     }
 }
 

@@ -35,5 +35,5 @@ pub use frontend::{
     Frontend, LabelState, RawBinlog, RestoreSnapshot, RollbackOutcome, Snapshot, SubTxnCommit,
     TabletCommit, TxnState,
 };
-pub use inspect::{ColumnInfo, JobProgress, JobState};
+pub use inspect::{ColumnInfo, Inspect, JobProgress, JobState};
 pub use sql::{Row, SqlSession};

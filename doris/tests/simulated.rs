@@ -10,8 +10,9 @@ use ccr_doris::ddl::{self, CreateRewrite, ObjectName};
 use ccr_doris::error::Refusal;
 use ccr_doris::{
     Backend, BackendEndpoint, BeginOutcome, BeginTxn, BinlogPage, BinlogPosition, ClusterAddress,
-    CommitOutcome, CommitTxn, DorisCluster, Frontend, IngestOutcome, IngestRequest, JobProgress,
-    JobState, LabelState, RestoreSnapshot, RollbackOutcome, SqlSession, TabletCommit, TxnState,
+    CommitOutcome, CommitTxn, DorisCluster, Frontend, IngestOutcome, IngestRequest, Inspect,
+    JobProgress, JobState, LabelState, RestoreSnapshot, RollbackOutcome, SqlSession, TabletCommit,
+    TxnState,
 };
 use ccr_ops::Secret;
 use ccr_schemas::{CommitSeq, TxnId};
@@ -304,7 +305,6 @@ async fn backup_and_restore() {
     let snapshot = from.get_snapshot("shop", "snap").await.unwrap().unwrap();
     assert!(!snapshot.job_info.is_empty());
 
-    // Without the addresses of the source's BEs the job can not work, and says so.
     let restore = RestoreSnapshot {
         database: "copy".to_owned(),
         label: "snap_r".to_owned(),
@@ -318,16 +318,48 @@ async fn backup_and_restore() {
         atomic: false,
         force_replace: false,
     };
+    // Without the addresses of the source's BEs the job is refused.
+    let refused = to.restore_snapshot(&restore).await.unwrap_err();
+    assert!(
+        refused.to_string().contains("Invalid job extra info empty"),
+        "{refused}"
+    );
+
+    // With a token that the source does not know it begins and fails, and says so.
+    let restore = with_sources(restore, &from, "not the token").await;
     to.restore_snapshot(&restore).await.unwrap();
     let busy = to.restore_snapshot(&restore).await.unwrap_err();
     assert_eq!(busy.refusal(), Some(Refusal::BackupBusy), "{busy}");
     let job = ended(async || to.show_restore("copy", "snap_r").await.unwrap()).await;
     assert_eq!(job.state, JobState::Cancelled);
-    assert!(
-        job.status.contains("Invalid job extra info empty"),
-        "{}",
-        job.status
-    );
+    assert!(job.status.contains("401"), "{}", job.status);
+
+    let token = from.master_token().await.unwrap();
+    let restore = with_sources(restore, &from, token.expose()).await;
+    to.restore_snapshot(&restore).await.unwrap();
+    let job = ended(async || to.show_restore("copy", "snap_r").await.unwrap()).await;
+    assert_eq!(job.state, JobState::Finished, "{}", job.status);
+    assert!(to.table_exists("copy", "orders").await.unwrap());
+}
+
+/// The job with the addresses of the source's BEs and a token.
+async fn with_sources(
+    mut restore: RestoreSnapshot,
+    from: &DorisCluster,
+    token: &str,
+) -> RestoreSnapshot {
+    let mut info: serde_json::Value = serde_json::from_slice(&restore.job_info).unwrap();
+    let backends = from.get_backends().await.unwrap();
+    let map: serde_json::Map<_, _> = backends
+        .iter()
+        .map(|be| {
+            let at = serde_json::json!({"ip": be.host, "port": be.http_port});
+            (be.id.to_string(), at)
+        })
+        .collect();
+    info["extra_info"] = serde_json::json!({"be_network_map": map, "token": token});
+    restore.job_info = serde_json::to_vec(&info).unwrap().into();
+    restore
 }
 
 /// The job as it ended.

@@ -88,7 +88,7 @@ impl SqlSession for Fake {
             let row = |column: &str, value: &str| {
                 Row::from([(column.to_owned(), Some(value.to_owned()))])
             };
-            if sql == "SHOW TABLES" {
+            if sql.starts_with("SHOW TABLES FROM ") {
                 return Ok(world
                     .tables
                     .values()

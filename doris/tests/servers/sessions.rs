@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::fake::{MySql, Sql, Thrift, client, dead_port, value};
 use ccr_doris::error::Refusal;
-use ccr_doris::{BinlogPage, BinlogPosition, Error, Frontend, SqlSession, TxnState};
+use ccr_doris::{BinlogPage, BinlogPosition, Error, Frontend, Inspect, SqlSession, TxnState};
 use ccr_doris_wire::{TGetBinlogResult, TStatus, TStatusCode, unset};
 use ccr_schemas::{CommitSeq, TxnId};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ccr_doris::error::Refusal;
-use ccr_doris::{Row, Snapshot};
+use ccr_doris::{Inspect, JobProgress, JobState, Snapshot};
 use ccr_log::Offset;
 use ccr_ops::retry::policy;
 use ccr_ops::{Backoff, ErrorKind};
@@ -97,18 +97,13 @@ async fn begin(ctx: &Context, scope: &Scope, label: &str) -> Result<Begun, Error
 async fn wait_for_backup(ctx: &Context, label: &str, deadline: Duration) -> Result<(), Error> {
     loop {
         match state_of(ctx, label).await? {
-            Some(row) => match text(&row, "State") {
-                "FINISHED" => return Ok(()),
-                "CANCELLED" => {
-                    let why = format!(
-                        "backup {label} was cancelled: {} {}",
-                        text(&row, "Status"),
-                        text(&row, "TaskErrMsg")
-                    );
+            Some(job) => match job.state {
+                JobState::Finished => return Ok(()),
+                JobState::Cancelled => {
+                    let why = format!("backup {label} was cancelled: {}", job.status);
                     return Err(failed(ctx, why));
                 }
-                // Every other text is a step on the way.
-                _ => {}
+                JobState::Running => {}
             },
             None => {
                 return Err(failed(
@@ -130,18 +125,10 @@ async fn wait_for_backup(ctx: &Context, label: &str, deadline: Duration) -> Resu
     }
 }
 
-/// The last row of a label: rows come oldest first.
-async fn state_of(ctx: &Context, label: &str) -> Result<Option<Row>, Error> {
+async fn state_of(ctx: &Context, label: &str) -> Result<Option<JobProgress>, Error> {
     let database = ctx.key.database.as_str();
-    let statement = statements::show_backup(database, label);
-    let rows = ctx
-        .ask("show_backup", || {
-            ctx.source.query(Some(database), &statement)
-        })
-        .await?;
-    Ok(rows
-        .into_iter()
-        .rfind(|row| text(row, "SnapshotName") == label))
+    ctx.ask("show_backup", || ctx.source.show_backup(database, label))
+        .await
 }
 
 async fn collect(
@@ -273,12 +260,10 @@ async fn nothing_to_back_up(ctx: &Context, resume: Offset) -> Result<SnapshotTak
 /// Tables and views there are.
 async fn existing(ctx: &Context) -> Result<BTreeSet<String>, Error> {
     let database = ctx.key.database.as_str();
-    let rows = ctx
-        .ask("show_tables", || {
-            ctx.source.query(Some(database), statements::SHOW_TABLES)
-        })
+    let names = ctx
+        .ask("show_tables", || ctx.source.objects(database))
         .await?;
-    Ok(rows.iter().filter_map(statements::table_name).collect())
+    Ok(names.into_iter().collect())
 }
 
 fn check_tables(ctx: &Context, scope: &Scope, names: &BTreeSet<String>) -> Result<(), Error> {
@@ -323,12 +308,6 @@ fn label(ctx: &Context, scope: &Scope) -> String {
         .take(MAX_NAME)
         .collect();
     format!("ccrs_{name}_{hash}_{}", ctx.clock.now_ms())
-}
-
-fn text<'a>(row: &'a Row, column: &str) -> &'a str {
-    row.get(column)
-        .and_then(|value| value.as_deref())
-        .unwrap_or("")
 }
 
 fn failed(ctx: &Context, what: String) -> Error {

@@ -337,7 +337,7 @@ impl SqlSession for FakeSource {
 
     async fn query(&self, _: Option<&str>, sql: &str) -> Result<Vec<Row>, Error> {
         let mut world = self.enter("query")?;
-        if sql == "SHOW TABLES" {
+        if sql.starts_with("SHOW TABLES FROM ") {
             return Ok(world
                 .tables
                 .values()
