@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::time::Duration;
 
 use ccr_doris::binlog::{self, Record};
@@ -348,6 +349,10 @@ async fn with_sources(
     from: &DorisCluster,
     token: &str,
 ) -> RestoreSnapshot {
+    if std::mem::take(&mut restore.compressed) {
+        restore.job_info = unpacked(&restore.job_info);
+        restore.meta = unpacked(&restore.meta);
+    }
     let mut info: serde_json::Value = serde_json::from_slice(&restore.job_info).unwrap();
     let backends = from.get_backends().await.unwrap();
     let map: serde_json::Map<_, _> = backends
@@ -358,8 +363,16 @@ async fn with_sources(
         })
         .collect();
     info["extra_info"] = serde_json::json!({"be_network_map": map, "token": token});
-    restore.job_info = serde_json::to_vec(&info).unwrap().into();
+    restore.job_info = serde_json::to_vec(&info).unwrap();
     restore
+}
+
+fn unpacked(packed: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    flate2::read::GzDecoder::new(packed)
+        .read_to_end(&mut plain)
+        .unwrap();
+    plain
 }
 
 /// The job as it ended.
