@@ -2,17 +2,13 @@
 
 use std::sync::Arc;
 
-use super::alter_index::rewrites_data;
 use super::api::SqlError;
 use super::build;
 use super::ddl_table::{recycle_table, remove_table};
+use super::dynamic_partition;
 use super::frontend::Frontend;
 use super::record::{self, Names};
-use super::show_create;
-use crate::model::catalog::Properties;
-use crate::model::{
-    DistributionKind, OlapTable, PartitionItem, PartitionKind, TableSchema, TableState,
-};
+use crate::model::{OlapTable, PartitionItem, PartitionKind, TableSchema, TableState};
 use crate::sql::ast::{self, AlterClause};
 
 impl Frontend {
@@ -52,9 +48,6 @@ impl Frontend {
                 AlterClause::ModifyColumnComment { column, comment } => {
                     self.modify_comment(db, &name, Some(column), comment)?
                 }
-                AlterClause::SetProperties { properties } if rewrites_data(&properties) => {
-                    self.rewrite_for_properties(db, &name, &properties)?
-                }
                 AlterClause::SetProperties { properties } => {
                     self.set_properties(db, &name, properties).await?
                 }
@@ -73,10 +66,12 @@ impl Frontend {
                     partition,
                     distribution,
                 } => {
+                    self.by_hand(db, &name, temp)?;
                     self.add_partition(db, &name, temp, partition, distribution.as_ref())
                         .await?;
                 }
                 AlterClause::AddPartitions { step } => {
+                    self.by_hand(db, &name, false)?;
                     self.add_partitions(db, &name, &step).await?
                 }
                 AlterClause::DropPartition {
@@ -85,6 +80,7 @@ impl Frontend {
                     name: partition,
                     force,
                 } => {
+                    self.by_hand(db, &name, temp)?;
                     self.drop_partition(db, &name, temp, &partition, if_exists, force)
                         .await?;
                 }
@@ -136,6 +132,14 @@ impl Frontend {
             self.drop_rollups(db, &name, &rollups).await?;
         }
         self.flush_columns(db, &name, &mut columns).await
+    }
+
+    /// Partitions of a table with a scheduler are its matter.
+    fn by_hand(&self, db: &str, table: &str, temp: bool) -> Result<(), SqlError> {
+        if temp {
+            return Ok(());
+        }
+        dynamic_partition::allows_by_hand(self.lock().table(db, table)?)
     }
 
     fn alterable(&self, db: &str, table: &str) -> Result<(), SqlError> {
@@ -270,75 +274,6 @@ impl Frontend {
             }
         }
         state.emit(record::comment(db_id, id, column.as_deref(), &text), now);
-        Ok(())
-    }
-
-    async fn set_properties(
-        &self,
-        db: &str,
-        name: &str,
-        properties: Properties,
-    ) -> Result<(), SqlError> {
-        show_create::check_properties(&properties)?;
-        let now = self.clock().now_ms();
-        let mut binlog = None;
-        let replicas = {
-            let mut guard = self.lock();
-            let state = &mut *guard;
-            let (db_id, db_binlog) = (state.db(db)?.id, state.db(db)?.binlog_enabled());
-            let scope = state.scope(db_id, &[state.table(db, name)?.id]);
-            let table = state.table_mut(db, name)?;
-            if let Some(kind) = properties.get("distribution_type") {
-                if kind.eq_ignore_ascii_case("random") && !table.schema.keys.is_unique() {
-                    table.distribution.kind = DistributionKind::Random;
-                    table
-                        .partitions
-                        .values_mut()
-                        .for_each(|p| p.distribution.kind = DistributionKind::Random);
-                    let id = table.id;
-                    state.emit_scoped(
-                        record::table_info(26, db_id, id, &Names::default()),
-                        &scope,
-                        now,
-                        now,
-                    );
-                    return Ok(());
-                }
-                return Err(SqlError::analysis(
-                    "Only hash to random is possible, on tables that are not unique",
-                ));
-            }
-            if let Some(enable) = properties.get("binlog.enable") {
-                let on = enable.eq_ignore_ascii_case("true");
-                if !on && db_binlog {
-                    return Err(SqlError::analysis(
-                        "db binlog is enable, but table binlog is disable",
-                    ));
-                }
-                binlog = Some(on);
-            }
-            let record = record::modify_property(db_id, db, table, &properties);
-            let mut rest = properties.clone();
-            let own = show_create::take_replicas(&mut rest, "")?;
-            let default = show_create::take_replicas(&mut rest, "default.")?;
-            if let Some(n) = default.or(own) {
-                table.replication_num = n;
-            }
-            table.properties.extend(rest);
-            let replicas: Vec<(i64, i64)> = table
-                .partitions
-                .values()
-                .flat_map(|p| {
-                    p.tablets()
-                        .flat_map(|t| t.replicas.iter().map(|r| (r.backend_id, t.id)))
-                })
-                .collect();
-            state.emit_scoped(record, &scope, now, now);
-            replicas
-        };
-        if binlog.is_some() {
-            self.update_tablets(replicas, binlog, None).await;
-        }
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! ALTER TABLE: secondary indexes, and the properties that rewrite the data (bloom filters, row store).
+//! ALTER TABLE: secondary indexes.
 
 use super::alter_job::light_change;
 use super::api::SqlError;
@@ -9,19 +9,7 @@ use super::index_job;
 use super::record;
 use super::state::FeState;
 use crate::model::SecondaryIndex;
-use crate::model::catalog::Properties;
 use crate::sql::ast;
-
-/// True when Doris answers `SET (...)` with a schema change job.
-pub(super) fn rewrites_data(properties: &Properties) -> bool {
-    const HEAVY: [&str; 4] = [
-        "bloom_filter_columns",
-        "bloom_filter_fpp",
-        "store_row_column",
-        "row_store_columns",
-    ];
-    properties.keys().any(|key| HEAVY.contains(&key.as_str()))
-}
 
 /// Inverted indexes come and go with the metadata; the others are part of the segment files.
 fn is_light(index: &SecondaryIndex) -> bool {
@@ -31,49 +19,6 @@ fn is_light(index: &SecondaryIndex) -> bool {
 }
 
 impl Frontend {
-    pub(super) fn rewrite_for_properties(
-        &self,
-        db: &str,
-        name: &str,
-        properties: &Properties,
-    ) -> Result<(), SqlError> {
-        let now = self.clock().now_ms();
-        let mut guard = self.lock();
-        let state = &mut *guard;
-        let db_id = state.db(db)?.id;
-        let mut changed = state.table(db, name)?.clone_shape();
-        let row_store = properties.get("store_row_column");
-        if row_store.is_some_and(|value| value.eq_ignore_ascii_case("false")) {
-            return Err(SqlError::analysis(
-                "Can not alter store_row_column from true to false currently",
-            ));
-        }
-        let lists = ["bloom_filter_columns", "row_store_columns"];
-        for list in lists.iter().filter_map(|key| properties.get(*key)) {
-            for column in list.split(',').map(str::trim).filter(|c| !c.is_empty()) {
-                if changed.schema.column(column).is_none() {
-                    return Err(SqlError::analysis(format!(
-                        "Bloom filter column does not exist in table. invalid column: {column}"
-                    )));
-                }
-            }
-        }
-        let same = |(key, value): (&String, &String)| changed.properties.get(key) == Some(value);
-        if properties.iter().all(same) {
-            return Err(SqlError::analysis(
-                "Nothing is changed. please check your alter stmt.",
-            ));
-        }
-        let pairs: Vec<String> = properties
-            .iter()
-            .map(|(key, value)| format!("\"{key}\" = \"{value}\""))
-            .collect();
-        let raw = format!("ALTER TABLE `{db}`.`{name}` SET ({})", pairs.join(", "));
-        changed.properties.extend(properties.clone());
-        changed.schema.schema_version += 1;
-        submit_schema_change(state, db_id, name, changed, raw, now)
-    }
-
     pub(super) fn change_index(
         &self,
         db: &str,

@@ -1,10 +1,12 @@
 //! From CREATE TABLE to a table without partitions: columns, keys, hidden columns, properties.
 
 use super::api::SqlError;
-use super::show_create::{check_properties, take_replicas};
+use super::dynamic_partition;
+use super::properties::{self, NewTable, is_on};
+use super::show_create::take_replicas;
 use super::state::FeState;
 use crate::model::catalog::Properties;
-use crate::model::column::{DELETE_SIGN, SEQUENCE_COL, VERSION_COL};
+use crate::model::column::{DELETE_SIGN, ROW_STORE_COL, SEQUENCE_COL, VERSION_COL, hidden};
 use crate::model::{
     Aggregation, Column, DataType, DefaultValue, Distribution, DistributionKind, IndexMeta,
     IndexState, KeysModel, OlapTable, PartitionKind, SecondaryIndex, TableSchema, TableState,
@@ -45,12 +47,27 @@ pub fn column(def: &ast::ColumnDef) -> Result<Column, SqlError> {
                 .ok_or_else(|| SqlError::analysis(format!("Unknown aggregate type: {text}")))?,
         ),
     };
-    // `NULL` is the default of DDL; SHOW CREATE TABLE then prints DEFAULT NULL too.
-    let nullable = def.nullable.unwrap_or(true) && def.auto_increment.is_none();
+    check_column(def, &data_type, default.as_ref())?;
     let default = match default {
-        None if nullable && def.generated.is_none() && !def.is_key => None,
+        None if data_type == DataType::Bitmap => {
+            Some(DefaultValue::Function("BITMAP_EMPTY".to_owned()))
+        }
+        None if data_type == DataType::Hll => Some(DefaultValue::Function("HLL_EMPTY".to_owned())),
+        None if aggregation == Some(Aggregation::ReplaceIfNotNull) => {
+            Some(DefaultValue::Constant(None))
+        }
         other => other,
     };
+    let on_update = match &default {
+        Some(DefaultValue::CurrentTimestamp(scale)) => *scale,
+        Some(DefaultValue::Constant(_) | DefaultValue::Function(_)) | None => 0,
+    };
+    // Sketches have an empty value of their own.
+    let sketch = matches!(
+        data_type,
+        DataType::Bitmap | DataType::Hll | DataType::QuantileState
+    );
+    let nullable = def.nullable.unwrap_or(!sketch) && def.auto_increment.is_none();
     Ok(Column {
         is_key: def.is_key,
         nullable,
@@ -59,19 +76,83 @@ pub fn column(def: &ast::ColumnDef) -> Result<Column, SqlError> {
         comment: def.comment.clone(),
         auto_inc: def.auto_increment,
         generated: def.generated.clone(),
+        on_update: def.on_update_current_timestamp.then_some(on_update),
         ..Column::new(def.name.clone(), data_type)
     })
 }
 
-fn hidden(name: &str, data_type: DataType, nullable: bool, default: Option<&str>) -> Column {
-    Column {
-        nullable,
-        default: default.map(|d| DefaultValue::Constant(Some(d.to_owned()))),
-        aggregation: Some(Aggregation::Replace),
-        visible: false,
-        comment: name.trim_matches('_').to_lowercase().replace('_', " "),
-        ..Column::new(name, data_type)
+/// What a column of these members can not be.
+fn check_column(
+    def: &ast::ColumnDef,
+    data_type: &DataType,
+    default: Option<&DefaultValue>,
+) -> Result<(), SqlError> {
+    let refuse = |text: String| Err(SqlError::analysis(text));
+    let given = default.is_some_and(|d| *d != DefaultValue::Constant(None));
+    match data_type {
+        DataType::Hll if given => {
+            return refuse("Hll type column can not set default value".to_owned());
+        }
+        DataType::Map(..) if given => {
+            return refuse("Map type column default value just support null".to_owned());
+        }
+        DataType::Struct(_) if given => {
+            return refuse("Struct type column default value just support null".to_owned());
+        }
+        DataType::Json | DataType::Variant if given => {
+            return refuse(
+                "Json or Variant type column default value just support null".to_owned(),
+            );
+        }
+        DataType::Bitmap
+            if given && default != Some(&DefaultValue::Function("BITMAP_EMPTY".to_owned())) =>
+        {
+            return refuse("Bitmap type column default value only support BITMAP_EMPTY".to_owned());
+        }
+        _ => {}
     }
+    if def.nullable == Some(false) && default == Some(&DefaultValue::Constant(None)) {
+        return refuse(format!(
+            "Can not set null default value to non nullable column: {}",
+            def.name
+        ));
+    }
+    if def.on_update_current_timestamp
+        && !matches!(default, Some(DefaultValue::CurrentTimestamp(_)))
+    {
+        return refuse(format!(
+            "You must set the default value of the column[{}] to CURRENT_TIMESTAMP when using 'ON UPDATE CURRENT_TIMESTAMP'.",
+            def.name
+        ));
+    }
+    if def.generated.is_some() {
+        if def.auto_increment.is_some() {
+            return refuse("Generated columns cannot be auto_increment.".to_owned());
+        }
+        if given {
+            return refuse("Generated columns cannot have default value.".to_owned());
+        }
+        if def.on_update_current_timestamp {
+            return refuse("Generated columns cannot have on update default value.".to_owned());
+        }
+    }
+    if def.auto_increment.is_some() && *data_type != DataType::BigInt {
+        return refuse(format!(
+            "The auto increment column must be of type BIGINT: {}",
+            def.name
+        ));
+    }
+    Ok(())
+}
+
+/// Distribution of the partitions to come of a table, with another bucket number if one is given.
+#[must_use]
+pub fn distribution_of(table: &OlapTable, buckets: Option<u32>) -> Distribution {
+    let mut distribution = table.distribution.clone();
+    if let Some(buckets) = buckets.filter(|_| !distribution.auto) {
+        distribution.buckets = buckets;
+    }
+    distribution
 }
 
 /// Distribution of a clause, or RANDOM with automatic buckets.
@@ -210,30 +291,51 @@ fn schema(create: &ast::CreateTable, properties: &Properties) -> Result<TableSch
             KeysModel::Aggregate => {}
         }
     }
+    let on_update = columns.iter().any(|c| c.on_update.is_some());
+    let mow = matches!(keys, KeysModel::Unique { mow: true, .. });
+    if on_update && !mow {
+        return Err(SqlError::analysis(
+            "'ON UPDATE CURRENT_TIMESTAMP' is only supportted in unique table with merge-on-write enabled.",
+        ));
+    }
+    let replaced = keys.is_unique() && !mow;
+    let mut push = |column: Column| {
+        columns.push(Column {
+            aggregation: replaced.then_some(Aggregation::Replace),
+            ..column
+        });
+    };
     if keys.is_unique() {
-        columns.push(hidden(DELETE_SIGN, DataType::TinyInt, false, Some("0")));
+        push(hidden(DELETE_SIGN, DataType::TinyInt, false, Some("0")));
+    }
+    if is_on(properties, "store_row_column") || properties.contains_key("row_store_columns") {
+        push(hidden(ROW_STORE_COL, DataType::String, false, Some("")));
+    }
+    if keys.is_unique() {
+        push(hidden(VERSION_COL, DataType::BigInt, false, Some("0")));
         let sequence = match (
             properties.get("function_column.sequence_col"),
             properties.get("function_column.sequence_type"),
         ) {
-            (Some(name), _) => Some(
-                columns
-                    .iter()
-                    .find(|c| c.is_named(name))
-                    .map(|c| c.data_type.clone())
-                    .ok_or_else(|| {
-                        SqlError::analysis(format!(
-                            "The specified sequence column[{name}] not exists"
-                        ))
-                    })?,
-            ),
-            (None, Some(text)) => Some(DataType::parse(text).map_err(SqlError::analysis)?),
+            (Some(name), _) => Some(sequence_type(&columns, name)?),
+            (None, Some(text)) => {
+                let data_type = DataType::parse(text).map_err(SqlError::analysis)?;
+                if !is_sequence(&data_type) {
+                    return Err(SqlError::analysis(
+                        "sequence type only support integer types and date types",
+                    ));
+                }
+                Some(data_type)
+            }
             (None, None) => None,
         };
         if let Some(data_type) = sequence {
-            columns.push(hidden(SEQUENCE_COL, data_type, true, None));
+            let column = hidden(SEQUENCE_COL, data_type, true, None);
+            columns.push(Column {
+                aggregation: replaced.then_some(Aggregation::Replace),
+                ..column
+            });
         }
-        columns.push(hidden(VERSION_COL, DataType::BigInt, false, Some("0")));
     }
     for (id, c) in (0_i32..).zip(columns.iter_mut()) {
         c.unique_id = id;
@@ -246,33 +348,47 @@ fn schema(create: &ast::CreateTable, properties: &Properties) -> Result<TableSch
     })
 }
 
-/// Properties of a new table as they will be shown, and its replica number.
+fn is_sequence(data_type: &DataType) -> bool {
+    data_type.is_integer() || matches!(data_type, DataType::Date | DataType::DateTime(_))
+}
+
+/// Type of the column that `function_column.sequence_col` names.
+fn sequence_type(columns: &[Column], name: &str) -> Result<DataType, SqlError> {
+    let column = columns.iter().find(|c| c.visible && c.is_named(name));
+    match column.map(|c| &c.data_type) {
+        None => Err(SqlError::analysis(format!(
+            "The specified sequence column[{name}] not exists"
+        ))),
+        Some(data_type) if is_sequence(data_type) => Ok(data_type.clone()),
+        Some(_) => Err(SqlError::analysis(
+            "Sequence type only support integer types and date types",
+        )),
+    }
+}
+
+/// Properties of a new table as they are kept, and its replica number.
 fn properties(
     create: &ast::CreateTable,
     db: &Properties,
     default_replicas: u32,
-    unique_mow: Option<bool>,
+    schema: &TableSchema,
 ) -> Result<(Properties, u32), SqlError> {
-    let mut properties = create.properties.clone();
-    check_properties(&properties)?;
+    let mut properties = properties::canonicalize(&create.properties)?;
     let replicas = match take_replicas(&mut properties, "")? {
         Some(n) => n,
         None => take_replicas(&mut db.clone(), "")?.unwrap_or(default_replicas),
     };
-    let synced = properties
-        .get("is_being_synced")
-        .is_some_and(|v| v.eq_ignore_ascii_case("true"));
-    if synced {
-        for key in [
-            "colocate_with",
-            "storage_policy",
-            "dynamic_partition.storage_policy",
-        ] {
-            properties.remove(key);
-        }
+    if is_on(&properties, "is_being_synced") {
+        properties::erase_for_sync(&mut properties);
     }
-    properties.remove("_auto_bucket");
-    properties.remove("version_info");
+    check_new(create, &properties, schema, replicas)?;
+    for gone in ["_auto_bucket", "version_info", "in_memory"] {
+        properties.remove(gone);
+    }
+    if let Some(list) = properties.get("bloom_filter_columns") {
+        let names = properties::check_bloom_filter(list, schema)?.join(", ");
+        properties.insert("bloom_filter_columns".to_owned(), names);
+    }
     for (key, value) in db.iter().filter(|(k, _)| k.starts_with("binlog.")) {
         let mine = properties
             .entry(key.clone())
@@ -302,7 +418,7 @@ fn properties(
     default("binlog.ttl_seconds", "86400");
     default("binlog.max_bytes", "9223372036854775807");
     default("binlog.max_history_nums", "9223372036854775807");
-    if let Some(mow) = unique_mow {
+    if let KeysModel::Unique { mow, .. } = schema.keys {
         default(
             "enable_unique_key_merge_on_write",
             if mow { "true" } else { "false" },
@@ -312,6 +428,55 @@ fn properties(
         }
     }
     Ok((properties, replicas))
+}
+
+fn check_new(
+    create: &ast::CreateTable,
+    properties: &Properties,
+    schema: &TableSchema,
+    replicas: u32,
+) -> Result<(), SqlError> {
+    let kind = match &create.partition {
+        None => PartitionKind::Unpartitioned,
+        Some(by) => match by.kind {
+            ast::PartitionKind::Range => PartitionKind::Range(by.columns.clone()),
+            ast::PartitionKind::List => PartitionKind::List(by.columns.clone()),
+        },
+    };
+    if kind == PartitionKind::Unpartitioned && !dynamic_partition::own(properties).is_empty() {
+        return Err(SqlError::analysis(
+            "Only support dynamic partition properties on range partition table",
+        ));
+    }
+    properties::check_new(
+        properties,
+        &NewTable {
+            schema,
+            partition: &kind,
+            auto_partition: create.partition.as_ref().is_some_and(|by| by.auto),
+            replicas,
+            random: create
+                .distribution
+                .as_ref()
+                .is_none_or(|d| d.hash_columns.is_empty()),
+        },
+    )
+}
+
+/// Checks and completes `dynamic_partition.*` of a new table.
+fn settle_dynamic(table: &mut OlapTable) -> Result<(), SqlError> {
+    let given = dynamic_partition::own(&table.properties);
+    if given.is_empty() {
+        return Ok(());
+    }
+    dynamic_partition::check_names(&given)?;
+    let all = dynamic_partition::complete(table, &given)?;
+    let all = dynamic_partition::analyze(table, &all)?;
+    table
+        .properties
+        .retain(|key, _| !key.starts_with(dynamic_partition::PREFIX));
+    table.properties.extend(all);
+    Ok(())
 }
 
 /// The table of a CREATE TABLE, without partitions.
@@ -329,12 +494,10 @@ pub fn table(
         return Err(SqlError::analysis("only the OLAP engine is simulated"));
     }
     let mut schema = schema(create, &create.properties)?;
-    let mow = match schema.keys {
-        KeysModel::Unique { mow, .. } => Some(mow),
-        KeysModel::Duplicate | KeysModel::Aggregate => None,
-    };
-    let (properties, replicas) = properties(create, db, default_replicas, mow)?;
-    let distribution = distribution(create.distribution.as_ref(), &schema)?;
+    let (properties, replicas) = properties(create, db, default_replicas, &schema)?;
+    let mut distribution = distribution(create.distribution.as_ref(), &schema)?;
+    // The synced form of a table with automatic buckets names their number, and says what it is in a property.
+    distribution.auto |= is_on(&create.properties, "_auto_bucket");
     let names = |columns: &[String]| -> Result<Vec<String>, SqlError> {
         columns
             .iter()
@@ -392,7 +555,7 @@ pub fn table(
         }
         indexes.push(super::rollup::rollup_meta(state.new_id(), &schema, def)?);
     }
-    Ok(OlapTable {
+    let mut table = OlapTable {
         id,
         name: create.name.name.clone(),
         partition_kind,
@@ -408,7 +571,9 @@ pub fn table(
         max_column_unique_id: schema.max_unique_id(),
         auto_inc_next: schema.columns.iter().find_map(|c| c.auto_inc).unwrap_or(1),
         schema,
-    })
+    };
+    settle_dynamic(&mut table)?;
+    Ok(table)
 }
 
 /// A secondary index with a fresh id.
@@ -424,12 +589,20 @@ pub fn secondary_index(
             )));
         }
     }
+    let mut properties = def.properties.clone();
+    if def.index_type == "NGRAM_BF" {
+        for (key, value) in [("gram_size", "2"), ("bf_size", "256")] {
+            properties
+                .entry(key.to_owned())
+                .or_insert_with(|| value.to_owned());
+        }
+    }
     Ok(SecondaryIndex {
         id: state.new_id(),
         name: def.name.clone(),
         columns: def.columns.clone(),
         kind: def.index_type.clone(),
-        properties: def.properties.clone(),
+        properties,
         comment: def.comment.clone(),
     })
 }

@@ -80,6 +80,13 @@ pub fn add(text: &str, n: i64, unit: &str) -> Option<String> {
     Some(text_of(days, seconds, with_time))
 }
 
+/// Epoch milliseconds of a date or datetime text in UTC.
+#[must_use]
+pub fn to_ms(text: &str) -> Option<i64> {
+    let at = parse(text)?;
+    Some((days_from_civil(at.year, at.month, at.day) * 86_400 + at.seconds) * 1000)
+}
+
 /// The start of the unit that `text` lies in.
 #[must_use]
 pub fn truncate(text: &str, unit: &str) -> Option<String> {
@@ -112,6 +119,26 @@ pub fn step_name(text: &str, unit: &str) -> String {
         _ => 8,
     };
     digits.chars().take(keep).collect()
+}
+
+/// `yyyy_ww` of a date: weeks begin on Sunday, the first one holds the first of January, and the last days of December stay in
+/// week 53 of their year.
+#[must_use]
+pub fn week_name(text: &str) -> String {
+    let Some(at) = parse(text) else {
+        return String::new();
+    };
+    let days = days_from_civil(at.year, at.month, at.day);
+    // 1970-01-01 was a Thursday; Sunday is 0.
+    let weekday = |days: i64| (days + 4).rem_euclid(7);
+    let first = days_from_civil(at.year, 1, 1);
+    let next = days_from_civil(at.year + 1, 1, 1);
+    let week = if days - weekday(days) >= next - weekday(next) {
+        53
+    } else {
+        (days - first + weekday(first)) / 7 + 1
+    };
+    format!("{:04}_{week:02}", at.year)
 }
 
 /// `yyyyMMddHHmmss` of a date or datetime text, as automatic partitions are named.

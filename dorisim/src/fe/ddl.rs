@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::api::{SessionCtx, SqlError, StmtOutcome};
 use super::frontend::Frontend;
+use super::properties;
 use super::record;
 use super::recycle::Dropped;
-use super::show_create;
 use crate::model::catalog::Properties;
 use crate::model::{Database, View};
 use crate::sql::ast::{self, ObjectName, Statement};
@@ -271,7 +271,7 @@ impl Frontend {
         name: &str,
         properties: Properties,
     ) -> Result<(), SqlError> {
-        show_create::check_properties(&properties)?;
+        let properties = properties::canonicalize(&properties)?;
         let mut state = self.lock();
         if state.catalog.database(name).is_some() {
             return if if_not_exists {
@@ -337,7 +337,7 @@ impl Frontend {
     }
 
     fn alter_database(&self, name: &str, properties: Properties) -> Result<(), SqlError> {
-        show_create::check_properties(&properties)?;
+        let properties = properties::canonicalize(&properties)?;
         let now = self.clock().now_ms();
         let mut state = self.lock();
         let db = state.db_mut(name)?;

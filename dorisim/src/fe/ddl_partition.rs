@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use super::api::SqlError;
 use super::build;
-use super::ddl_table::medium;
+use super::ddl_table::{medium, set_data_property};
 use super::frontend::Frontend;
 use super::partitions::{self, PartitionSpec};
-use super::record::{self, Names, ReplacedPartitions};
+use super::properties;
+use super::record::{self, ModifiedPartitions, Names, ReplacedPartitions};
 use super::recycle::Dropped;
 use super::show_create;
 use crate::model::catalog::Properties;
@@ -73,7 +74,10 @@ impl Frontend {
                 replicas,
                 medium: medium(found, &own),
             };
-            self.build_in(state, db, table, spec)?
+            let now = self.clock().now_ms();
+            let (shape, mut partition) = self.build_in(state, db, table, spec)?;
+            set_data_property(&mut partition, &shape.properties, &own, now)?;
+            (shape, partition)
         };
         self.attach(db, &shape, vec![partition]).await
     }
@@ -380,7 +384,7 @@ impl Frontend {
         temp: bool,
         properties: Properties,
     ) -> Result<(), SqlError> {
-        let now = self.clock().now_ms();
+        let (now, alive) = (self.clock().now_ms(), self.alive_backends().len());
         let mut state = self.lock();
         let db_id = state.db(db)?.id;
         let found = state.table_mut(db, table)?;
@@ -388,6 +392,19 @@ impl Frontend {
             return Err(SqlError::analysis(format!(
                 "Partition[{missing}] does not exist"
             )));
+        }
+        if properties.is_empty() {
+            return Err(SqlError::analysis("Properties is not set"));
+        }
+        if properties::is_on(&properties, "in_memory") {
+            return Err(SqlError::analysis(
+                "Not support set 'in_memory'='true' now!",
+            ));
+        }
+        let properties = properties::canonicalize(&properties)?;
+        let replicas = show_create::take_replicas(&mut properties.clone(), "")?;
+        if let Some(replicas) = replicas {
+            partitions::enough_backends(replicas, alive, "HDD")?;
         }
         let mut changed = Vec::new();
         for partition in found.partitions.values_mut().filter(|p| p.is_temp == temp) {
@@ -399,12 +416,25 @@ impl Frontend {
                 if let Some(medium) = properties.get("storage_medium") {
                     partition.storage_medium = medium.to_uppercase();
                 }
+                if let Some(replicas) = replicas {
+                    partition.replication_num = replicas;
+                }
+                if ["storage_medium", "storage_cooldown_time", "storage_policy"]
+                    .iter()
+                    .any(|key| properties.contains_key(*key))
+                {
+                    set_data_property(partition, &Properties::new(), &properties, now)?;
+                }
                 changed.push(partition.clone());
             }
         }
         let table_id = found.id;
+        let what = ModifiedPartitions {
+            replicas: replicas.is_some(),
+            table_properties: Properties::new(),
+        };
         state.emit(
-            record::modify_partitions(db_id, table_id, &changed, &properties),
+            record::modify_partitions(db_id, table_id, &changed, &what),
             now,
         );
         Ok(())

@@ -6,15 +6,17 @@ use futures::future::try_join_all;
 
 use super::api::SqlError;
 use super::build;
+use super::dates;
 use super::frontend::Frontend;
 use super::partitions::{self, PartitionSpec};
+use super::properties;
 use super::record;
 use super::recycle::Dropped;
 use super::show_create::{self, Form};
 use super::state::FeState;
 use crate::be::api::TabletSpec;
-use crate::model::catalog::Properties;
-use crate::model::{IndexState, OlapTable, Partition, PartitionItem, TableState, Tablet};
+use crate::model::catalog::{NEVER_MS, Properties};
+use crate::model::{DataType, IndexState, OlapTable, Partition, PartitionItem, TableState, Tablet};
 use crate::sql::ast;
 
 impl Frontend {
@@ -43,7 +45,9 @@ impl Frontend {
         };
         self.make_tablets(&table, table.partitions.values(), binlog)
             .await?;
-        self.install(db, table, create.if_not_exists).await
+        let name = table.name.clone();
+        self.install(db, table, create.if_not_exists).await?;
+        self.schedule_table(db, &name).await
     }
 
     fn first_partitions(
@@ -69,7 +73,8 @@ impl Frontend {
                 replicas,
                 medium: medium(table, &own),
             };
-            let partition = partitions::build(state, spec, &table.indexes, &backends, now)?;
+            let mut partition = partitions::build(state, spec, &table.indexes, &backends, now)?;
+            set_data_property(&mut partition, &table.properties, &own, now)?;
             table.partitions.insert(partition.id, partition);
         }
         Ok(())
@@ -91,13 +96,8 @@ impl Frontend {
                 Ok(database) => {
                     let id = database.id;
                     let sql = show_create::create_table(&table, Form::Synced);
-                    let record = record::create_table(
-                        id,
-                        db,
-                        &table,
-                        &sql,
-                        &show_create::record_properties(&table),
-                    );
+                    let record =
+                        record::create_table(id, db, &table, &sql, &properties::of_record(&table));
                     database.tables.insert(table.id, table);
                     state.emit(record, now);
                     return Ok(());
@@ -336,6 +336,32 @@ pub(super) fn remove_table(
         state.streams.note_dropped(db_id, seq, &[], &[id], &[]);
     }
     Some(table)
+}
+
+/// Cool-down time and storage policy of a partition: its own, or the table's.
+pub(super) fn set_data_property(
+    partition: &mut Partition,
+    table: &Properties,
+    own: &Properties,
+    now: i64,
+) -> Result<(), SqlError> {
+    let named = |key: &str| own.get(key).or_else(|| table.get(key));
+    if let Some(policy) = named("storage_policy") {
+        partition.storage_policy.clone_from(policy);
+    }
+    // Only SSD cools down.
+    let cooldown = named("storage_cooldown_time")
+        .filter(|_| partition.storage_medium == "SSD")
+        .and_then(|text| DataType::DateTime(0).canonicalize(text).ok().flatten())
+        .and_then(|text| dates::to_ms(&text));
+    partition.cooldown_ms = cooldown.unwrap_or(NEVER_MS).min(NEVER_MS);
+    if partition.cooldown_ms <= now {
+        return Err(SqlError::analysis(format!(
+            "Cool down time: {} should later than now: {now}",
+            partition.cooldown_ms
+        )));
+    }
+    Ok(())
 }
 
 /// The medium of a partition: its own property, or the table's.

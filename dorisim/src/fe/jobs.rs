@@ -183,6 +183,7 @@ impl Frontend {
     pub async fn tick_jobs(&self) {
         self.tick_alters().await;
         self.tick_index_jobs();
+        self.tick_dynamic_partitions().await;
         let jobs = self.lock().jobs.running();
         for job in jobs {
             let now = self.clock().now_ms();

@@ -1,15 +1,18 @@
 //! The simulated frontend: catalogue, DDL, transactions, binlog streams, backup and restore.
 //!
 //! Reading order: [`api`] (what goes in and out), [`frontend`] ([`Frontend`] itself), `state` (what it knows); then a statement's way
-//! `ddl`, `ddl_table`, `ddl_view`, `ddl_partition`, `alter`, `alter_columns`, `alter_index` → `build`, `partitions` (with `partition_index`) → `record` (with [`quirks`]) → `stream`; a load's way `load` → `route` →
+//! `ddl`, `ddl_table`, `ddl_view`, `ddl_partition`, `alter`, `alter_columns`, `alter_index`,
+//! `alter_properties` (with `properties`) → `build`, `partitions` (with `partition_index`) → `record` (with [`quirks`]) → `stream`; a load's way `load` → `route` →
 //! `commit` (with `txn`) → `publish` → `record`; reading `scan`, `meta`; jobs `jobs`, `backup`, `restore`, `restore_plan`;
-//! changes that take time `column_change`, `rollup` → [`alter_job`] → `alter_run`, [`index_job`]; what was dropped [`recycle`].
+//! changes that take time `column_change`, `rollup` → [`alter_job`] → `alter_run`, [`index_job`]; what was dropped [`recycle`];
+//! partitions by the clock `dynamic_partition` → [`dynamic_run`].
 
 mod accounts;
 mod alter;
 mod alter_columns;
 mod alter_index;
 pub mod alter_job;
+mod alter_properties;
 mod alter_run;
 pub mod api;
 mod api_rpc;
@@ -22,6 +25,8 @@ mod ddl;
 mod ddl_partition;
 mod ddl_table;
 mod ddl_view;
+mod dynamic_partition;
+pub mod dynamic_run;
 pub mod frontend;
 pub mod index_job;
 mod jobs;
@@ -31,6 +36,7 @@ mod meta;
 mod overwrite;
 mod partition_index;
 mod partitions;
+mod properties;
 mod publish;
 pub mod quirks;
 mod record;

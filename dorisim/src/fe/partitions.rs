@@ -8,6 +8,7 @@ use super::dates;
 use super::partition_index::{DisjointItems, UpperBounds};
 use super::state::FeState;
 use crate::be::api::TabletSpec;
+use crate::model::catalog::NEVER_MS;
 use crate::model::partition::compare_bounds;
 use crate::model::{
     Bound, DataType, Distribution, IndexMeta, MaterializedIndex, OlapTable, Partition,
@@ -234,6 +235,23 @@ fn steps(
     Ok(out)
 }
 
+/// Refuses more replicas than there are backends.
+pub fn enough_backends(replicas: u32, backends: usize, medium: &str) -> Result<(), SqlError> {
+    if replicas > 0 && backends >= replicas as usize {
+        return Ok(());
+    }
+    Err(too_few_backends("default", replicas, medium))
+}
+
+/// What Doris answers when no set of backends can take the replicas of a tag.
+pub fn too_few_backends(tag: &str, replicas: u32, medium: &str) -> SqlError {
+    SqlError::analysis(format!(
+        "Failed to find enough backend, please check the replication num,replication tag and storage medium and avail \
+         capacity of backends or maybe all be on same host.\nCreate failed replications:\nreplication tag: \
+         {{\"location\" : \"{tag}\"}}, replication num: {replicas}, storage medium: {medium}"
+    ))
+}
+
 /// Ids, tablets and replicas of a partition; replicas go round over the alive backends.
 pub fn build(
     state: &mut FeState,
@@ -243,14 +261,7 @@ pub fn build(
     now_ms: i64,
 ) -> Result<Partition, SqlError> {
     let replicas = spec.replicas as usize;
-    if replicas == 0 || backends.len() < replicas {
-        return Err(SqlError::analysis(format!(
-            "Failed to find enough backend, please check the replication num,replication tag and storage medium and avail \
-             capacity of backends or maybe all be on same host.\nCreate failed replications:\nreplication tag: \
-             {{\"location\" : \"default\"}}, replication num: {replicas}, storage medium: {}",
-            spec.medium
-        )));
-    }
+    enough_backends(spec.replicas, backends.len(), &spec.medium)?;
     let id = state.new_id();
     let mut materialized = Vec::with_capacity(indexes.len());
     for index in indexes {
@@ -286,6 +297,8 @@ pub fn build(
         distribution: spec.distribution,
         replication_num: spec.replicas,
         storage_medium: spec.medium,
+        cooldown_ms: NEVER_MS,
+        storage_policy: String::new(),
         indexes: materialized,
     })
 }

@@ -14,9 +14,6 @@ use crate::model::{
     DistributionKind, IndexMeta, OlapTable, Partition, PartitionItem, SecondaryIndex, View,
 };
 
-/// Year 9999, the "never" of cool-down times.
-const NEVER_MS: i64 = 253_402_271_999_000;
-
 fn table_record(kind: i32, db_id: i64, table_id: i64, data: Value) -> Record {
     Record {
         kind,
@@ -51,7 +48,10 @@ pub fn upsert(
 }
 
 fn data_property(partition: &Partition) -> Value {
-    json!({"storageMedium": partition.storage_medium, "cooldownTimeMs": NEVER_MS, "storagePolicy": "", "isMutable": true})
+    json!({
+        "storageMedium": partition.storage_medium, "cooldownTimeMs": partition.cooldown_ms,
+        "storagePolicy": partition.storage_policy, "isMutable": true,
+    })
 }
 
 fn replica_alloc(replicas: u32) -> Value {
@@ -265,8 +265,8 @@ pub fn alter_database(db_id: i64, db: &str, properties: &Properties) -> Record {
     }
 }
 
-/// MODIFY_TABLE_PROPERTY (9).
-pub fn modify_property(db_id: i64, db: &str, table: &OlapTable, properties: &Properties) -> Record {
+/// MODIFY_TABLE_PROPERTY (9). Catalogue and database are unset for internal tables.
+pub fn modify_property(db_id: i64, table: &OlapTable, properties: &Properties) -> Record {
     let list: Vec<String> = properties
         .iter()
         .map(|(k, v)| format!("\"{k}\" = \"{v}\""))
@@ -276,7 +276,7 @@ pub fn modify_property(db_id: i64, db: &str, table: &OlapTable, properties: &Pro
         db_id,
         table.id,
         json!({
-            "dbId": db_id, "tableId": table.id, "ctlName": "internal", "dbName": db, "tableName": table.name,
+            "dbId": db_id, "tableId": table.id, "tableName": table.name,
             "properties": properties, "sql": format!("SET ({} )", list.join(" ,")),
         }),
     )
@@ -294,20 +294,36 @@ pub fn barrier(db_id: i64, db: &str, table_id: i64, table: &str) -> Record {
     )
 }
 
+/// What a MODIFY_PARTITIONS is about, besides the data property that it always carries.
+#[derive(Debug, Clone, Default)]
+pub struct ModifiedPartitions {
+    /// The replica number was named; it is unset in the record otherwise.
+    pub replicas: bool,
+    /// Properties of the table that changed with the partition.
+    pub table_properties: Properties,
+}
+
 /// MODIFY_PARTITIONS (11).
 pub fn modify_partitions(
     db_id: i64,
     table_id: i64,
     partitions: &[Partition],
-    properties: &Properties,
+    what: &ModifiedPartitions,
 ) -> Record {
+    let alloc = |p: &Partition| {
+        if what.replicas {
+            replica_alloc(p.replication_num)
+        } else {
+            json!({"allocMap": {}})
+        }
+    };
     table_record(
         11,
         db_id,
         table_id,
         json!({"infos": partitions.iter().map(|p| json!({
         "dbId": db_id, "tableId": table_id, "partitionId": p.id, "dataProperty": data_property(p), "isInMemory": false,
-        "replicaAlloc": replica_alloc(p.replication_num), "storagePolicy": "", "tableProperties": properties,
+        "replicaAlloc": alloc(p), "storagePolicy": p.storage_policy, "tableProperties": what.table_properties,
     })).collect::<Vec<_>>()}),
     )
 }

@@ -3,9 +3,13 @@
 use std::fmt::Write as _;
 
 use super::api::SqlError;
+use super::partitions::too_few_backends;
+use super::properties;
 use crate::model::catalog::Properties;
+use crate::model::partition::compare_bounds;
 use crate::model::{
-    Column, Database, DefaultValue, IndexState, OlapTable, Partition, PartitionKind, View,
+    Column, DataType, Database, DefaultValue, IndexState, OlapTable, Partition, PartitionItem,
+    PartitionKind, View,
 };
 
 /// Which reader the text is for.
@@ -31,9 +35,14 @@ fn double_quoted(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
-/// One column of CREATE TABLE: `` `c` int NULL DEFAULT "1" COMMENT 'x' ``.
+/// One column of an ADD or MODIFY COLUMN: `` `c` int NULL DEFAULT "1" COMMENT "x" ``.
 #[must_use]
 pub fn column_sql(column: &Column, unique: bool) -> String {
+    column_text(column, unique, true)
+}
+
+/// `null_default`: an explicit DEFAULT NULL is written.
+fn column_text(column: &Column, unique: bool, null_default: bool) -> String {
     let mut sql = format!("`{}` {}", column.name, column.data_type);
     if let Some(aggregation) = column.aggregation.filter(|_| !unique) {
         let _ = write!(sql, " {}", aggregation.as_str());
@@ -51,7 +60,9 @@ pub fn column_sql(column: &Column, unique: bool) -> String {
     }
     match &column.default {
         None => {}
-        Some(DefaultValue::Constant(None)) if !column.nullable || column.generated.is_some() => {}
+        Some(DefaultValue::Constant(None))
+            if !null_default || !column.nullable || column.generated.is_some() => {}
+        Some(DefaultValue::Function(_)) if column.data_type == DataType::Hll => {}
         Some(DefaultValue::Constant(None)) => sql.push_str(" DEFAULT NULL"),
         Some(DefaultValue::Constant(Some(text))) => {
             let _ = write!(sql, " DEFAULT \"{}\"", double_quoted(text));
@@ -64,8 +75,15 @@ pub fn column_sql(column: &Column, unique: bool) -> String {
             let _ = write!(sql, " DEFAULT {text}");
         }
     }
+    match column.on_update {
+        None => {}
+        Some(0) => sql.push_str(" ON UPDATE CURRENT_TIMESTAMP"),
+        Some(n) => {
+            let _ = write!(sql, " ON UPDATE CURRENT_TIMESTAMP({n})");
+        }
+    }
     if !column.comment.is_empty() {
-        let _ = write!(sql, " COMMENT '{}'", quoted(&column.comment));
+        let _ = write!(sql, " COMMENT \"{}\"", double_quoted(&column.comment));
     }
     sql
 }
@@ -85,7 +103,7 @@ pub fn create_table(table: &OlapTable, form: Form) -> String {
     let mut lines: Vec<String> = table
         .schema
         .visible()
-        .map(|c| format!("  {}", column_sql(c, unique)))
+        .map(|c| format!("  {}", column_text(c, unique, false)))
         .collect();
     for index in &table.secondary {
         let mut line = format!("  INDEX {} ({})", index.name, names(index.columns.iter()));
@@ -101,7 +119,7 @@ pub fn create_table(table: &OlapTable, form: Form) -> String {
             let _ = write!(line, " PROPERTIES({})", list.join(", "));
         }
         if !index.comment.is_empty() {
-            let _ = write!(line, " COMMENT '{}'", quoted(&index.comment));
+            let _ = write!(line, " COMMENT \"{}\"", double_quoted(&index.comment));
         }
         lines.push(line);
     }
@@ -122,7 +140,7 @@ pub fn create_table(table: &OlapTable, form: Form) -> String {
         sql.push_str(&rollups_sql(table));
     }
     sql.push_str("\nPROPERTIES (\n");
-    let list: Vec<String> = shown_properties(table, form)
+    let list: Vec<String> = properties::shown(table, form)
         .into_iter()
         .map(|(k, v)| format!("\"{k}\" = \"{}\"", double_quoted(&v)))
         .collect();
@@ -160,65 +178,58 @@ fn partition_sql(table: &OlapTable) -> String {
         PartitionKind::List(columns) => ("LIST", columns),
     };
     let types = table.partition_types();
-    let by = match &table.auto_partition {
-        Some(expression) => format!("\nAUTO PARTITION BY {kind} ({expression})"),
-        None => format!("\nPARTITION BY {kind}({})", names(columns.iter())),
+    let by = match (&table.auto_partition, kind) {
+        (Some(expression), _) => format!("\nAUTO PARTITION BY {kind} ({expression})"),
+        (None, "LIST") => format!("\nPARTITION BY LIST ({})", names(columns.iter())),
+        (None, _) => format!("\nPARTITION BY {kind}({})", names(columns.iter())),
     };
     let mut partitions: Vec<&Partition> =
         table.partitions.values().filter(|p| !p.is_temp).collect();
-    partitions.sort_by_key(|p| p.id);
+    partitions.sort_by(|a, b| match (&a.item, &b.item) {
+        (PartitionItem::Range { lower: a, .. }, PartitionItem::Range { lower: b, .. }) => {
+            compare_bounds(a, b, &types)
+        }
+        _ => a.id.cmp(&b.id),
+    });
     let list: Vec<String> = partitions
         .iter()
         .map(|p| {
-            format!("PARTITION {} {}", p.name, p.item.values_sql(&types))
+            let policy = if p.storage_policy.is_empty() {
+                String::new()
+            } else {
+                format!("(\"storage_policy\" = \"{}\")", p.storage_policy)
+            };
+            format!("PARTITION {} {}", p.name, shown_values(&p.item, &types))
                 .trim_end()
                 .to_owned()
+                + &policy
         })
         .collect();
     format!("{by}\n({})", list.join(",\n"))
 }
 
-/// The properties that CREATE TABLE shows, in Doris' order.
-#[must_use]
-pub fn shown_properties(table: &OlapTable, form: Form) -> Vec<(String, String)> {
-    let mut out: Vec<(String, String)> = vec![(
-        "replication_allocation".to_owned(),
-        allocation(table.replication_num),
-    )];
-    let mut rest = table.properties.clone();
-    if form == Form::Synced {
-        rest.insert("is_being_synced".to_owned(), "true".to_owned());
-        if table.distribution.auto {
-            rest.insert("_auto_bucket".to_owned(), "true".to_owned());
-        }
-    }
-    const ORDER: [&str; 12] = [
-        "min_load_replica_num",
-        "bloom_filter_columns",
-        "is_being_synced",
-        "_auto_bucket",
-        "colocate_with",
-        "in_memory",
-        "storage_medium",
-        "storage_format",
-        "inverted_index_storage_format",
-        "compression",
-        "enable_unique_key_merge_on_write",
-        "light_schema_change",
-    ];
-    for key in ORDER {
-        if let Some(value) = rest.remove(key) {
-            out.push((key.to_owned(), value));
-        }
-    }
-    out.extend(rest);
-    out
-}
-
-/// The `properties` member of a CREATE_TABLE record.
-#[must_use]
-pub fn record_properties(table: &OlapTable) -> Properties {
-    shown_properties(table, Form::Shown).into_iter().collect()
+/// VALUES as SHOW CREATE TABLE prints them: lists of one column have no parentheses of their own.
+fn shown_values(item: &PartitionItem, types: &[DataType]) -> String {
+    let PartitionItem::List(tuples) = item else {
+        return item.values_sql(types);
+    };
+    let tuples: Vec<String> = tuples
+        .iter()
+        .map(|tuple| {
+            let cells: Vec<String> = tuple
+                .iter()
+                .map(|c| match c {
+                    None => "NULL".to_owned(),
+                    Some(text) => format!("\"{}\"", double_quoted(text)),
+                })
+                .collect();
+            match types {
+                [_] => cells.join(", "),
+                _ => format!("({})", cells.join(", ")),
+            }
+        })
+        .collect();
+    format!("VALUES IN ({})", tuples.join(","))
 }
 
 /// CREATE VIEW.
@@ -269,29 +280,24 @@ pub fn create_database(db: &Database) -> String {
     )
 }
 
-/// Checks `binlog.*` values and replica numbers of a property list.
-pub fn check_properties(properties: &Properties) -> Result<(), SqlError> {
-    for (key, value) in properties {
-        let fine = match key.as_str() {
-            "binlog.enable"
-            | "light_schema_change"
-            | "enable_unique_key_merge_on_write"
-            | "is_being_synced" => {
-                matches!(value.to_ascii_lowercase().as_str(), "true" | "false")
-            }
-            "binlog.ttl_seconds" | "binlog.max_bytes" | "binlog.max_history_nums" => {
-                value.parse::<i64>().is_ok()
-            }
-            "replication_num" => value.parse::<u32>().is_ok_and(|n| n > 0),
-            _ => true,
-        };
-        if !fine {
-            return Err(SqlError::analysis(format!(
-                "Invalid value of property {key}: {value}"
-            )));
+/// The number of an allocation; all backends carry the tag `default`, so that another one has none.
+fn of_default_tag(allocation: &str) -> Result<String, SqlError> {
+    let invalid =
+        || SqlError::analysis(format!("Invalid replica allocation property: {allocation}"));
+    let (tag, number) = allocation.split_once(':').ok_or_else(invalid)?;
+    let number = number.split(',').next().unwrap_or_default().trim();
+    let tags: Vec<&str> = std::iter::once(tag)
+        .chain(allocation.split(',').skip(1))
+        .filter_map(|t| t.split(':').next()?.trim().strip_prefix("tag.location."))
+        .collect();
+    match tags.iter().find(|tag| **tag != "default") {
+        Some(tag) => {
+            let count = number.parse().map_err(|_| invalid())?;
+            Err(too_few_backends(tag, count, "HDD"))
         }
+        None if tags.is_empty() => Err(invalid()),
+        None => Ok(number.to_owned()),
     }
-    Ok(())
 }
 
 /// Takes the replica number out of `replication_num` or `replication_allocation`.
@@ -300,14 +306,7 @@ pub fn take_replicas(properties: &mut Properties, prefix: &str) -> Result<Option
     let allocation = properties.remove(&format!("{prefix}replication_allocation"));
     let text = match (number, allocation) {
         (None, None) => return Ok(None),
-        (_, Some(allocation)) => allocation
-            .split(',')
-            .filter_map(|tag| tag.rsplit(':').next())
-            .map(|n| n.trim().parse::<u32>())
-            .try_fold(0_u32, |sum, n| n.map(|n| sum + n))
-            .ok()
-            .map(|n| n.to_string())
-            .unwrap_or(allocation),
+        (_, Some(allocation)) => of_default_tag(&allocation)?,
         (Some(number), None) => number,
     };
     match text.trim().parse::<u32>() {

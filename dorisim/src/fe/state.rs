@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::accounts::Accounts;
 use super::alter_job::AlterJobs;
 use super::api::{Binlog, FrontendConfig, SqlError};
+use super::dynamic_run::DynamicRuns;
 use super::index_job::IndexJobs;
 use super::jobs::Jobs;
 use super::quirks;
@@ -60,6 +61,8 @@ pub struct FeState {
     pub alters: AlterJobs,
     /// BUILD INDEX and the clean-up of dropped indexes.
     pub index_jobs: IndexJobs,
+    /// The scheduler of dynamic partitions.
+    pub dynamic: DynamicRuns,
     /// What DROP without FORCE left.
     pub bin: RecycleBin,
     /// Users.
@@ -87,6 +90,7 @@ impl FeState {
             jobs: Jobs::default(),
             alters: AlterJobs::default(),
             index_jobs: IndexJobs::default(),
+            dynamic: DynamicRuns::default(),
             bin: RecycleBin::default(),
             accounts: Accounts::default(),
             late: LateRecords::default(),

@@ -9,6 +9,13 @@ use super::{Cell, DataType, Distribution, PartitionItem, PartitionKind, TableSch
 /// Properties in the order they were given last.
 pub type Properties = BTreeMap<String, String>;
 
+/// Year 9999: a cool-down time that never comes, in epoch milliseconds.
+pub const NEVER_MS: i64 = 253_402_271_999_000;
+
+fn never() -> i64 {
+    NEVER_MS
+}
+
 /// All databases of a cluster.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Catalog {
@@ -328,6 +335,12 @@ pub struct Partition {
     pub replication_num: u32,
     /// `HDD` or `SSD`.
     pub storage_medium: String,
+    /// When a partition on SSD moves to HDD, epoch milliseconds.
+    #[serde(default = "never")]
+    pub cooldown_ms: i64,
+    /// Name of its storage policy, may be empty.
+    #[serde(default)]
+    pub storage_policy: String,
     /// In the order of the table's indexes.
     pub indexes: Vec<MaterializedIndex>,
 }

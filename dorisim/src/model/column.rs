@@ -98,6 +98,9 @@ pub struct Column {
     pub auto_inc: Option<i64>,
     /// Text of the expression of a generated column.
     pub generated: Option<String>,
+    /// `ON UPDATE CURRENT_TIMESTAMP[(n)]`: its precision.
+    #[serde(default)]
+    pub on_update: Option<u8>,
 }
 
 /// Hidden column that marks a deleted row of a unique table.
@@ -106,6 +109,27 @@ pub const DELETE_SIGN: &str = "__DORIS_DELETE_SIGN__";
 pub const SEQUENCE_COL: &str = "__DORIS_SEQUENCE_COL__";
 /// Hidden column with the version that wrote the row.
 pub const VERSION_COL: &str = "__DORIS_VERSION_COL__";
+/// Hidden column with the whole row, of tables with `store_row_column`.
+pub const ROW_STORE_COL: &str = "__DORIS_ROW_STORE_COL__";
+
+/// A hidden column; aggregation and unique id are the caller's.
+#[must_use]
+pub fn hidden(name: &str, data_type: DataType, nullable: bool, default: Option<&str>) -> Column {
+    let comment = match name {
+        DELETE_SIGN => "doris delete flag hidden column",
+        SEQUENCE_COL => "sequence column hidden column",
+        VERSION_COL => "doris version hidden column",
+        ROW_STORE_COL => "doris row store hidden column",
+        _ => "",
+    };
+    Column {
+        nullable,
+        default: default.map(|d| DefaultValue::Constant(Some(d.to_owned()))),
+        visible: false,
+        comment: comment.to_owned(),
+        ..Column::new(name, data_type)
+    }
+}
 
 impl Column {
     /// A plain nullable value column without default.
@@ -123,6 +147,7 @@ impl Column {
             visible: true,
             auto_inc: None,
             generated: None,
+            on_update: None,
         }
     }
 
@@ -147,7 +172,7 @@ impl Column {
             "visible": self.visible,
             "uniqueId": self.unique_id,
             "clusterKeyId": -1,
-            "hasOnUpdateDefaultValue": false,
+            "hasOnUpdateDefaultValue": self.on_update.is_some(),
             "gctt": [],
         });
         if let Some(aggregation) = self.aggregation {

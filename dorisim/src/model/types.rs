@@ -53,10 +53,15 @@ pub enum DataType {
     Ipv4,
     /// IPV6; kept as text.
     Ipv6,
+    /// `AGG_STATE<function(types)>`; function and types as text, lower case. States are kept as text.
+    AggState(String),
 }
 
 /// The longest VARCHAR, written `varchar(*)` by newer statements.
 pub const MAX_VARCHAR: u32 = 65_533;
+
+/// Digits of the widest DECIMAL.
+const MAX_PRECISION: u8 = 76;
 
 impl DataType {
     /// Parses a type as written in DDL, e.g. `decimal(18, 2)`, `array<int>`, `varchar(*)`.
@@ -92,7 +97,8 @@ impl DataType {
             "DECIMAL" | "DECIMALV3" | "DECIMALV2" | "NUMERIC" => Self::Decimal(
                 small(0, 38)?,
                 small(1, if args.is_empty() { 9 } else { 0 })?,
-            ),
+            )
+            .checked()?,
             "DATE" | "DATEV2" | "DATEV1" => Self::Date,
             "DATETIME" | "DATETIMEV2" | "DATETIMEV1" | "TIMESTAMP" => {
                 Self::DateTime(small(0, 0)?.min(6))
@@ -121,8 +127,22 @@ impl DataType {
             "QUANTILE_STATE" => Self::QuantileState,
             "IPV4" => Self::Ipv4,
             "IPV6" => Self::Ipv6,
+            "AGG_STATE" => Self::AggState(agg_state(&args.join(","))),
             _ => return Err(format!("Unknown type: {text}")),
         })
+    }
+
+    /// Refuses decimals of impossible precision or scale.
+    fn checked(self) -> Result<Self, String> {
+        match self {
+            Self::Decimal(precision, _) if !(1..=MAX_PRECISION).contains(&precision) => Err(
+                format!("DECIMAL's precision should be in range [1, {MAX_PRECISION}]"),
+            ),
+            Self::Decimal(precision, scale) if scale > precision => Err(format!(
+                "DECIMAL scale should be less than or equal to precision, but was scale: {scale}, precision: {precision}"
+            )),
+            fine => Ok(fine),
+        }
     }
 
     /// The name of the primitive type as range texts and the FE's JSON show it.
@@ -156,6 +176,7 @@ impl DataType {
             Self::QuantileState => "QUANTILE_STATE",
             Self::Ipv4 => "IPV4",
             Self::Ipv6 => "IPV6",
+            Self::AggState(_) => "AGG_STATE",
         }
     }
 
@@ -198,6 +219,10 @@ impl DataType {
             | Self::QuantileState
             | Self::Ipv4
             | Self::Ipv6 => json!({"clazz": "ScalarType", "type": self.primitive_name()}),
+            Self::AggState(function) => {
+                let name = function.split('(').next().unwrap_or_default();
+                json!({"clazz": "AggStateType", "functionName": name, "type": self.primitive_name()})
+            }
         }
     }
 
@@ -252,6 +277,7 @@ impl fmt::Display for DataType {
             Self::QuantileState => f.write_str("quantile_state"),
             Self::Ipv4 => f.write_str("ipv4"),
             Self::Ipv6 => f.write_str("ipv6"),
+            Self::AggState(function) => write!(f, "agg_state<{function}>"),
         }
     }
 }
@@ -294,6 +320,32 @@ fn split_args(text: &str) -> Result<(&str, Vec<&str>), String> {
     Ok((text[..open].trim(), args))
 }
 
+/// `MAX_BY(INT NOT NULL, int)` → `max_by(int not null, int null)`.
+fn agg_state(text: &str) -> String {
+    let text = text.trim().to_ascii_lowercase();
+    let Some((name, rest)) = text.split_once('(') else {
+        return text;
+    };
+    let inner = rest.strip_suffix(')').unwrap_or(rest);
+    let wrapped = format!("x<{inner}>");
+    let arguments = split_args(&wrapped).map_or_else(|_| vec![inner], |(_, args)| args);
+    let arguments: Vec<String> = arguments
+        .iter()
+        .map(|a| a.trim())
+        .filter(|a| !a.is_empty())
+        .map(|a| {
+            let (base, null) = match (a.strip_suffix(" not null"), a.strip_suffix(" null")) {
+                (Some(base), _) => (base, "not null"),
+                (None, Some(base)) => (base, "null"),
+                (None, None) => (a, "null"),
+            };
+            let base = DataType::parse(base).map_or_else(|_| base.to_owned(), |ty| ty.to_string());
+            format!("{base} {null}")
+        })
+        .collect();
+    format!("{}({})", name.trim(), arguments.join(", "))
+}
+
 fn parse_field(field: &str) -> Result<(String, DataType), String> {
     let field = field.trim();
     let at = field
@@ -322,6 +374,9 @@ mod tests {
             "array<decimal(9,2)>",
             "map<varchar(10),array<int>>",
             "struct<a:int,b:text>",
+            "decimal(76,20)",
+            "agg_state<max_by(int not null, varchar(20) null)>",
+            "agg_state<group_concat(text null)>",
         ] {
             assert_eq!(DataType::parse(text).unwrap().to_string(), text);
         }
@@ -333,6 +388,14 @@ mod tests {
             DataType::parse("DECIMAL(27, 9)").unwrap(),
             DataType::Decimal(27, 9)
         );
+        assert_eq!(
+            DataType::parse("AGG_STATE<MAX_BY(INT NOT NULL, DECIMAL(9, 2))>")
+                .unwrap()
+                .to_string(),
+            "agg_state<max_by(int not null, decimal(9,2) null)>"
+        );
         assert!(DataType::parse("frob").is_err());
+        assert!(DataType::parse("decimal(77,2)").is_err());
+        assert!(DataType::parse("decimal(9,10)").is_err());
     }
 }

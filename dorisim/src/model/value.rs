@@ -82,7 +82,8 @@ impl DataType {
             | Self::Hll
             | Self::QuantileState
             | Self::Ipv4
-            | Self::Ipv6 => Ok(Some(text.to_owned())),
+            | Self::Ipv6
+            | Self::AggState(_) => Ok(Some(text.to_owned())),
         }
     }
 
@@ -129,7 +130,8 @@ impl DataType {
             | Self::Hll
             | Self::QuantileState
             | Self::Ipv4
-            | Self::Ipv6 => a.cmp(b),
+            | Self::Ipv6
+            | Self::AggState(_) => a.cmp(b),
         }
     }
 
@@ -160,7 +162,8 @@ impl DataType {
             | Self::Hll
             | Self::QuantileState
             | Self::Ipv4
-            | Self::Ipv6 => String::new(),
+            | Self::Ipv6
+            | Self::AggState(_) => String::new(),
         }
     }
 }

@@ -63,7 +63,8 @@ impl ColumnKind {
             | DataType::Hll
             | DataType::QuantileState
             | DataType::Ipv4
-            | DataType::Ipv6 => Self::Text,
+            | DataType::Ipv6
+            | DataType::AggState(_) => Self::Text,
         }
     }
 

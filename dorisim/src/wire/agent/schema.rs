@@ -141,6 +141,7 @@ pub fn column_from_wire(column: &TColumn) -> Result<Column, WireError> {
         visible: column.visible.unwrap_or(true),
         auto_inc: (column.is_auto_increment == Some(true)).then_some(1),
         generated: None,
+        on_update: None,
     })
 }
 

@@ -52,6 +52,7 @@ pub fn column_type(data_type: &DataType) -> TColumnType {
         DataType::QuantileState => (TPrimitiveType::QUANTILE_STATE, -1, 16, 0, 0),
         DataType::Ipv4 => (TPrimitiveType::IPV4, -1, 4, 0, 0),
         DataType::Ipv6 => (TPrimitiveType::IPV6, -1, 16, 0, 0),
+        DataType::AggState(_) => (TPrimitiveType::AGG_STATE, STRING_LENGTH, 16, 0, 0),
     };
     TColumnType::new(primitive, len, index_len, precision, scale, None)
 }
@@ -89,7 +90,8 @@ pub fn parts(data_type: &DataType) -> Vec<(&str, &DataType)> {
         | DataType::Hll
         | DataType::QuantileState
         | DataType::Ipv4
-        | DataType::Ipv6 => Vec::new(),
+        | DataType::Ipv6
+        | DataType::AggState(_) => Vec::new(),
     }
 }
 
