@@ -79,7 +79,7 @@ async fn statements_make_their_records() {
         "TRUNCATE TABLE t PARTITION (p2)",
         "TRUNCATE TABLE t",
         "ALTER TABLE t DROP PARTITION p4 FORCE",
-        "ALTER TABLE t SET (\"dynamic_partition.end\" = \"5\")",
+        "ALTER TABLE t SET (\"group_commit_interval_ms\" = \"2000\")",
         "ALTER TABLE t MODIFY DISTRIBUTION DISTRIBUTED BY HASH(k) BUCKETS 16",
         "ALTER TABLE t ADD INDEX i (w) USING INVERTED",
         "ALTER TABLE t DROP INDEX i",

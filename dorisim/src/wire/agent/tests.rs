@@ -106,6 +106,7 @@ fn columns() -> impl Strategy<Value = Column> {
                 visible: rest.1,
                 auto_inc: rest.2.then_some(1),
                 generated: None,
+                on_update: None,
             },
         )
 }
