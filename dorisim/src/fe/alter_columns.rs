@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::alter_job::light_change;
 use super::api::SqlError;
-use super::column_change::{change_column, submit_schema_change};
+use super::column_change::change_column;
 use super::frontend::Frontend;
 use super::record;
+use super::schema_change::submit_schema_change;
 use crate::model::{DistributionKind, KeysModel, OlapTable, PartitionKind};
 use crate::sql::ast::AlterClause;
 

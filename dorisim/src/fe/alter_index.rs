@@ -3,10 +3,10 @@
 use super::alter_job::light_change;
 use super::api::SqlError;
 use super::build;
-use super::column_change::submit_schema_change;
 use super::frontend::Frontend;
 use super::index_job;
 use super::record;
+use super::schema_change::submit_schema_change;
 use super::state::FeState;
 use crate::model::SecondaryIndex;
 use crate::sql::ast;

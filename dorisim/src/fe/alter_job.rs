@@ -13,7 +13,7 @@ pub const TIMEOUT_S: i64 = 2_592_000;
 const KEPT: usize = 1_000;
 
 /// What a schema change brings besides columns.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attached {
     /// Secondary indexes afterwards; `None` when they stay.
     pub indexes: Option<Vec<SecondaryIndex>>,

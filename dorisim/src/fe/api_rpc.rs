@@ -339,8 +339,10 @@ pub struct JobView {
     pub db: String,
     /// State name.
     pub state: &'static str,
-    /// Tables.
+    /// Tables of a backup, each with its database.
     pub objects: Vec<String>,
+    /// What a restore brings, as `RestoreObjs` shows it.
+    pub content: serde_json::Value,
     /// Created.
     pub create_ms: i64,
     /// Restore: metadata ready.

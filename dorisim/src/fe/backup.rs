@@ -146,6 +146,7 @@ impl BackupJob {
                 .iter()
                 .map(|(t, _)| format!("{}.{t}", self.head.db))
                 .collect(),
+            content: Value::Null,
             create_ms: self.head.create_ms,
             meta_prepared_ms: -1,
             snapshot_ms: self.snapshot_ms,

@@ -1,14 +1,10 @@
 //! One column clause of ALTER TABLE applied to a table's columns, and whether it is light (metadata alone) or rewrites the data.
 
-use super::alter_job::{AlterJob, AlterKind, AlterState, Attached, SHADOW_PREFIX};
 use super::api::SqlError;
 use super::build;
-use super::record;
 use super::show_create::column_sql;
-use super::state::FeState;
 use crate::model::{
-    Aggregation, Column, DataType, DistributionKind, IndexMeta, IndexState, KeysModel, OlapTable,
-    TableState,
+    Aggregation, Column, DataType, DistributionKind, IndexMeta, KeysModel, OlapTable,
 };
 use crate::sql::ast::{self, AlterClause, ColumnPosition};
 
@@ -59,7 +55,16 @@ pub fn change_column(table: &mut OlapTable, clause: &AlterClause) -> Result<Chan
         AlterClause::ModifyColumn {
             column, position, ..
         } => modify_column(table, column, position.as_ref()),
-        AlterClause::OrderBy { columns, .. } => order_by(table, columns),
+        AlterClause::OrderBy {
+            columns,
+            rollup: Some(rollup),
+            ..
+        } => order_rollup(table, columns, rollup),
+        AlterClause::OrderBy {
+            columns,
+            rollup: None,
+            ..
+        } => order_by(table, columns),
         _ => Err(SqlError::analysis("not a change of columns")),
     }
 }
@@ -115,18 +120,40 @@ fn drop_from_rollup(table: &mut OlapTable, name: &str, rollup: &str) -> Result<C
     let missing = || SqlError::analysis(format!("Column does not exists: {name}"));
     let schema = index.schema.as_mut().ok_or_else(missing)?;
     let at = schema.position(name).ok_or_else(missing)?;
-    if schema.columns[at].is_key || !schema.columns[at].visible {
-        return Err(SqlError::analysis(format!(
-            "Column {name} is a key of {rollup} and can not be dropped from it"
-        )));
+    let column = schema.columns[at].clone();
+    if !column.visible {
+        return Err(missing());
+    }
+    if column.is_key {
+        if schema.keys.is_unique() {
+            return Err(SqlError::analysis(
+                "Can not drop key column in Unique data model table",
+            ));
+        }
+        if schema.columns.iter().any(replaces) {
+            return Err(SqlError::analysis(format!(
+                "Can not drop key column when rollup has value column with REPLACE aggregation method, rollup: {rollup}"
+            )));
+        }
+        if schema.key_columns().count() == 1 {
+            return Err(SqlError::analysis("There is no key column left"));
+        }
     }
     schema.columns.remove(at);
     schema.schema_version += 1;
     index.columns.retain(|c| !c.eq_ignore_ascii_case(name));
-    Ok(light(vec![format!(
-        "DROP COLUMN `{name}` FROM `{}`",
-        index.name
-    )]))
+    Ok(Change {
+        texts: vec![format!("DROP COLUMN `{name}` FROM `{}`", index.name)],
+        heavy: column.is_key,
+    })
+}
+
+/// A column of which the last value counts.
+fn replaces(column: &Column) -> bool {
+    matches!(
+        column.aggregation,
+        Some(Aggregation::Replace | Aggregation::ReplaceIfNotNull)
+    )
 }
 
 fn drop_column(table: &mut OlapTable, name: &str) -> Result<Change, SqlError> {
@@ -141,12 +168,6 @@ fn drop_column(table: &mut OlapTable, name: &str) -> Result<Change, SqlError> {
         )));
     }
     if column.is_key {
-        let replaces = |c: &Column| {
-            matches!(
-                c.aggregation,
-                Some(Aggregation::Replace | Aggregation::ReplaceIfNotNull)
-            )
-        };
         match table.schema.keys {
             KeysModel::Unique { .. } => {
                 return Err(SqlError::analysis(
@@ -389,18 +410,18 @@ fn is_convertible(from: &DataType, to: &DataType) -> bool {
     }
 }
 
-fn order_by(table: &mut OlapTable, names: &[String]) -> Result<Change, SqlError> {
-    let visible = table.schema.visible().count();
-    if names.len() != visible {
+/// Columns of an index in another order; hidden ones stay at the end.
+fn reordered(columns: &[Column], names: &[String]) -> Result<Vec<Column>, SqlError> {
+    let visible = columns.iter().filter(|c| c.visible);
+    if names.len() != visible.clone().count() {
         return Err(SqlError::analysis(
             "Reorder stmt should contains all columns",
         ));
     }
-    let mut ordered: Vec<Column> = Vec::with_capacity(table.schema.columns.len());
+    let mut ordered: Vec<Column> = Vec::with_capacity(columns.len());
     for name in names {
-        let column = table
-            .schema
-            .visible()
+        let column = visible
+            .clone()
             .find(|c| c.is_named(name))
             .ok_or_else(|| SqlError::analysis(format!("Column[{name}] not exists")))?;
         if ordered.iter().any(|c| c.is_named(name)) {
@@ -413,79 +434,31 @@ fn order_by(table: &mut OlapTable, names: &[String]) -> Result<Change, SqlError>
         }
         ordered.push(column.clone());
     }
-    ordered.extend(table.schema.columns.iter().filter(|c| !c.visible).cloned());
-    table.schema.columns = ordered;
-    let list: Vec<String> = names.iter().map(|n| format!("`{n}`")).collect();
-    Ok(Change {
-        texts: vec![format!("ORDER BY ({})", list.join(", "))],
-        heavy: true,
-    })
+    ordered.extend(columns.iter().filter(|c| !c.visible).cloned());
+    Ok(ordered)
 }
 
-/// Takes in the job that brings `table` to the columns of `changed`, with its PENDING record.
-pub fn submit_schema_change(
-    state: &mut FeState,
-    db_id: i64,
-    name: &str,
-    mut changed: OlapTable,
-    raw_sql: String,
-    now: i64,
-) -> Result<(), SqlError> {
-    changed.schema.schema_hash = build::schema_hash(&changed.schema);
-    let old: Vec<IndexMeta> = changed.indexes.clone();
-    let (before, attached) = {
-        let db = state.catalog.databases.get(&db_id);
-        let table = db
-            .and_then(|d| d.table(name))
-            .ok_or_else(|| SqlError::unknown_table(name))?;
-        (table.indexes.clone(), Attached::between(table, &changed))
-    };
-    let mut pairs = Vec::new();
-    for (at, index) in old.into_iter().enumerate() {
-        let origin = index.id;
-        let same = before
-            .iter()
-            .any(|b| b.id == origin && b.schema == index.schema);
-        if at > 0 && same {
-            continue;
-        }
-        let mut schema = index.schema.unwrap_or_else(|| changed.schema.clone());
-        schema.schema_hash = build::schema_hash(&schema);
-        pairs.push((
-            IndexMeta {
-                id: state.new_id(),
-                name: format!("{SHADOW_PREFIX}{}", index.name),
-                schema_hash: schema.schema_hash,
-                columns: index.columns,
-                schema: Some(schema),
-                state: IndexState::Shadow,
-                define: index.define,
-            },
-            origin,
-        ));
+fn order_by(table: &mut OlapTable, names: &[String]) -> Result<Change, SqlError> {
+    table.schema.columns = reordered(&table.schema.columns, names)?;
+    Ok(order_change(names, ""))
+}
+
+/// `ORDER BY (...) FROM r`.
+fn order_rollup(table: &mut OlapTable, names: &[String], rollup: &str) -> Result<Change, SqlError> {
+    let index = rollup_mut(table, rollup)?;
+    let from = format!(" FROM `{}`", index.name);
+    if let Some(schema) = &mut index.schema {
+        schema.columns = reordered(&schema.columns, names)?;
+        schema.schema_version += 1;
+        index.columns = names.to_vec();
     }
-    let job = AlterJob {
-        id: state.new_id(),
-        db_id,
-        table_id: changed.id,
-        table: name.to_owned(),
-        raw_sql,
-        kind: AlterKind::SchemaChange {
-            schema: Box::new(changed.schema),
-            max_unique_id: changed.max_column_unique_id,
-            pairs,
-            attached,
-        },
-        state: AlterState::Pending,
-        txn_id: -1,
-        create_ms: now,
-        finish_ms: -1,
-        message: String::new(),
-    };
-    if let Some(table) = state.table_by_id_mut(db_id, job.table_id) {
-        table.state = TableState::SchemaChange;
+    Ok(order_change(names, &from))
+}
+
+fn order_change(names: &[String], from: &str) -> Change {
+    let list: Vec<String> = names.iter().map(|n| format!("`{n}`")).collect();
+    Change {
+        texts: vec![format!("ORDER BY ({}){from}", list.join(", "))],
+        heavy: true,
     }
-    state.emit(record::alter_job(&job), now);
-    state.alters.submit(job);
-    Ok(())
 }

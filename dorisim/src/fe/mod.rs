@@ -4,7 +4,7 @@
 //! `ddl`, `ddl_table`, `ddl_view`, `ddl_partition`, `alter`, `alter_columns`, `alter_index`,
 //! `alter_properties` (with `properties`) → `build`, `partitions` (with `partition_index`) → `record` (with [`quirks`]) → `stream`; a load's way `load` → `route` →
 //! `commit` (with `txn`) → `publish` → `record`; reading `scan`, `meta`; jobs `jobs`, `backup`, `restore`, `restore_plan`;
-//! changes that take time `column_change`, `rollup` → [`alter_job`] → `alter_run`, [`index_job`]; what was dropped [`recycle`];
+//! changes that take time `column_change`, `schema_change`, `rollup` → [`alter_job`] → `alter_run`, [`index_job`]; what was dropped [`recycle`];
 //! partitions by the clock `dynamic_partition` → [`dynamic_run`].
 
 mod accounts;
@@ -47,6 +47,7 @@ mod restore_plan;
 mod rollup;
 mod route;
 mod scan;
+mod schema_change;
 mod show_create;
 mod state;
 mod stream;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::api::{JobView, RestoreRequest, RpcError};
 use super::backup::{BackupMeta, KEEP_ON_LOCAL};
@@ -12,7 +12,7 @@ use super::frontend::Frontend;
 use super::jobs::{Job, JobHead, check_label, timeout_s};
 use super::restore_plan::{self, Plan, Pull};
 use crate::be::api::RemoteTabletSnapshot;
-use crate::model::TableState;
+use crate::model::{OlapTable, TableState, View};
 
 /// Prefix of the hidden tables of an atomic restore.
 pub const ATOMIC_PREFIX: &str = "__doris_atomic_restore_prefix__";
@@ -103,6 +103,21 @@ impl RestoreJob {
         self.request.clean_tables || self.flag("clean_tables")
     }
 
+    fn content(&self) -> Value {
+        let table = |table: &OlapTable| {
+            let partitions = table.partitions.values().filter(|p| !p.is_temp);
+            let names: Vec<&str> = partitions.map(|p| p.name.as_str()).collect();
+            json!({"name": table.name, "partition_names": names})
+        };
+        let view = |view: &View| json!({"name": view.name});
+        json!({
+            "name": self.head.label, "database": self.head.db, "backup_time": self.head.create_ms, "content": "ALL",
+            "olap_table_list": self.meta.tables.iter().map(table).collect::<Vec<_>>(),
+            "view_list": self.meta.views.iter().map(view).collect::<Vec<_>>(),
+            "odbc_table_list": [], "odbc_resource_list": [],
+        })
+    }
+
     /// As SHOW RESTORE shows it.
     #[must_use]
     pub fn view(&self) -> JobView {
@@ -117,13 +132,8 @@ impl RestoreJob {
             label: self.head.label.clone(),
             db: self.head.db.clone(),
             state: self.state.name(),
-            objects: self
-                .meta
-                .tables
-                .iter()
-                .map(|t| t.name.clone())
-                .chain(self.meta.views.iter().map(|v| v.name.clone()))
-                .collect(),
+            objects: Vec::new(),
+            content: self.content(),
             create_ms: self.head.create_ms,
             meta_prepared_ms: self.prepared_ms,
             snapshot_ms: self.snapshot_ms,

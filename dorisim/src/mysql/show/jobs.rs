@@ -210,7 +210,7 @@ fn restore_row(job: &JobView) -> Vec<String> {
         format!("tag.location.default: {}", job.replication_num),
         job.reserve_replica.to_string(),
         "false".to_owned(),
-        serde_json::json!({ "olap_table_list": job.objects }).to_string(),
+        job.content.to_string(),
         time(job.create_ms),
         time(job.meta_prepared_ms),
         time(job.snapshot_ms),

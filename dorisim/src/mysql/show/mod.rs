@@ -9,6 +9,7 @@ mod ids;
 mod jobs;
 mod objects;
 mod proc;
+mod proc_table;
 mod table;
 mod views;
 

@@ -4,7 +4,7 @@ use super::passes;
 use super::table::unknown;
 use crate::clock::datetime_text;
 use crate::fe::SqlError;
-use crate::model::{Database, DistributionKind, OlapTable, Partition};
+use crate::model::{Database, DistributionKind, MaterializedIndex, OlapTable, Partition};
 use crate::mysql::session::SqlSession;
 use crate::query::{ResultColumn, ResultSet};
 use crate::sql::ast::ObjectName;
@@ -318,6 +318,63 @@ fn partition_row(table: &OlapTable, partition: &Partition) -> Vec<String> {
     ]
 }
 
+/// Columns of SHOW TABLETS.
+pub(super) const TABLET_COLUMNS: [&str; 23] = [
+    "TabletId",
+    "ReplicaId",
+    "BackendId",
+    "SchemaHash",
+    "Version",
+    "LstSuccessVersion",
+    "LstFailedVersion",
+    "LstFailedTime",
+    "LocalDataSize",
+    "RemoteDataSize",
+    "RowCount",
+    "State",
+    "LstConsistencyCheckTime",
+    "CheckVersion",
+    "VisibleVersionCount",
+    "VersionCount",
+    "QueryHits",
+    "PathHash",
+    "Path",
+    "MetaUrl",
+    "CompactionStatus",
+    "CooldownReplicaId",
+    "CooldownMetaId",
+];
+
+/// A row per replica of an index of a partition.
+pub(super) fn tablet_rows(table: &OlapTable, index: &MaterializedIndex, answer: &mut ResultSet) {
+    let hash = table
+        .indexes
+        .iter()
+        .find(|meta| meta.id == index.id)
+        .map_or(0, |meta| meta.schema_hash);
+    for tablet in &index.tablets {
+        for replica in &tablet.replicas {
+            let mut cells = vec![String::new(); TABLET_COLUMNS.len()];
+            cells[0] = tablet.id.to_string();
+            cells[1] = replica.id.to_string();
+            cells[2] = replica.backend_id.to_string();
+            cells[3] = hash.to_string();
+            cells[4] = replica.version.to_string();
+            cells[5] = replica.version.to_string();
+            cells[6] = "-1".to_owned();
+            cells[7] = "\\N".to_owned();
+            for zero in [8, 9, 10, 14, 15, 16] {
+                cells[zero] = "0".to_owned();
+            }
+            cells[11] = "NORMAL".to_owned();
+            for unset in [12, 13, 17, 21] {
+                cells[unset] = "-1".to_owned();
+            }
+            answer.push(cells);
+        }
+    }
+}
+
 /// SHOW TABLETS FROM.
 pub(super) fn tablets(
     session: &SqlSession,
@@ -325,32 +382,7 @@ pub(super) fn tablets(
     only: &[String],
 ) -> Result<ResultSet, SqlError> {
     in_table(session, name, |_, table| {
-        let mut answer = ResultSet::of_text(&[
-            "TabletId",
-            "ReplicaId",
-            "BackendId",
-            "SchemaHash",
-            "Version",
-            "LstSuccessVersion",
-            "LstFailedVersion",
-            "LstFailedTime",
-            "LocalDataSize",
-            "RemoteDataSize",
-            "RowCount",
-            "State",
-            "LstConsistencyCheckTime",
-            "CheckVersion",
-            "VisibleVersionCount",
-            "VersionCount",
-            "QueryHits",
-            "PathHash",
-            "Path",
-            "MetaUrl",
-            "CompactionStatus",
-            "CooldownReplicaId",
-            "CooldownMetaId",
-        ]);
-        let width = answer.columns.len();
+        let mut answer = ResultSet::of_text(&TABLET_COLUMNS);
         let wanted = |partition: &&Partition| {
             only.is_empty()
                 || only
@@ -359,25 +391,7 @@ pub(super) fn tablets(
         };
         for partition in table.partitions.values().filter(wanted) {
             for index in &partition.indexes {
-                let hash = table
-                    .indexes
-                    .iter()
-                    .find(|meta| meta.id == index.id)
-                    .map_or(0, |meta| meta.schema_hash);
-                for tablet in &index.tablets {
-                    for replica in &tablet.replicas {
-                        let mut cells = vec![String::new(); width];
-                        cells[0] = tablet.id.to_string();
-                        cells[1] = replica.id.to_string();
-                        cells[2] = replica.backend_id.to_string();
-                        cells[3] = hash.to_string();
-                        cells[4] = replica.version.to_string();
-                        cells[5] = replica.version.to_string();
-                        cells[6] = "-1".to_owned();
-                        cells[11] = "NORMAL".to_owned();
-                        answer.push(cells);
-                    }
-                }
+                tablet_rows(table, index, &mut answer);
             }
         }
         Ok(answer)

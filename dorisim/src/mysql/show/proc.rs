@@ -1,18 +1,70 @@
 //! SHOW PROC: the catalogue as a tree of paths.
 
-use super::objects::partitions;
+use super::proc_table;
 use crate::fe::SqlError;
 use crate::model::Database;
 use crate::mysql::session::SqlSession;
 use crate::query::ResultSet;
-use crate::sql::ast::ObjectName;
 
-/// `SHOW PROC '/dbs'`, `'/dbs/<id>'`, `'/dbs/<id>/<id>'`.
+/// Entries of the root, with the columns of those that never have rows here.
+const ROOT: [(&str, &str); 24] = [
+    ("auth", ""),
+    ("backends", ""),
+    ("bdbje", "DbNames, JournalNumber, Comment"),
+    ("binlog", ""),
+    (
+        "brokers",
+        "Name, Host, Port, Alive, LastStartTime, LastUpdateTime, ErrMsg",
+    ),
+    ("catalogs", ""),
+    ("cluster_balance", "Item, Number"),
+    ("cluster_health", "Items"),
+    (
+        "colocation_group",
+        "GroupId, GroupName, TableIds, BucketsNum, ReplicaAllocation, DistCols, IsStable, ErrorMsg",
+    ),
+    (
+        "current_backend_instances",
+        "Backend, InstanceNum, InstanceId, ExecTime",
+    ),
+    (
+        "current_queries",
+        "QueryId, ConnectionId, Catalog, Database, User, ScanBytes, ProcessRows, ExecTime",
+    ),
+    (
+        "current_query_stmts",
+        "QueryId, ConnectionId, Catalog, Database, User, ExecTime, SqlHash, Statement",
+    ),
+    ("dbs", ""),
+    ("diagnose", "Item, ErrorNum, WarningNum"),
+    ("frontends", ""),
+    ("jobs", ""),
+    ("monitor", "Name, Info"),
+    ("resources", "Name, ResourceType, Item, Value"),
+    (
+        "routine_loads",
+        "Name, Id, DbName, Statistic, TaskStatistic",
+    ),
+    ("statistic", ""),
+    ("stream_loads", "Label, DbId, FinishTime"),
+    ("tasks", "TaskType, FailedNum, TotalNum"),
+    ("transactions", ""),
+    ("trash", "BackendId, Backend, TrashUsedCapacity"),
+];
+
+/// `SHOW PROC 'path'`.
 pub(super) fn proc(session: &SqlSession, path: &str) -> Result<ResultSet, SqlError> {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     let refuse = || SqlError::analysis(format!("Proc path '{path}' doesn't exist"));
     let id = |text: &str| text.parse::<i64>().map_err(|_| refuse());
     match parts.as_slice() {
+        [] => {
+            let mut answer = ResultSet::of_text(&["name"]);
+            for (name, _) in ROOT {
+                answer.push(vec![name.to_owned()]);
+            }
+            Ok(answer)
+        }
         ["dbs"] => Ok(proc_databases(session)),
         ["dbs", db] => {
             let db = id(db)?;
@@ -21,36 +73,85 @@ pub(super) fn proc(session: &SqlSession, path: &str) -> Result<ResultSet, SqlErr
                 .with_catalog(|catalog| catalog.databases.get(&db).map(proc_tables))
                 .ok_or_else(refuse)
         }
-        ["dbs", db, table] => {
+        ["dbs", db, table, below @ ..] => {
             let (db, table) = (id(db)?, id(table)?);
-            let known = session.frontend().with_catalog(|catalog| {
-                catalog
-                    .databases
-                    .get(&db)
-                    .is_some_and(|db| db.tables.contains_key(&table))
-            });
-            let mut answer = ResultSet::of_text(&["Nodes"]);
-            for node in ["partitions", "temp_partitions", "index_schema"] {
-                answer.push(vec![node.to_owned()]);
-            }
-            if known { Ok(answer) } else { Err(refuse()) }
-        }
-        ["dbs", db, table, kind @ ("partitions" | "temp_partitions")] => {
-            let (db, table) = (id(db)?, id(table)?);
-            let name = session.frontend().with_catalog(|catalog| {
-                let db = catalog.databases.get(&db)?;
-                Some(ObjectName::in_db(&db.name, &db.tables.get(&table)?.name))
-            });
-            partitions(
-                session,
-                *kind == "temp_partitions",
-                &name.ok_or_else(refuse)?,
-            )
+            proc_table::below(session, db, table, below)?.ok_or_else(refuse)
         }
         ["frontends"] => Ok(super::frontends(session.server())),
         ["backends"] => Ok(super::backends(session.server())),
+        ["auth"] => Ok(super::cluster::grants(session)),
+        ["catalogs"] => {
+            let mut answer =
+                ResultSet::of_text(&["CatalogIds", "CatalogName", "DatabaseNum", "LastUpdateTime"]);
+            let databases = session.frontend().with_catalog(|c| c.databases.len());
+            let row = ["0", "internal", &databases.to_string(), "\\N"];
+            answer.push(row.map(str::to_owned).to_vec());
+            Ok(answer)
+        }
+        ["statistic"] => Ok(statistic(session)),
+        ["jobs"] => Ok(by_database(session, &["DbId", "DbName"])),
+        ["transactions"] => Ok(by_database(
+            session,
+            &["DbId", "DbName", "RunningTransactionNum"],
+        )),
+        [one] => {
+            let (_, columns) = ROOT
+                .iter()
+                .find(|(name, columns)| name == one && !columns.is_empty())
+                .ok_or_else(refuse)?;
+            Ok(ResultSet::of_text(&columns.split(", ").collect::<Vec<_>>()))
+        }
         _ => Err(refuse()),
     }
+}
+
+/// A row per database: id, name, and zero for the rest.
+fn by_database(session: &SqlSession, columns: &[&str]) -> ResultSet {
+    let mut answer = ResultSet::of_text(columns);
+    session.frontend().with_catalog(|catalog| {
+        for db in catalog.databases.values() {
+            let mut cells = vec![db.id.to_string(), db.name.clone()];
+            cells.resize(columns.len(), "0".to_owned());
+            answer.push(cells);
+        }
+    });
+    answer
+}
+
+fn statistic(session: &SqlSession) -> ResultSet {
+    let mut answer = ResultSet::of_text(&[
+        "DbId",
+        "DbName",
+        "TableNum",
+        "PartitionNum",
+        "IndexNum",
+        "TabletNum",
+        "ReplicaNum",
+    ]);
+    session.frontend().with_catalog(|catalog| {
+        let mut sums = [0_usize; 5];
+        for db in catalog.databases.values() {
+            let partitions = || db.tables.values().flat_map(|t| t.partitions.values());
+            let tablets = || partitions().flat_map(|p| p.tablets());
+            let counts = [
+                db.tables.len(),
+                partitions().count(),
+                partitions().map(|p| p.indexes.len()).sum(),
+                tablets().count(),
+                tablets().map(|t| t.replicas.len()).sum(),
+            ];
+            for (sum, count) in sums.iter_mut().zip(counts) {
+                *sum += count;
+            }
+            let mut cells = vec![db.id.to_string(), db.name.clone()];
+            cells.extend(counts.map(|count| count.to_string()));
+            answer.push(cells);
+        }
+        let mut cells = vec!["Total".to_owned(), catalog.databases.len().to_string()];
+        cells.extend(sums.map(|sum| sum.to_string()));
+        answer.push(cells);
+    });
+    answer
 }
 
 fn proc_databases(session: &SqlSession) -> ResultSet {
