@@ -1,12 +1,12 @@
 //! ALTER TABLE SET: [`decide`] says what a list of properties means for a table, [`Frontend::set_properties`] does it and makes the record.
 
 use super::api::SqlError;
-use super::column_change::submit_schema_change;
 use super::dynamic_partition::{self, DynamicPartition};
 use super::frontend::Frontend;
 use super::partitions::enough_backends;
 use super::properties::{self, TIME_SERIES};
 use super::record::{self, Names};
+use super::schema_change::submit_schema_change;
 use super::show_create::{allocation, take_replicas};
 use crate::model::catalog::Properties;
 use crate::model::column::{self, ROW_STORE_COL};
