@@ -319,7 +319,7 @@ async fn build(config: SimConfig, handle: Handle) -> Result<Built> {
     )?;
     let mut thrift = Vec::new();
     for (backend, sockets) in backends.iter().zip(backend_sockets) {
-        let service = Arc::new(BackendService(Arc::clone(backend)));
+        let service = Arc::new(BackendService::of_replication(Arc::clone(backend)));
         let (faults, runtime) = (Arc::clone(&faults), handle.clone());
         thrift.push(ThriftServer::start(
             sockets.thrift,

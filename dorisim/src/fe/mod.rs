@@ -58,3 +58,4 @@ mod tests;
 
 pub use api::*;
 pub use frontend::Frontend;
+pub(crate) use scan::merge as merge_rowsets;

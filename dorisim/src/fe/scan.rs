@@ -192,7 +192,7 @@ fn old_value(column: &Column) -> Cell {
 }
 
 /// Rows of one tablet in today's schema, merged.
-pub(super) fn merge(schema: &TableSchema, views: &[RowsetView]) -> Vec<Row> {
+pub(crate) fn merge(schema: &TableSchema, views: &[RowsetView]) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     let keys = schema.key_columns().count();
     let mut by_key: HashMap<Vec<Cell>, usize> = HashMap::new();

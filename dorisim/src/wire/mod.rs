@@ -4,8 +4,10 @@
 pub mod agent;
 pub mod auth;
 pub mod backend;
+pub mod client;
 pub mod convert;
 pub mod frontend;
+pub mod heartbeat;
 pub mod protocol;
 pub mod roles;
 pub mod server;

@@ -12,18 +12,21 @@ use thrift::{Error, ProtocolError, ProtocolErrorKind, Result};
 const MAX_BYTES: usize = 100 * 1024 * 1024;
 /// Elements of one list, set or map. Far above any request, far below what would hurt to allocate.
 const MAX_ELEMENTS: usize = 1_000_000;
+/// Structs inside structs. The deepest ones are column types, which Doris nests up to nine times.
+const MAX_DEPTH: u32 = 64;
 const CHUNK: usize = 64 * 1024;
 
 /// A reader of strict messages.
 #[derive(Debug)]
 pub struct BinaryInput<R> {
     inner: R,
+    depth: u32,
 }
 
 impl<R: Read> BinaryInput<R> {
     /// Reads from `inner`, which should be buffered.
     pub fn new(inner: R) -> Self {
-        BinaryInput { inner }
+        BinaryInput { inner, depth: 0 }
     }
 
     fn take<const N: usize>(&mut self) -> Result<[u8; N]> {
@@ -82,6 +85,7 @@ fn bad(kind: ProtocolErrorKind, message: impl Into<String>) -> Error {
 
 impl<R: Read> TInputProtocol for BinaryInput<R> {
     fn read_message_begin(&mut self) -> Result<TMessageIdentifier> {
+        self.depth = 0;
         let [high, low, _, kind] = self.take()?;
         if [high, low] != [0x80, 0x01] {
             return Err(bad(
@@ -103,10 +107,18 @@ impl<R: Read> TInputProtocol for BinaryInput<R> {
     }
 
     fn read_struct_begin(&mut self) -> Result<Option<TStructIdentifier>> {
+        if self.depth >= MAX_DEPTH {
+            return Err(bad(
+                ProtocolErrorKind::DepthLimit,
+                format!("more than {MAX_DEPTH} structs inside each other"),
+            ));
+        }
+        self.depth += 1;
         Ok(None)
     }
 
     fn read_struct_end(&mut self) -> Result<()> {
+        self.depth = self.depth.saturating_sub(1);
         Ok(())
     }
 
@@ -217,6 +229,25 @@ mod tests {
         assert!(BinaryInput::new(&promised[..]).read_bytes().is_err());
         let list = [12, 0x7f, 0xff, 0xff, 0xff];
         assert!(BinaryInput::new(&list[..]).read_list_begin().is_err());
+    }
+
+    #[test]
+    fn structs_nest_to_a_limit() {
+        // A column whose only member is its list of one child, again and again.
+        let level = [15, 0, 10, 12, 0, 0, 0, 1];
+        let read = |levels: usize| {
+            let mut bytes = level.repeat(levels);
+            bytes.extend(std::iter::repeat_n(0, levels + 1));
+            let mut input = BinaryInput::new(bytes.as_slice());
+            let column: Result<ccr_doris_wire::TColumn> =
+                thrift::protocol::TSerializable::read_from_in_protocol(&mut input);
+            match column.unwrap_err() {
+                Error::Protocol(error) => error.kind,
+                other => panic!("{other}"),
+            }
+        };
+        assert_eq!(read(40), ProtocolErrorKind::InvalidData, "lacks its name");
+        assert_eq!(read(100_000), ProtocolErrorKind::DepthLimit);
     }
 
     proptest! {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{BufReader, Write};
-use std::net::{IpAddr, Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -22,8 +22,15 @@ use crate::faults::{Faults, Verdict};
 /// Connections of one server; more are closed at once.
 const MAX_CONNECTIONS: usize = 1024;
 
+/// Structs nest as deep as [`super::protocol`] allows, and readers of unoptimised builds take much of it.
+const STACK_BYTES: usize = 2 << 20;
+
 /// The encoded success value of a call.
-pub type Reply = Vec<u8>;
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    kind: TType,
+    bytes: Vec<u8>,
+}
 
 /// What a service makes of a method.
 pub enum Dispatch {
@@ -55,7 +62,7 @@ pub trait Service: Send + Sync + 'static {
 pub struct ThriftServer {
     shared: Arc<Shared>,
     accepting: Option<std::thread::JoinHandle<()>>,
-    port: u16,
+    address: SocketAddr,
 }
 
 #[derive(Debug, Default)]
@@ -82,24 +89,24 @@ impl ThriftServer {
         faults: Arc<Faults>,
         runtime: Handle,
     ) -> std::io::Result<Self> {
-        let port = listener.local_addr()?.port();
+        let address = listener.local_addr()?;
         let shared = Arc::new(Shared::default());
         let accepting = {
             let shared = Arc::clone(&shared);
             std::thread::Builder::new()
-                .name(format!("thrift-{port}"))
+                .name(format!("thrift-{}", address.port()))
                 .spawn(move || accept_all(&listener, &service, &faults, &runtime, &shared))?
         };
         Ok(ThriftServer {
             shared,
             accepting: Some(accepting),
-            port,
+            address,
         })
     }
 
     /// Port it listens on.
     pub fn port(&self) -> u16 {
-        self.port
+        self.address.port()
     }
 
     /// Closes every open connection; new ones are served.
@@ -115,11 +122,15 @@ impl ThriftServer {
         self.shared.stop.cancel();
         self.cut_connections();
         // Wakes the accepting thread; when it can not be reached it is gone already.
-        let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
+        let mut address = self.address;
+        if address.ip().is_unspecified() {
+            address.set_ip(Ipv4Addr::LOCALHOST.into());
+        }
+        let _ = TcpStream::connect(address);
         if let Some(accepting) = self.accepting.take()
             && accepting.join().is_err()
         {
-            tracing::warn!(port = self.port, "accepting thread panicked");
+            tracing::warn!(address = %self.address, "accepting thread panicked");
         }
     }
 }
@@ -166,7 +177,7 @@ fn accept_all(
         let ended = Arc::clone(shared);
         let started = std::thread::Builder::new()
             .name("thrift-conn".to_owned())
-            .stack_size(512 * 1024)
+            .stack_size(STACK_BYTES)
             .spawn(move || {
                 // An error is the end of the connection, by the peer or by a fault.
                 if let Err(error) = connection.serve(stream) {
@@ -254,7 +265,7 @@ enum Outcome {
 }
 
 /// Every result struct of the interface has its status in field 1.
-struct OnlyStatus(TStatus);
+pub struct OnlyStatus(pub TStatus);
 
 impl TSerializable for OnlyStatus {
     fn read_from_in_protocol(input: &mut dyn TInputProtocol) -> thrift::Result<Self> {
@@ -271,14 +282,20 @@ impl TSerializable for OnlyStatus {
     }
 }
 
-/// The bytes of a struct.
+/// A success value that is a struct.
 pub fn encode<T: TSerializable>(value: &T) -> Reply {
+    encode_as(TType::Struct, |output| value.write_to_out_protocol(output))
+}
+
+/// A success value of any type, written by `write`.
+pub fn encode_as(
+    kind: TType,
+    write: impl FnOnce(&mut dyn TOutputProtocol) -> thrift::Result<()>,
+) -> Reply {
     let mut bytes = Vec::new();
     let mut output = TBinaryOutputProtocol::new(&mut bytes, true);
-    value
-        .write_to_out_protocol(&mut output)
-        .expect("invariant: writing to memory does not fail");
-    bytes
+    write(&mut output).expect("invariant: writing to memory does not fail");
+    Reply { kind, bytes }
 }
 
 /// Reads a method's argument: field 1 of the arguments struct; unknown fields are skipped.
@@ -286,14 +303,64 @@ pub fn encode<T: TSerializable>(value: &T) -> Reply {
 /// # Errors
 /// Malformed bytes or no field 1.
 pub fn read_argument<T: TSerializable>(input: &mut dyn TInputProtocol) -> thrift::Result<T> {
+    read_first(input, TType::Struct, |input| {
+        T::read_from_in_protocol(input)
+    })
+}
+
+/// As [`read_argument`], for a list of structs. `each` is called as the elements come, so that they need not be held.
+///
+/// # Errors
+/// As [`read_argument`].
+pub fn read_list_argument<T: TSerializable>(
+    input: &mut dyn TInputProtocol,
+    mut each: impl FnMut(T),
+) -> thrift::Result<()> {
+    read_first(input, TType::List, |input| {
+        let list = input.read_list_begin()?;
+        if list.size > 0 && list.element_type != TType::Struct {
+            return Err(thrift::Error::Application(ApplicationError::new(
+                ApplicationErrorKind::ProtocolError,
+                "the list is not one of structs",
+            )));
+        }
+        for _ in 0..list.size {
+            each(T::read_from_in_protocol(input)?);
+        }
+        input.read_list_end()
+    })
+}
+
+/// Passes over the arguments of a method.
+///
+/// # Errors
+/// Malformed bytes.
+pub fn skip_arguments(input: &mut dyn TInputProtocol) -> thrift::Result<()> {
+    input.skip(TType::Struct)?;
+    input.read_message_end()
+}
+
+/// Reads field 1 of the arguments struct.
+///
+/// # Errors
+/// As [`read_argument`].
+pub fn read_first<T>(
+    input: &mut dyn TInputProtocol,
+    kind: TType,
+    read: impl FnOnce(&mut dyn TInputProtocol) -> thrift::Result<T>,
+) -> thrift::Result<T> {
     input.read_struct_begin()?;
+    let mut read = Some(read);
     let mut argument = None;
     loop {
         let field = input.read_field_begin()?;
-        match (field.field_type, field.id) {
-            (TType::Stop, _) => break,
-            (TType::Struct, Some(1)) => argument = Some(T::read_from_in_protocol(input)?),
-            (other, _) => input.skip(other)?,
+        if field.field_type == TType::Stop {
+            break;
+        }
+        let wanted = field.field_type == kind && field.id == Some(1);
+        match read.take_if(|_| wanted) {
+            Some(read) => argument = Some(read(input)?),
+            None => input.skip(field.field_type)?,
         }
         input.read_field_end()?;
     }
@@ -308,15 +375,15 @@ pub fn read_argument<T: TSerializable>(input: &mut dyn TInputProtocol) -> thrift
 }
 
 fn success(message: &TMessageIdentifier, reply: &Reply) -> thrift::Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(reply.len() + 64);
+    let mut bytes = Vec::with_capacity(reply.bytes.len() + 64);
     let mut output = TBinaryOutputProtocol::new(&mut bytes, true);
     output.write_message_begin(&TMessageIdentifier::new(
         message.name.clone(),
         TMessageType::Reply,
         message.sequence_number,
     ))?;
-    output.write_field_begin(&TFieldIdentifier::new("success", TType::Struct, 0))?;
-    output.transport.extend_from_slice(reply);
+    output.write_field_begin(&TFieldIdentifier::new("success", reply.kind, 0))?;
+    output.transport.extend_from_slice(&reply.bytes);
     output.write_field_stop()?;
     Ok(bytes)
 }

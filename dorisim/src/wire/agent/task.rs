@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ccr_doris_wire::{
     TAgentServiceVersion, TAgentTaskRequest, TAlterMaterializedViewParam, TAlterTabletReqV2,
-    TAlterTabletType, TClearTransactionTaskRequest, TDownloadReq, TDropTabletReq, TExpr, TExprNode,
-    TExprNodeType, TGcBinlogReq, TMoveDirReq, TNetworkAddress, TPartitionVersionInfo,
-    TPublishVersionRequest, TReleaseSnapshotRequest, TRemoteTabletSnapshot, TSlotRef,
-    TSnapshotRequest, TTabletGcBinlogInfo, TTabletMetaInfo, TTaskType, TUpdateTabletMetaInfoReq,
-    TVisibleVersionReq,
+    TAlterTabletType, TCheckConsistencyReq, TClearTransactionTaskRequest, TDownloadReq,
+    TDropTabletReq, TExpr, TExprNode, TExprNodeType, TGcBinlogReq, TMoveDirReq, TNetworkAddress,
+    TPartitionVersionInfo, TPublishVersionRequest, TReleaseSnapshotRequest, TRemoteTabletSnapshot,
+    TSlotRef, TSnapshotRequest, TTabletGcBinlogInfo, TTabletMetaInfo, TTaskType,
+    TUpdateTabletMetaInfoReq, TVisibleVersionReq,
 };
 
 use super::schema::{CreateTablet, binlog_config, column_from_wire, column_to_wire};
@@ -164,7 +164,16 @@ pub enum AgentTask {
     GcBinlog(BTreeMap<i64, i64>),
     /// UPDATE_VISIBLE_VERSION: partition to version. Never answered.
     VisibleVersion(BTreeMap<i64, i64>),
-    /// Any other type: a backend of ours answers OK.
+    /// CHECK_CONSISTENCY.
+    CheckConsistency {
+        /// Which tablet.
+        tablet_id: i64,
+        /// Its schema hash.
+        schema_hash: i32,
+        /// Rows up to this version are summed up.
+        version: i64,
+    },
+    /// Any other type: a backend of ours answers OK, or that it does not do such things.
     Other(TTaskType),
 }
 
@@ -185,6 +194,7 @@ impl AgentTask {
             AgentTask::Alter(_) => TTaskType::ALTER,
             AgentTask::GcBinlog(_) => TTaskType::GC_BINLOG,
             AgentTask::VisibleVersion(_) => TTaskType::UPDATE_VISIBLE_VERSION,
+            AgentTask::CheckConsistency { .. } => TTaskType::CHECK_CONSISTENCY,
             AgentTask::Other(task_type) => *task_type,
         }
     }
@@ -245,6 +255,14 @@ impl AgentTask {
             }
             AgentTask::VisibleVersion(versions) => {
                 request.visible_version_req = Some(TVisibleVersionReq::new(Some(versions.clone())));
+            }
+            AgentTask::CheckConsistency {
+                tablet_id,
+                schema_hash,
+                version,
+            } => {
+                let check = TCheckConsistencyReq::new(*tablet_id, *schema_hash, *version, 0);
+                request.check_consistency_req = Some(check);
             }
             AgentTask::Other(_) => {}
         }
@@ -323,6 +341,14 @@ impl AgentTask {
             TTaskType::UPDATE_VISIBLE_VERSION => {
                 let versions = request.visible_version_req.ok_or_else(missing)?;
                 AgentTask::VisibleVersion(versions.partition_version.unwrap_or_default())
+            }
+            TTaskType::CHECK_CONSISTENCY => {
+                let check = request.check_consistency_req.ok_or_else(missing)?;
+                AgentTask::CheckConsistency {
+                    tablet_id: check.tablet_id,
+                    schema_hash: check.schema_hash,
+                    version: check.version,
+                }
             }
             other => AgentTask::Other(other),
         })

@@ -333,6 +333,11 @@ fn every_task_reads_back_what_was_written() {
         })),
         AgentTask::GcBinlog(BTreeMap::from([(1, 2), (3, 4)])),
         AgentTask::VisibleVersion(BTreeMap::from([(1, 2)])),
+        AgentTask::CheckConsistency {
+            tablet_id: 1,
+            schema_hash: 2,
+            version: 3,
+        },
         AgentTask::Other(TTaskType::CLONE),
     ];
     for task in &tasks {
