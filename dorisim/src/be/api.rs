@@ -114,7 +114,7 @@ pub struct SnapshotInfo {
     /// `<store>/snapshot/<yyyyMMddHHmmss>.<seq>.<timeout>`, absolute. The files are below
     /// `<path>/<tablet>/<schema hash>/`.
     pub path: String,
-    /// File names without directory: `<tablet>.hdr`, `<rowset>_<n>.dat`.
+    /// File names without directory: `<tablet>.hdr`, `<rowset>_<n>.dat`, `<rowset>_<n>[_<index>].idx`.
     pub files: Vec<String>,
 }
 
@@ -230,6 +230,23 @@ pub enum BeError {
     /// Stored bytes could not be read back.
     #[error("corrupt rowset file: {0}")]
     Corrupt(String),
+    /// More transactions are running than `max_runnings_transactions_per_txn_map` allows.
+    #[error("too many transactions: {running}, limit: {limit}")]
+    TooManyTransactions {
+        /// How many run.
+        running: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The meta store could not be read or written.
+    #[error("meta store {path}")]
+    MetaStore {
+        /// Its file.
+        path: String,
+        /// Cause.
+        #[source]
+        source: rusqlite::Error,
+    },
     /// File system.
     #[error("file system: {path}")]
     Io {
@@ -330,6 +347,18 @@ pub trait BackendApi: Send + Sync {
         tablet_id: i64,
         version: Option<i64>,
     ) -> Result<SnapshotInfo, BeError>;
+
+    /// MAKE_SNAPSHOT for `tablet_id` with the content of `ref_tablet_id` (atomic restore): what the download then finds under a
+    /// known rowset is not fetched again. A reference that is not on this backend is ignored.
+    async fn make_snapshot_from(
+        &self,
+        tablet_id: i64,
+        ref_tablet_id: i64,
+        version: Option<i64>,
+    ) -> Result<SnapshotInfo, BeError> {
+        let _ = ref_tablet_id;
+        self.make_snapshot(tablet_id, version).await
+    }
 
     /// RELEASE_SNAPSHOT; an unknown path is a success.
     async fn release_snapshot(&self, path: &str) -> Result<(), BeError>;

@@ -2,9 +2,8 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::Body;
@@ -18,8 +17,10 @@ use futures::stream;
 use super::api::BackendApi;
 use super::backend::{Backend, lock};
 use super::fetch::md5_hex;
+use super::tablet::Tablet;
 use crate::faults::Verdict;
 use crate::http::listener::Peer;
+use crate::model::IndexFormat;
 
 type Parameters = HashMap<String, String>;
 
@@ -76,10 +77,7 @@ fn binlog_answer(backend: &Backend, parameters: &Parameters) -> Answer {
     if !backend.config.binlog_feature.load(Ordering::Relaxed) {
         return Answer::error("binlog feature is not enabled.");
     }
-    let method = match required(parameters, "method") {
-        Ok(method) => method,
-        Err(answer) => return answer,
-    };
+    let method = parameters.get("method").map_or("", String::as_str);
     let served = match method {
         "get_binlog_info" => binlog_info(backend, parameters),
         "get_rowset_meta" => rowset_meta(backend, parameters),
@@ -94,14 +92,13 @@ fn binlog_answer(backend: &Backend, parameters: &Parameters) -> Answer {
 }
 
 fn binlog_info(backend: &Backend, parameters: &Parameters) -> Result<Answer, Answer> {
-    let tablet_text = required(parameters, "tablet_id")?;
     let version_text = required(parameters, "binlog_version")?;
+    let tablet = tablet_of(backend, required(parameters, "tablet_id")?)?;
     let missing = || {
         Answer::not_found(format!(
             "get binlog info failed, binlog_version={version_text}"
         ))
     };
-    let tablet = tablet_of(backend, tablet_text)?;
     let version: i64 = version_text.parse().map_err(|_| missing())?;
     let tablet = lock(&tablet);
     let entry = tablet.binlog(version).ok_or_else(missing)?;
@@ -110,43 +107,47 @@ fn binlog_info(backend: &Backend, parameters: &Parameters) -> Result<Answer, Ans
 }
 
 fn rowset_meta(backend: &Backend, parameters: &Parameters) -> Result<Answer, Answer> {
-    let tablet_text = required(parameters, "tablet_id")?;
+    let tablet = tablet_of(backend, required(parameters, "tablet_id")?)?;
     let rowset = required(parameters, "rowset_id")?;
     let version_text = required(parameters, "binlog_version")?;
     let missing = || Answer::not_found(format!("get rowset meta failed, rowset_id={rowset}"));
-    let tablet = tablet_of(backend, tablet_text)?;
     let version: i64 = version_text.parse().map_err(|_| missing())?;
     let tablet = lock(&tablet);
     let entry = tablet
         .binlog(version)
         .filter(|entry| entry.rowset_id == rowset);
-    let meta = Arc::clone(&entry.ok_or_else(missing)?.meta);
-    Ok(Answer::Bytes(Bytes::from(meta.as_ref().clone())))
+    let meta = Arc::clone(entry.ok_or_else(missing)?);
+    drop(tablet);
+    Ok(Answer::Bytes(Bytes::from(meta.to_bytes())))
 }
 
 fn segment_file(backend: &Backend, parameters: &Parameters) -> Result<Answer, Answer> {
-    let tablet_text = required(parameters, "tablet_id")?;
+    let tablet = tablet_of(backend, required(parameters, "tablet_id")?)?;
     let rowset = required(parameters, "rowset_id")?;
     let segment = required(parameters, "segment_index")?;
-    binlog_file(backend, tablet_text, &format!("{rowset}_{segment}.dat"))
+    binlog_file(&tablet, &format!("{rowset}_{segment}.dat"))
 }
 
 fn segment_index_file(backend: &Backend, parameters: &Parameters) -> Result<Answer, Answer> {
-    let tablet_text = required(parameters, "tablet_id")?;
+    let tablet = tablet_of(backend, required(parameters, "tablet_id")?)?;
     let rowset = required(parameters, "rowset_id")?;
     let segment = required(parameters, "segment_index")?;
     let index = required(parameters, "segment_index_id")?;
-    let name = if index == "-1" {
-        format!("{rowset}_{segment}.idx")
-    } else {
-        format!("{rowset}_{segment}_{index}.idx")
+    let format = lock(&tablet).spec.schema.indexes.format;
+    let name = match format {
+        IndexFormat::V1 => format!("{rowset}_{segment}_{index}.idx"),
+        IndexFormat::V2 | IndexFormat::V3 if index == "-1" => format!("{rowset}_{segment}.idx"),
+        IndexFormat::V2 | IndexFormat::V3 => {
+            return Err(Answer::error(format!(
+                "segment_index_id must be -1 for this tablet, got {index}"
+            )));
+        }
     };
-    binlog_file(backend, tablet_text, &name)
+    binlog_file(&tablet, &name)
 }
 
-fn binlog_file(backend: &Backend, tablet_text: &str, name: &str) -> Result<Answer, Answer> {
-    let tablet = tablet_of(backend, tablet_text)?;
-    let dir = lock(&tablet).binlog_dir();
+fn binlog_file(tablet: &Mutex<Tablet>, name: &str) -> Result<Answer, Answer> {
+    let dir = lock(tablet).binlog_dir();
     // Names are made of parameters; one with a separator could lead out of the directory.
     if name.contains(['/', '\\']) {
         return Err(Answer::not_found("file not exist."));
@@ -168,13 +169,12 @@ fn required<'a>(parameters: &'a Parameters, name: &str) -> Result<&'a str, Answe
     }
 }
 
-fn tablet_of(
-    backend: &Backend,
-    text: &str,
-) -> Result<Arc<std::sync::Mutex<super::tablet::Tablet>>, Answer> {
-    let missing = || Answer::error(format!("tablet is not exist, tablet_id={text}"));
-    let tablet_id: i64 = text.parse().map_err(|_| missing())?;
-    backend.tablet(tablet_id).map_err(|_| missing())
+/// A text that is no number counts as 0, as in C.
+fn tablet_of(backend: &Backend, text: &str) -> Result<Arc<Mutex<Tablet>>, Answer> {
+    let tablet_id: i64 = text.parse().unwrap_or(0);
+    let missing = || format!("tablet is not exist, tablet_id={tablet_id}");
+    let found = backend.tablet(tablet_id);
+    found.map_err(|_| Answer::error(missing()))
 }
 
 async fn tablet_download(
@@ -237,6 +237,7 @@ async fn show_config(
     let pool = config.ingest_pool_size.load(Ordering::Relaxed);
     let limit = config.rate_limit_kbs.load(Ordering::Relaxed);
     let md5 = config.check_md5.load(Ordering::Relaxed);
+    let max_txns = config.max_txns.load(Ordering::Relaxed);
     let rows = [
         ("enable_feature_binlog", "bool", binlog.to_string()),
         ("ingest_binlog_work_pool_size", "int32_t", pool.to_string()),
@@ -246,6 +247,11 @@ async fn show_config(
             limit.to_string(),
         ),
         ("enable_download_md5sum_check", "bool", md5.to_string()),
+        (
+            "max_runnings_transactions_per_txn_map",
+            "int64_t",
+            max_txns.to_string(),
+        ),
         ("be_port", "int32_t", backend.address().be_port.to_string()),
         (
             "webserver_port",
@@ -306,7 +312,9 @@ async fn finish(
         Answer::Bytes(bytes) => bytes,
         Answer::File(path) => match tokio::fs::read(&path).await {
             Ok(bytes) => {
-                throttle(backend, bytes.len()).await;
+                if method != Method::HEAD && is_limited(parameters) {
+                    throttle(backend, bytes.len()).await;
+                }
                 Bytes::from(bytes)
             }
             // Collected between the lookup and the read.
@@ -361,11 +369,21 @@ fn body_response(bytes: Bytes, md5: Option<String>, method: &Method, mangle: Man
     response
 }
 
-/// All downloads of a backend together are not faster than its limit allows one after the other.
+/// All binlog files and the snapshot files that a restore pulls; not those of a clone.
+fn is_limited(parameters: &Parameters) -> bool {
+    let of_binlog = parameters.contains_key("method");
+    of_binlog
+        || parameters
+            .get("channel")
+            .is_some_and(|channel| channel == "ingest_binlog")
+}
+
+/// All limited downloads of a backend share `download_binlog_rate_limit_kbs`.
 async fn throttle(backend: &Backend, bytes: usize) {
     let limit = backend.config.rate_limit_kbs.load(Ordering::Relaxed);
-    if limit > 0 {
-        let micros = (bytes as u64).saturating_mul(1_000_000) / (limit * 1024);
-        tokio::time::sleep(Duration::from_micros(micros)).await;
+    let now = backend.clock().monotonic();
+    let wait = backend.bandwidth.reserve(bytes, limit, now);
+    if !wait.is_zero() {
+        tokio::time::sleep(wait).await;
     }
 }

@@ -12,7 +12,8 @@ use ccr_doris_wire::{
 use super::api::{BackendApi, BeError, LocalTxnState};
 use super::backend::{Backend, lock};
 use super::fetch::RemoteFile;
-use super::rowset::{Rowset, RowsetMeta, make_dir, remove_file, segment_name};
+use super::rowset::{Rowset, make_dir, remove_file};
+use super::rowset_meta::{RowsetMeta, RowsetState};
 use super::txns::{Attempt, CommitOutcome};
 
 /// A request whose fields are all there.
@@ -58,7 +59,10 @@ fn refusal_of(error: &BeError, host: &str) -> Refusal {
             let text = format!("tablet {tablet_id} not found");
             return Refusal::new(TStatusCode::TABLET_MISSING, text);
         }
+        // Codes below zero of Doris travel as INTERNAL_ERROR and are named in the text.
+        BeError::TooManyTransactions { .. } => (TStatusCode::INTERNAL_ERROR, "E-233"),
         BeError::Down { .. }
+        | BeError::MetaStore { .. }
         | BeError::VersionMissing { .. }
         | BeError::VersionMerged { .. }
         | BeError::SnapshotMissing { .. }
@@ -147,9 +151,11 @@ impl Backend {
         let host = &self.address().host;
         self.tablet(ingest.local_tablet_id)
             .map_err(|error| refusal_of(&error, host))?;
+        self.admit(ingest.txn_id)
+            .map_err(|error| refusal_of(&error, host))?;
         let (attempt, replaced) = self.txns().prepare(ingest.txn_id, ingest.local_tablet_id);
         if let Some(replaced) = replaced {
-            replaced.remove_files();
+            self.discard(&replaced);
         }
         Ok((ingest, attempt))
     }
@@ -163,11 +169,11 @@ impl Backend {
                 match held {
                     CommitOutcome::Held => Ok(()),
                     CommitOutcome::AlreadyExists(rowset) => {
-                        rowset.remove_files();
+                        self.discard(&rowset);
                         Ok(())
                     }
                     CommitOutcome::Gone(rowset) => {
-                        rowset.remove_files();
+                        self.discard(&rowset);
                         Err(Refusal::new(
                             TStatusCode::INTERNAL_ERROR,
                             format!("transaction {} was cleared", ingest.txn_id),
@@ -182,7 +188,7 @@ impl Backend {
                 .txns()
                 .abort(ingest.txn_id, ingest.local_tablet_id, attempt);
             if let Some(lost) = lost {
-                lost.remove_files();
+                self.discard(&lost);
             }
         }
         done
@@ -232,43 +238,62 @@ impl Backend {
         let remote_meta = RowsetMeta::from_bytes(&bytes).map_err(refuse)?;
         let (meta, dir) =
             self.local_meta(ingest, remote_meta, &remote_rowset, segments, &refuse)?;
-        let query = |segment: u32| {
-            let mut query = vec![
-                ("method", "get_segment_file".to_owned()),
-                ("tablet_id", remote_tablet.clone()),
-                ("rowset_id", remote_rowset.clone()),
-                ("segment_index", segment.to_string()),
-            ];
-            if self.config.check_md5.load(Ordering::Relaxed) {
-                query.push(("acquire_md5", "true".to_owned()));
-            }
-            query
+        let files = RemoteFiles {
+            url: &url,
+            tablet: &remote_tablet,
+            rowset: &remote_rowset,
+            with_md5: self.config.check_md5.load(Ordering::Relaxed),
         };
-        let mut files: Vec<RemoteFile> = Vec::new();
-        for segment in 0..segments {
-            files.push(
-                self.fetcher
-                    .head(&url, &query(segment))
-                    .await
-                    .map_err(refuse)?,
-            );
-        }
-        self.check_capacity(&files)?;
-        if !files.is_empty() {
-            make_dir(&dir).map_err(refuse)?;
-        }
-        for (segment, file) in (0..segments).zip(&files) {
-            let target = dir.join(meta.segment_name(segment));
-            let fetched = self
-                .fetcher
-                .file_of(&url, &query(segment), &target, file)
-                .await;
-            if let Err(error) = fetched {
-                discard(&dir, &meta.rowset_id, segment);
-                return Err(refuse(error));
+        let done = self.fetch_files(&files, &meta, &dir, &refuse).await;
+        let done = done.and_then(|()| {
+            self.meta
+                .write(|batch| batch.put_rowset(&meta))
+                .map_err(refuse)
+        });
+        if let Err(refusal) = done {
+            for name in meta.file_names() {
+                remove_file(&dir.join(name));
             }
+            return Err(refusal);
         }
         Ok(Arc::new(Rowset::on_disk(meta, dir)))
+    }
+
+    /// HEAD of all segments, room for them, GET of each; then the same for the index files that the rowset's schema asks for.
+    async fn fetch_files(
+        &self,
+        from: &RemoteFiles<'_>,
+        meta: &RowsetMeta,
+        dir: &Path,
+        refuse: &impl Fn(BeError) -> Refusal,
+    ) -> Result<(), Refusal> {
+        let segments = (0..meta.num_segments)
+            .map(|segment| (from.segment(segment), meta.segment_name(segment)));
+        let indexes = (0..meta.num_segments).flat_map(|segment| {
+            let indexes = &meta.schema.indexes;
+            let names = indexes.file_names(&meta.rowset_id, segment);
+            let ids = indexes.file_ids();
+            ids.into_iter()
+                .zip(names)
+                .map(move |(id, name)| (from.index(segment, id), name))
+        });
+        for group in [segments.collect::<Vec<_>>(), indexes.collect()] {
+            let mut heads: Vec<RemoteFile> = Vec::with_capacity(group.len());
+            for (query, _) in &group {
+                let head = self.fetcher.head(from.url, query).await;
+                heads.push(head.map_err(refuse)?);
+            }
+            if !group.is_empty() {
+                self.check_capacity(&heads)?;
+                make_dir(dir).map_err(refuse)?;
+            }
+            for ((query, name), head) in group.iter().zip(&heads) {
+                let target = dir.join(name);
+                let got = self.fetcher.file_of(from.url, query, &target, head).await;
+                got.map_err(refuse)?;
+            }
+        }
+        Ok(())
     }
 
     /// The remote meta under local ids; version, schema and counters stay.
@@ -286,8 +311,10 @@ impl Backend {
         meta.source_tablet_id = Some(ingest.remote_tablet_id);
         meta.rowset_id = self.new_rowset_id();
         meta.tablet_id = ingest.local_tablet_id;
+        meta.tablet_uid = tablet.uid;
         meta.partition_id = ingest.partition_id;
-        meta.tablet_schema_hash = tablet.spec.schema.schema_hash;
+        meta.tablet_schema_hash = tablet.schema_hash();
+        meta.state = RowsetState::Committed;
         meta.txn_id = ingest.txn_id;
         meta.num_segments = segments;
         Ok((meta, tablet.dir.clone()))
@@ -314,9 +341,35 @@ impl Backend {
     }
 }
 
-fn discard(dir: &Path, rowset_id: &str, segments: u32) {
-    for segment in 0..segments {
-        remove_file(&dir.join(segment_name(rowset_id, segment)));
+/// Where the files of a remote rowset are asked for.
+struct RemoteFiles<'a> {
+    url: &'a str,
+    tablet: &'a str,
+    rowset: &'a str,
+    with_md5: bool,
+}
+
+impl RemoteFiles<'_> {
+    fn segment(&self, segment: u32) -> Vec<(&'static str, String)> {
+        self.query("get_segment_file", segment, None)
+    }
+
+    fn index(&self, segment: u32, index: i64) -> Vec<(&'static str, String)> {
+        self.query("get_segment_index_file", segment, Some(index))
+    }
+
+    fn query(&self, method: &str, segment: u32, index: Option<i64>) -> Vec<(&'static str, String)> {
+        let mut query = vec![
+            ("method", method.to_owned()),
+            ("tablet_id", self.tablet.to_owned()),
+            ("rowset_id", self.rowset.to_owned()),
+            ("segment_index", segment.to_string()),
+        ];
+        query.extend(index.map(|id| ("segment_index_id", id.to_string())));
+        if self.with_md5 {
+            query.push(("acquire_md5", "true".to_owned()));
+        }
+        query
     }
 }
 

@@ -1,18 +1,29 @@
 //! The simulated backend: tablets as rowset files, agent tasks, ingest and download endpoints.
 //!
-//! Reading order: [`api`] (what a frontend asks), [`backend`] (who answers), [`tablet`], [`rowset`], [`txns`], [`ingest`],
-//! [`snapshot`], [`fetch`], [`http`]; [`agent`] (heartbeats, tasks and reports over Thrift), [`node`] (one running backend).
+//! Reading order: [`api`] (what a frontend asks), [`backend`] (who answers), [`tasks`] (how), [`tablet`], [`rowset`], [`rowset_meta`], [`pb`],
+//! [`index_files`], [`meta_store`], [`recover`], [`txns`], [`ingest`], [`snapshot`], [`download`], [`fetch`],
+//! [`http`]; [`agent`] (heartbeats, tasks and reports over Thrift), [`node`] (one running backend).
 
 pub mod agent;
 pub mod api;
 pub mod backend;
+pub mod bandwidth;
+pub mod download;
 pub mod fetch;
+pub mod header_file;
 pub mod http;
+pub mod index_files;
 pub mod ingest;
+pub mod meta_store;
 pub mod node;
+pub mod pb;
+pub mod pb_schema;
+pub mod recover;
 pub mod rowset;
+pub mod rowset_meta;
 pub mod snapshot;
 pub mod tablet;
+pub mod tasks;
 pub mod txns;
 
 pub use api::{BackendAddress, BackendApi, BeError};

@@ -1,82 +1,18 @@
-//! A rowset: its meta and its segment files.
+//! A rowset: its meta, its segment files and the index files beside them.
 //!
 //! A segment file is `DSIMSEG1`, the number of rows, each row as its number of cells and per cell a length
-//! (`u32::MAX` for NULL) with the bytes, and a crc32 of all that; numbers are big-endian `u32`. The meta is JSON. Clients
-//! treat both as opaque, as they treat the files of Doris.
+//! (`u32::MAX` for NULL) with the bytes, and a crc32 of all that; numbers are big-endian `u32`. Clients treat them as opaque, as they
+//! treat the files of Doris.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use serde::{Deserialize, Serialize};
-
-use super::api::{BeError, DeletePredicate, Row, RowsetView, TableSchema};
+use super::api::{BeError, Row, RowsetView};
+use super::index_files;
+use super::rowset_meta::RowsetMeta;
 
 const MAGIC: &[u8; 8] = b"DSIMSEG1";
 const NULL_LENGTH: u32 = u32::MAX;
-
-/// What `get_rowset_meta` hands out and what a snapshot header lists.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RowsetMeta {
-    /// 48 hex digits.
-    pub rowset_id: String,
-    /// Tablet it belongs to.
-    pub tablet_id: i64,
-    /// Partition of that tablet.
-    pub partition_id: i64,
-    /// Schema hash of that tablet.
-    pub tablet_schema_hash: i32,
-    /// First version; 0 while the rowset is not published.
-    pub start_version: i64,
-    /// Last version; 0 while the rowset is not published.
-    pub end_version: i64,
-    /// Segment files.
-    pub num_segments: u32,
-    /// Rows in all segments.
-    pub num_rows: u64,
-    /// Bytes of all segments.
-    pub data_size: u64,
-    /// Transaction that wrote it.
-    pub txn_id: i64,
-    /// Milliseconds since 1970.
-    pub creation_time: i64,
-    /// Schema of the rows.
-    pub schema: Arc<TableSchema>,
-    /// Set on DELETE rowsets.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub delete: Option<Arc<DeletePredicate>>,
-    /// Rowset that this one was copied from, if it was.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source_rowset_id: Option<String>,
-    /// Tablet that this one was copied from, if it was.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source_tablet_id: Option<i64>,
-}
-
-impl RowsetMeta {
-    /// The bytes of `get_rowset_meta`.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("invariant: a rowset meta has string keys only")
-    }
-
-    /// Reads what [`RowsetMeta::to_bytes`] wrote.
-    ///
-    /// # Errors
-    /// [`BeError::Corrupt`] for anything else.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, BeError> {
-        serde_json::from_slice(bytes)
-            .map_err(|error| BeError::Corrupt(format!("failed to parse rowset meta: {error}")))
-    }
-
-    /// File name of a segment.
-    pub fn segment_name(&self, segment: u32) -> String {
-        segment_name(&self.rowset_id, segment)
-    }
-}
-
-/// `<rowset id>_<segment>.dat`
-pub fn segment_name(rowset_id: &str, segment: u32) -> String {
-    format!("{rowset_id}_{segment}.dat")
-}
 
 /// A rowset with its files in `dir`; rows are read on first use.
 #[derive(Debug)]
@@ -112,11 +48,19 @@ impl Rowset {
         }
         meta.num_segments = 0;
         meta.data_size = 0;
+        meta.index_size = 0;
         meta.num_rows = rows.len() as u64;
         for chunk in rows.chunks(rows_per_segment.max(1)) {
             let bytes = encode_segment(chunk);
             let path = dir.join(meta.segment_name(meta.num_segments));
             write_file(&path, &bytes)?;
+            let segment = meta.num_segments;
+            for (name, content) in
+                index_files::encode(&meta.schema, &meta.rowset_id, segment, chunk)
+            {
+                write_file(&dir.join(name), &content)?;
+                meta.index_size += content.len() as u64;
+            }
             meta.num_segments += 1;
             meta.data_size += bytes.len() as u64;
         }
@@ -174,14 +118,14 @@ impl Rowset {
             .collect()
     }
 
-    /// Deletes the segment files; missing ones are fine.
+    /// Deletes the files; missing ones are fine.
     pub fn remove_files(&self) {
-        for path in self.segment_paths() {
-            remove_file(&path);
+        for name in self.meta.file_names() {
+            remove_file(&self.dir.join(name));
         }
     }
 
-    /// Hard-links the segments into `target`.
+    /// Hard-links the files into `target`.
     ///
     /// # Errors
     /// [`BeError::Io`].
@@ -190,8 +134,7 @@ impl Rowset {
             return Ok(());
         }
         make_dir(target)?;
-        for segment in 0..self.meta.num_segments {
-            let name = self.meta.segment_name(segment);
+        for name in self.meta.file_names() {
             link_file(&self.dir.join(&name), &target.join(&name))?;
         }
         Ok(())

@@ -1,47 +1,66 @@
-//! Snapshots of tablets: making, pulling over HTTP, and putting them in place.
+//! Snapshots of tablets: making them and putting them in place.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
-use super::api::{BeError, RemoteTabletSnapshot, SnapshotInfo, TableSchema};
-use super::fetch::Fetcher;
-use super::rowset::{Rowset, RowsetMeta, io_error, link_file, make_dir, remove_file, write_file};
+use super::api::{BeError, SnapshotInfo};
+use super::header_file;
+use super::meta_store::MetaStore;
+use super::pb::TabletMetaPb;
+use super::pb_schema::schema_pb;
+use super::rowset::{Rowset, io_error, link_file, make_dir, write_file};
+use super::rowset_meta::{RowsetMeta, RowsetState};
 use super::tablet::Tablet;
 
-/// Content of `<tablet>.hdr`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct TabletHeader {
-    tablet_id: i64,
-    version: i64,
-    schema: Arc<TableSchema>,
-    rowsets: Vec<RowsetMeta>,
+/// The tablet that a snapshot is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SnapshotOwner {
+    /// Tablet id.
+    pub tablet_id: i64,
+    /// Its schema hash.
+    pub schema_hash: i32,
 }
 
-/// Links the files of `version` below `<dir>/<tablet>/<schema hash>/`.
+impl SnapshotOwner {
+    /// The tablet itself.
+    pub fn of(tablet: &Tablet) -> Self {
+        SnapshotOwner {
+            tablet_id: tablet.spec.tablet_id,
+            schema_hash: tablet.schema_hash(),
+        }
+    }
+}
+
+/// Links the files of `version` of `tablet` below `<dir>/<owner>/<schema hash>/`. The owner is the tablet itself, or one whose
+/// content will be much the same (atomic restore).
 ///
 /// # Errors
 /// Versions that the tablet does not have; [`BeError::Io`].
-pub fn make(tablet: &Tablet, version: i64, dir: PathBuf) -> Result<SnapshotInfo, BeError> {
+pub fn make(
+    tablet: &Tablet,
+    owner: SnapshotOwner,
+    version: i64,
+    dir: PathBuf,
+) -> Result<SnapshotInfo, BeError> {
     let rowsets = tablet.rowsets_up_to(version)?;
-    let tablet_id = tablet.spec.tablet_id;
     let inner = dir
-        .join(tablet_id.to_string())
-        .join(tablet.spec.schema.schema_hash.to_string());
+        .join(owner.tablet_id.to_string())
+        .join(owner.schema_hash.to_string());
     make_dir(&inner)?;
-    let header = TabletHeader {
-        tablet_id,
-        version,
-        schema: Arc::clone(&tablet.spec.schema),
-        rowsets: rowsets.iter().map(|rowset| rowset.meta.clone()).collect(),
+    let header = TabletMetaPb {
+        tablet_id: Some(owner.tablet_id),
+        schema_hash: Some(owner.schema_hash),
+        schema: Some(schema_pb(&tablet.spec.schema)),
+        rs_metas: rowsets.iter().map(|rowset| rowset.meta.to_pb()).collect(),
+        sim_version: Some(version),
+        sim_loaded_from: None,
+        ..tablet.meta()
     };
-    let bytes = serde_json::to_vec(&header).expect("invariant: a header has string keys only");
-    let mut files = vec![header_name(tablet_id)];
-    write_file(&inner.join(&files[0]), &bytes)?;
+    let mut files = vec![header_name(owner.tablet_id)];
+    write_file(&inner.join(&files[0]), &header_file::encode(&header))?;
     for rowset in &rowsets {
         rowset.link_into(&inner)?;
-        files.extend((0..rowset.meta.num_segments).map(|n| rowset.meta.segment_name(n)));
+        files.extend(rowset.meta.file_names());
     }
     Ok(SnapshotInfo {
         path: dir.display().to_string(),
@@ -49,108 +68,62 @@ pub fn make(tablet: &Tablet, version: i64, dir: PathBuf) -> Result<SnapshotInfo,
     })
 }
 
-/// Pulls a remote snapshot into the local snapshot directory, which afterwards holds exactly the remote files with
-/// the header under the local tablet's name.
+/// Version and rowsets of a snapshot header.
 ///
 /// # Errors
-/// [`BeError::Download`], [`BeError::SnapshotMissing`] for a local path outside the store, [`BeError::Io`].
-pub async fn download(
-    fetcher: &Fetcher,
-    store: &Path,
-    remote: &RemoteTabletSnapshot,
-    backend_id: i64,
-) -> Result<(), BeError> {
-    let local = inside(store, &remote.local_snapshot_path, backend_id)?;
-    let base = format!(
-        "http://{}:{}/api/_tablet/_download",
-        remote.remote_host, remote.remote_http_port
-    );
-    let query = |file: &str| {
-        vec![
-            ("token", remote.remote_token.clone()),
-            ("file", file.to_owned()),
-            ("channel", "ingest_binlog".to_owned()),
-        ]
-    };
-    let listing = fetcher
-        .text(&base, &query(&remote.remote_snapshot_path))
-        .await?;
-    let names: Vec<&str> = listing
-        .lines()
-        .filter(|name| is_snapshot_file(name))
-        .collect();
-    let remote_header = header_name(remote.remote_tablet_id);
-    if !names.contains(&remote_header.as_str()) {
-        return Err(BeError::Download {
-            url: format!("{base}?file={}", remote.remote_snapshot_path),
-            reason: format!("the listing has no {remote_header}"),
-        });
-    }
-    let mut kept = Vec::with_capacity(names.len());
-    for name in names {
-        let local_name = if name == remote_header {
-            header_name(remote.local_tablet_id)
-        } else {
-            name.to_owned()
-        };
-        let file = format!("{}/{name}", remote.remote_snapshot_path);
-        let target = local.join(&local_name);
-        // Fetched under another name: the file of that name may be a hard link that a tablet still uses.
-        let partial = local.join(format!("{local_name}.part"));
-        fetcher.file(&base, &query(&file), &partial, false).await?;
-        std::fs::rename(&partial, &target).map_err(|source| io_error(&partial, source))?;
-        kept.push(local_name);
-    }
-    for entry in std::fs::read_dir(&local).map_err(|source| io_error(&local, source))? {
-        let entry = entry.map_err(|source| io_error(&local, source))?;
-        let name = entry.file_name();
-        if !kept.iter().any(|kept| name == kept.as_str()) {
-            remove_file(&entry.path());
-        }
-    }
-    Ok(())
+/// [`BeError::Io`] when it is not there, [`BeError::Corrupt`].
+pub fn read_header(path: &Path) -> Result<(i64, Vec<RowsetMeta>), BeError> {
+    let bytes = std::fs::read(path).map_err(|source| io_error(path, source))?;
+    let corrupt = |reason: String| BeError::Corrupt(format!("{}: {reason}", path.display()));
+    let header = header_file::decode(&bytes).map_err(corrupt)?;
+    let version = header
+        .sim_version
+        .ok_or_else(|| corrupt("no simulated backend wrote this header".to_owned()))?;
+    let rowsets = header.rs_metas.into_iter().map(RowsetMeta::from_pb);
+    Ok((version, rowsets.collect::<Result<_, _>>()?))
 }
 
-/// Replaces the tablet's content by the snapshot in `dir`, under new rowset ids.
+/// Replaces the tablet's content by the snapshot in `dir`, under new rowset ids. `path` names the snapshot, so that a repetition is known.
 ///
 /// # Errors
-/// [`BeError::SnapshotMissing`], [`BeError::Corrupt`], [`BeError::Io`].
+/// [`BeError::SnapshotMissing`], [`BeError::Corrupt`], [`BeError::Io`], [`BeError::MetaStore`].
 pub fn load_into(
     tablet: &mut Tablet,
     dir: &Path,
+    path: &str,
     backend_id: i64,
     mut new_rowset_id: impl FnMut() -> String,
+    store: &MetaStore,
 ) -> Result<(), BeError> {
     let header_path = dir.join(header_name(tablet.spec.tablet_id));
-    let bytes = std::fs::read(&header_path).map_err(|_| BeError::SnapshotMissing {
-        path: header_path.display().to_string(),
-        backend_id,
-    })?;
-    let header: TabletHeader = serde_json::from_slice(&bytes)
-        .map_err(|error| BeError::Corrupt(format!("{}: {error}", header_path.display())))?;
+    if !header_path.is_file() {
+        return Err(BeError::SnapshotMissing {
+            path: header_path.display().to_string(),
+            backend_id,
+        });
+    }
+    let (version, sources) = read_header(&header_path)?;
     make_dir(&tablet.dir)?;
-    let mut rowsets = Vec::with_capacity(header.rowsets.len());
-    for source in header.rowsets {
+    let mut rowsets = Vec::with_capacity(sources.len());
+    for source in sources {
         let mut meta = source.clone();
         meta.rowset_id = new_rowset_id();
         meta.tablet_id = tablet.spec.tablet_id;
+        meta.tablet_uid = tablet.uid;
         meta.partition_id = tablet.spec.partition_id;
-        meta.tablet_schema_hash = tablet.spec.schema.schema_hash;
+        meta.tablet_schema_hash = tablet.schema_hash();
+        meta.state = RowsetState::Visible;
         meta.source_rowset_id = Some(source.rowset_id.clone());
         meta.source_tablet_id = Some(source.tablet_id);
         // Transaction ids are those of the source cluster and must not be taken for own ones.
         meta.txn_id = -1;
-        for segment in 0..meta.num_segments {
-            link_file(
-                &dir.join(source.segment_name(segment)),
-                &tablet.dir.join(meta.segment_name(segment)),
-            )?;
+        for (from, to) in source.file_names().iter().zip(meta.file_names()) {
+            link_file(&dir.join(from), &tablet.dir.join(to))?;
         }
         rowsets.push(Rowset::on_disk(meta, tablet.dir.clone()));
     }
     let schema = Arc::clone(&tablet.spec.schema);
-    tablet.replace(header.version, schema, rowsets);
-    Ok(())
+    tablet.replace(version, schema, rowsets, Some(path.to_owned()), store)
 }
 
 /// The canonical path, if it lies below the store.
@@ -166,11 +139,7 @@ pub fn inside(store: &Path, path: &str, backend_id: i64) -> Result<PathBuf, BeEr
         })
 }
 
-fn header_name(tablet_id: i64) -> String {
+/// `<tablet>.hdr`
+pub fn header_name(tablet_id: i64) -> String {
     format!("{tablet_id}.hdr")
-}
-
-fn is_snapshot_file(name: &str) -> bool {
-    let suffix = name.rsplit_once('.').map(|(_, suffix)| suffix);
-    matches!(suffix, Some("hdr" | "dat" | "idx")) && !name.contains('/')
 }

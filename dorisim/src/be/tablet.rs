@@ -5,43 +5,42 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::api::{BeError, RowsetView, TableSchema, TabletSpec, TabletStat};
-use super::rowset::{Rowset, remove_file, segment_name};
+use super::meta_store::MetaStore;
+use super::pb::{BinlogConfigPb, TabletMetaPb};
+use super::rowset::{Rowset, remove_file};
+use super::rowset_meta::{RowsetMeta, RowsetState, TabletUid};
+use crate::model::KeysModel;
 
-/// What `get_binlog_info` and `get_rowset_meta` need of one version.
-#[derive(Clone, Debug)]
-pub struct BinlogEntry {
-    /// Rowset whose files are linked in `_binlog`.
-    pub rowset_id: String,
-    /// Segment files.
-    pub num_segments: u32,
-    /// Serialised meta.
-    pub meta: Arc<Vec<u8>>,
-}
-
-/// A tablet replica in memory; segment files are below `dir`.
+/// A tablet replica in memory; segment files are below `dir`. What it changes it writes to the meta store first.
 #[derive(Debug)]
 pub struct Tablet {
     /// What the frontend said when it made the tablet.
     pub spec: TabletSpec,
+    /// Names this life of the tablet.
+    pub uid: TabletUid,
     /// `<store>/data/<tablet>/<schema hash>`, made with the first file.
     pub dir: PathBuf,
     /// Highest visible version.
     pub version: i64,
+    /// Version that it began with, or that its content was replaced by.
+    base_version: i64,
     /// Visible rowsets by last version.
     rowsets: BTreeMap<i64, Arc<Rowset>>,
-    /// Kept binlogs by version.
-    binlogs: BTreeMap<i64, BinlogEntry>,
+    /// Rowsets whose files are linked in `_binlog`, by version.
+    binlogs: BTreeMap<i64, Arc<RowsetMeta>>,
     /// Snapshot directory that was moved in last, so that repeating a move changes nothing.
     pub loaded_from: Option<String>,
 }
 
 impl Tablet {
     /// An empty replica.
-    pub fn new(spec: TabletSpec, store: &Path) -> Self {
+    pub fn new(spec: TabletSpec, uid: TabletUid, store: &Path) -> Self {
         let dir = tablet_dir(store, spec.tablet_id, spec.schema.schema_hash);
         Tablet {
             version: spec.initial_version,
+            base_version: spec.initial_version,
             spec,
+            uid,
             dir,
             rowsets: BTreeMap::new(),
             binlogs: BTreeMap::new(),
@@ -49,16 +48,118 @@ impl Tablet {
         }
     }
 
+    /// A replica as the meta store has it, still without rowsets. `None` when members are missing.
+    pub fn from_meta(pb: &TabletMetaPb, schema: Arc<TableSchema>, store: &Path) -> Option<Self> {
+        let spec = TabletSpec {
+            tablet_id: pb.tablet_id?,
+            replica_id: pb.replica_id?,
+            table_id: pb.table_id?,
+            partition_id: pb.partition_id?,
+            index_id: pb.sim_index_id?,
+            schema,
+            binlog_enabled: pb.binlog_config.as_ref()?.enable?,
+            initial_version: pb.sim_version?,
+            in_restore_mode: pb.in_restore_mode?,
+        };
+        let mut tablet = Tablet::new(spec, pb.tablet_uid?.into(), store);
+        // A changed schema may have another hash; the files stay where they were made.
+        tablet.dir = tablet_dir(store, tablet.spec.tablet_id, pb.schema_hash?);
+        tablet.loaded_from.clone_from(&pb.sim_loaded_from);
+        Some(tablet)
+    }
+
+    /// The meta without schema and rowsets.
+    pub fn meta(&self) -> TabletMetaPb {
+        TabletMetaPb {
+            table_id: Some(self.spec.table_id),
+            partition_id: Some(self.spec.partition_id),
+            tablet_id: Some(self.spec.tablet_id),
+            schema_hash: Some(self.schema_hash()),
+            tablet_state: Some(1),
+            schema: None,
+            rs_metas: Vec::new(),
+            in_restore_mode: Some(self.spec.in_restore_mode),
+            tablet_uid: Some(self.uid.into()),
+            replica_id: Some(self.spec.replica_id),
+            enable_unique_key_merge_on_write: Some(matches!(
+                self.spec.schema.keys,
+                KeysModel::Unique { mow: true, .. }
+            )),
+            binlog_config: Some(BinlogConfigPb {
+                enable: Some(self.spec.binlog_enabled),
+            }),
+            sim_version: Some(self.base_version),
+            sim_index_id: Some(self.spec.index_id),
+            sim_schema_key: None,
+            sim_loaded_from: self.loaded_from.clone(),
+        }
+    }
+
+    /// The hash that its directory is named by: that of the schema it was made with.
+    pub fn schema_hash(&self) -> i32 {
+        let name = self.dir.file_name().and_then(|name| name.to_str());
+        name.and_then(|name| name.parse().ok())
+            .unwrap_or(self.spec.schema.schema_hash)
+    }
+
+    /// Takes a rowset that the meta store knows as visible.
+    pub fn recover_rowset(&mut self, meta: RowsetMeta) {
+        let version = meta.end_version;
+        let rowset = Rowset::on_disk(meta, self.dir.clone());
+        self.rowsets.insert(version, Arc::new(rowset));
+        self.version = self.version.max(version);
+    }
+
+    /// Takes a binlog that the meta store knows.
+    pub fn recover_binlog(&mut self, meta: RowsetMeta) {
+        self.binlogs.insert(meta.end_version, Arc::new(meta));
+    }
+
+    /// Visible rowsets, oldest first.
+    pub fn visible(&self) -> impl Iterator<Item = &Arc<Rowset>> {
+        self.rowsets.values()
+    }
+
+    /// Kept binlogs, oldest first.
+    pub fn binlogs(&self) -> impl Iterator<Item = &Arc<RowsetMeta>> {
+        self.binlogs.values()
+    }
+
     /// Where hard links of published rowsets are.
     pub fn binlog_dir(&self) -> PathBuf {
         self.dir.join("_binlog")
     }
 
+    /// Changes binlog switch and schema; `None` leaves them.
+    ///
+    /// # Errors
+    /// [`BeError::MetaStore`].
+    pub fn update(
+        &mut self,
+        binlog_enabled: Option<bool>,
+        schema: Option<Arc<TableSchema>>,
+        store: &MetaStore,
+    ) -> Result<(), BeError> {
+        if let Some(enabled) = binlog_enabled {
+            self.spec.binlog_enabled = enabled;
+        }
+        if let Some(schema) = schema {
+            self.spec.schema = schema;
+        }
+        store.write(|batch| batch.put_tablet(self.meta(), &self.spec.schema))
+    }
+
     /// Makes a committed rowset visible. Refuses everything but the next version.
     ///
     /// # Errors
-    /// [`BeError::VersionMissing`] for a gap, [`BeError::Io`] when binlog links can not be made.
-    pub fn publish(&mut self, rowset: &Rowset, version: i64, now_ms: i64) -> Result<(), BeError> {
+    /// [`BeError::VersionMissing`] for a gap, [`BeError::Io`] when binlog links can not be made, [`BeError::MetaStore`].
+    pub fn publish(
+        &mut self,
+        rowset: &Rowset,
+        version: i64,
+        now_ms: i64,
+        store: &MetaStore,
+    ) -> Result<(), BeError> {
         if version != self.version + 1 {
             return Err(BeError::VersionMissing {
                 tablet_id: self.spec.tablet_id,
@@ -67,20 +168,23 @@ impl Tablet {
             });
         }
         let mut meta = rowset.meta.clone();
+        meta.state = RowsetState::Visible;
         meta.start_version = version;
         meta.end_version = version;
-        meta.creation_time = now_ms;
+        meta.creation_time = now_ms / 1000;
         let visible = Arc::new(rowset.with_meta(meta));
-        if self.spec.binlog_enabled {
+        let with_binlog = self.spec.binlog_enabled;
+        if with_binlog {
             visible.link_into(&self.binlog_dir())?;
-            self.binlogs.insert(
-                version,
-                BinlogEntry {
-                    rowset_id: visible.meta.rowset_id.clone(),
-                    num_segments: visible.meta.num_segments,
-                    meta: Arc::new(visible.meta.to_bytes()),
-                },
-            );
+        }
+        store.write(|batch| {
+            batch.put_rowset(&visible.meta);
+            if with_binlog {
+                batch.put_binlog(&visible.meta);
+            }
+        })?;
+        if with_binlog {
+            self.recover_binlog(visible.meta.clone());
         }
         self.rowsets.insert(version, visible);
         self.version = version;
@@ -137,37 +241,75 @@ impl Tablet {
     }
 
     /// Replaces everything visible; binlogs go too, as their directory is replaced.
-    pub fn replace(&mut self, version: i64, schema: Arc<TableSchema>, rowsets: Vec<Rowset>) {
-        self.forget_binlogs(i64::MAX);
-        let kept: Vec<_> = rowsets.into_iter().map(Arc::new).collect();
-        let old = std::mem::take(&mut self.rowsets);
-        self.rowsets = kept
-            .into_iter()
-            .map(|rowset| (rowset.meta.end_version, rowset))
-            .collect();
+    ///
+    /// # Errors
+    /// [`BeError::MetaStore`]: nothing was changed.
+    pub fn replace(
+        &mut self,
+        version: i64,
+        schema: Arc<TableSchema>,
+        rowsets: Vec<Rowset>,
+        loaded_from: Option<String>,
+        store: &MetaStore,
+    ) -> Result<(), BeError> {
+        let meta = TabletMetaPb {
+            sim_version: Some(version),
+            sim_loaded_from: loaded_from.clone(),
+            ..self.meta()
+        };
+        store.write(|batch| {
+            batch.delete_binlogs(self.uid);
+            for old in self.rowsets.values() {
+                batch.delete_rowset(&old.meta);
+            }
+            for new in &rowsets {
+                batch.put_rowset(&new.meta);
+            }
+            batch.put_tablet(meta, &schema);
+        })?;
+        let new = rowsets.into_iter().map(Arc::new);
+        let new = new.map(|rowset| (rowset.meta.end_version, rowset));
+        let old = std::mem::replace(&mut self.rowsets, new.collect());
+        let binlogs = std::mem::take(&mut self.binlogs);
+        self.unlink_binlogs(binlogs.into_values());
         for rowset in old.into_values() {
             rowset.remove_files();
         }
         self.spec.schema = schema;
+        self.base_version = version;
         self.version = version;
+        self.loaded_from = loaded_from;
+        Ok(())
     }
 
     /// The binlog of one version.
-    pub fn binlog(&self, version: i64) -> Option<&BinlogEntry> {
+    pub fn binlog(&self, version: i64) -> Option<&Arc<RowsetMeta>> {
         self.binlogs.get(&version)
     }
 
     /// Forgets the binlogs of all versions up to and including `up_to`.
-    pub fn forget_binlogs(&mut self, up_to: i64) {
+    ///
+    /// # Errors
+    /// [`BeError::MetaStore`]: nothing was forgotten.
+    pub fn forget_binlogs(&mut self, up_to: i64, store: &MetaStore) -> Result<(), BeError> {
+        store.write(|batch| {
+            for (_, meta) in self.binlogs.range(..=up_to) {
+                batch.delete_binlog(meta);
+            }
+        })?;
         let kept = match up_to.checked_add(1) {
             Some(next) => self.binlogs.split_off(&next),
             None => BTreeMap::new(),
         };
+        let gone = std::mem::replace(&mut self.binlogs, kept);
+        self.unlink_binlogs(gone.into_values());
+        Ok(())
+    }
+
+    fn unlink_binlogs(&self, gone: impl Iterator<Item = Arc<RowsetMeta>>) {
         let dir = self.binlog_dir();
-        for entry in std::mem::replace(&mut self.binlogs, kept).into_values() {
-            for segment in 0..entry.num_segments {
-                remove_file(&dir.join(segment_name(&entry.rowset_id, segment)));
-            }
+        for name in gone.flat_map(|meta| meta.file_names()) {
+            remove_file(&dir.join(name));
         }
     }
 

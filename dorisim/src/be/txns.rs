@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::api::LocalTxnState;
+use super::api::{BeError, LocalTxnState};
 use super::rowset::Rowset;
 
 /// State of a transaction on one tablet.
@@ -32,6 +32,9 @@ pub enum CommitOutcome {
     Gone(Arc<Rowset>),
 }
 
+/// Doris spreads transactions over this many maps by the low bits of their ids; the limit counts within one.
+const MAPS: i64 = 1024;
+
 /// All local transactions, by transaction id, then by tablet.
 #[derive(Debug, Default)]
 pub struct LocalTxns {
@@ -40,6 +43,22 @@ pub struct LocalTxns {
 }
 
 impl LocalTxns {
+    /// Refuses when more than `limit` transactions are in the map that this one belongs to.
+    ///
+    /// # Errors
+    /// [`BeError::TooManyTransactions`].
+    pub fn admit(&self, txn_id: i64, limit: usize) -> Result<(), BeError> {
+        if self.by_txn.len() <= limit {
+            return Ok(());
+        }
+        let same_map = |other: &&i64| (**other ^ txn_id) & (MAPS - 1) == 0;
+        let running = self.by_txn.keys().filter(same_map).count();
+        if running > limit {
+            return Err(BeError::TooManyTransactions { running, limit });
+        }
+        Ok(())
+    }
+
     /// Begins an ingest. A committed result of an earlier attempt is given up and returned for deletion.
     pub fn prepare(&mut self, txn_id: i64, tablet_id: i64) -> (Attempt, Option<Arc<Rowset>>) {
         self.next_attempt += 1;
@@ -105,6 +124,15 @@ impl LocalTxns {
                 LocalTxn::Prepared { .. } | LocalTxn::Aborted => None,
             })
             .collect()
+    }
+
+    /// Committed rowsets of all transactions.
+    pub fn held(&self) -> impl Iterator<Item = &Arc<Rowset>> {
+        let entries = self.by_txn.values().flat_map(BTreeMap::values);
+        entries.filter_map(|entry| match entry {
+            LocalTxn::Committed { rowset } => Some(rowset),
+            LocalTxn::Prepared { .. } | LocalTxn::Aborted => None,
+        })
     }
 
     /// Forgets one tablet of a transaction after its publish.

@@ -88,12 +88,14 @@ impl Frontend {
         if !is_light(&index) {
             let mut changed = state.table(db, name)?.clone_shape();
             change(&mut changed.secondary);
+            changed.refresh_indexes();
             changed.schema.schema_version += 1;
             return submit_schema_change(state, db_id, name, changed, raw, now);
         }
         let job_id = state.new_id();
         let table = state.table_mut(db, name)?;
         change(&mut table.secondary);
+        table.refresh_indexes();
         let record = record::alter_indexes(
             db_id,
             table,

@@ -418,6 +418,7 @@ fn exchange(table: &mut OlapTable, job: &AlterJob) -> (Vec<i64>, Vec<Tablet>) {
                 table.secondary.clone_from(indexes);
             }
             table.properties.extend(attached.properties.clone());
+            table.refresh_indexes();
             (pairs.iter().map(|(_, origin)| *origin).collect(), old)
         }
     }

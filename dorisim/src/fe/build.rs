@@ -345,6 +345,7 @@ fn schema(create: &ast::CreateTable, properties: &Properties) -> Result<TableSch
         keys,
         schema_hash: 0,
         schema_version: 0,
+        indexes: Default::default(),
     })
 }
 
@@ -573,6 +574,7 @@ pub fn table(
         schema,
     };
     settle_dynamic(&mut table)?;
+    table.refresh_indexes();
     Ok(table)
 }
 

@@ -155,6 +155,7 @@ impl Frontend {
             for secondary in &mut table.secondary {
                 secondary.id = state.new_id();
             }
+            table.refresh_indexes();
             for old in model.partitions.values().filter(|p| !p.is_temp) {
                 let spec = PartitionSpec {
                     name: if old.item == PartitionItem::All {

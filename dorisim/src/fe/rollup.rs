@@ -71,6 +71,7 @@ fn finish_schema(columns: Vec<Column>, keys: KeysModel) -> TableSchema {
         keys,
         schema_hash: 0,
         schema_version: 0,
+        indexes: Default::default(),
     };
     schema.schema_hash = build::schema_hash(&schema);
     schema

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cell, DataType, Distribution, PartitionItem, PartitionKind, TableSchema, Tracked};
+use super::{
+    Cell, DataType, Distribution, IndexFormat, IndexKind, PartitionItem, PartitionKind,
+    TableSchema, TabletIndex, TabletIndexes, Tracked,
+};
 
 /// Properties in the order they were given last.
 pub type Properties = BTreeMap<String, String>;
@@ -230,6 +233,32 @@ impl OlapTable {
             .find(|i| i.id == index_id)
             .and_then(|i| i.schema.as_ref())
             .unwrap_or(&self.schema)
+    }
+
+    /// Tells the base index's schema which secondary indexes there are. Rollups have none.
+    pub fn refresh_indexes(&mut self) {
+        let property = self.properties.get("inverted_index_storage_format");
+        let columns = |names: &[String]| {
+            let found = names.iter().filter_map(|name| self.schema.column(name));
+            found.map(|column| column.unique_id).collect()
+        };
+        let list = self
+            .secondary
+            .iter()
+            .filter_map(|index| {
+                Some(TabletIndex {
+                    id: index.id,
+                    name: index.name.clone(),
+                    kind: IndexKind::parse(&index.kind)?,
+                    columns: columns(&index.columns),
+                    properties: index.properties.clone(),
+                })
+            })
+            .collect();
+        self.schema.indexes = TabletIndexes {
+            format: IndexFormat::parse(property.map(String::as_str)),
+            list,
+        };
     }
 
     /// Forgets indexes that are being built: what a backup sees of the table.

@@ -1,7 +1,7 @@
 //! What a Doris catalogue is made of, as plain data: values, types, columns, partitions, tables, replicas.
 //!
-//! Reading order: [`types`] and [`value`] (what a cell is), [`mod@column`], [`schema`] (models of keys), [`partition`] (items and their
-//! range text), [`projection`] (rows in the columns of another index), [`catalog`] (databases down to replicas),
+//! Reading order: [`types`] and [`value`] (what a cell is), [`mod@column`], [`schema`] (models of keys), [`tablet_index`] (what has index
+//! files), [`partition`] (items and their range text), [`projection`] (rows in the columns of another index), [`catalog`] (databases down to replicas),
 //! [`tracked`] (maps that know what changed). Nothing here does anything but compute.
 
 pub mod catalog;
@@ -9,6 +9,7 @@ pub mod column;
 pub mod partition;
 pub mod projection;
 pub mod schema;
+pub mod tablet_index;
 pub mod tracked;
 pub mod types;
 pub mod value;
@@ -20,6 +21,7 @@ pub use catalog::{
 pub use column::{Aggregation, Column, DefaultValue};
 pub use partition::{Bound, PartitionItem, PartitionKind};
 pub use schema::{Distribution, DistributionKind, KeysModel, TableSchema};
+pub use tablet_index::{IndexFormat, IndexKind, TabletIndex, TabletIndexes};
 pub use tracked::Tracked;
 pub use types::DataType;
 

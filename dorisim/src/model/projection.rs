@@ -120,6 +120,7 @@ mod tests {
             keys: KeysModel::Duplicate,
             schema_hash: 1,
             schema_version: 0,
+            indexes: Default::default(),
         }
     }
 

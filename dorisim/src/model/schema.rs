@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::tablet_index::TabletIndexes;
 use super::{Column, column};
 
 /// How rows of equal keys are treated.
@@ -49,6 +50,9 @@ pub struct TableSchema {
     pub schema_hash: i32,
     /// Grows with every change of the columns.
     pub schema_version: i32,
+    /// Indexes that have files beside the segments.
+    #[serde(default)]
+    pub indexes: TabletIndexes,
 }
 
 impl TableSchema {

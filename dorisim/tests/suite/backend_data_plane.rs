@@ -340,8 +340,8 @@ async fn binlog_download_answers_by_the_table() {
         ),
         (
             "tablet_id=100&binlog_version=2",
-            500,
-            "parameter method not specified in url.".to_owned(),
+            501,
+            "invalid method: ".to_owned(),
         ),
         (
             "method=get_binlog_info&tablet_id=9&binlog_version=2",

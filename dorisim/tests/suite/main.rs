@@ -7,6 +7,7 @@
 )]
 
 mod backend_data_plane;
+mod backend_restart;
 mod common;
 mod end_to_end;
 mod mysql;

@@ -4,6 +4,7 @@
 //! [`status`] (refusals). Each part converts both ways; what a reader does not know it passes over.
 
 pub mod end;
+pub mod indexes;
 pub mod push;
 pub mod schema;
 pub mod status;

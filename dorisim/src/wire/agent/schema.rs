@@ -10,10 +10,13 @@ use ccr_doris_wire::{
 };
 
 use super::WireError;
+use super::indexes::{format_from_wire, format_to_wire, indexes_from_wire, indexes_to_wire};
 use super::types::{column_type, data_type, parts};
 use crate::be::api::TabletSpec;
 use crate::model::column::{SEQUENCE_COL, VERSION_COL};
-use crate::model::{Aggregation, Column, DataType, DefaultValue, KeysModel, TableSchema};
+use crate::model::{
+    Aggregation, Column, DataType, DefaultValue, IndexFormat, KeysModel, TableSchema,
+};
 
 /// A tablet of a CREATE task.
 #[derive(Clone, Debug)]
@@ -165,7 +168,7 @@ pub fn schema_to_wire(schema: &TableSchema) -> TTabletSchema {
         storage_type: TStorageType::COLUMN,
         columns: schema.columns.iter().map(column_to_wire).collect(),
         bloom_filter_fpp: None,
-        indexes: None,
+        indexes: indexes_to_wire(&schema.indexes, &schema.columns),
         is_in_memory: Some(false),
         delete_sign_idx: Some(index_of(schema.delete_sign())),
         sequence_col_idx: Some(index_of(schema.sequence())),
@@ -203,11 +206,13 @@ pub fn schema_from_wire(schema: &TTabletSchema, mow: bool) -> Result<TableSchema
             )));
         }
     };
+    let indexes = indexes_from_wire(schema.indexes.as_ref(), &columns, IndexFormat::default())?;
     Ok(TableSchema {
         columns,
         keys,
         schema_hash: schema.schema_hash,
         schema_version: 0,
+        indexes,
     })
 }
 
@@ -243,7 +248,7 @@ impl CreateTablet {
             time_series_compaction_time_threshold_seconds: None,
             time_series_compaction_empty_rowsets_threshold: None,
             time_series_compaction_level_threshold: None,
-            inverted_index_file_storage_format: None,
+            inverted_index_file_storage_format: Some(format_to_wire(spec.schema.indexes.format)),
         }
     }
 
@@ -254,13 +259,15 @@ impl CreateTablet {
     pub fn from_wire(request: &TCreateTabletReq) -> Result<Self, WireError> {
         let mow = request.enable_unique_key_merge_on_write.unwrap_or(false);
         let binlog = request.binlog_config.as_ref();
+        let mut schema = schema_from_wire(&request.tablet_schema, mow)?;
+        schema.indexes.format = format_from_wire(request.inverted_index_file_storage_format);
         let spec = TabletSpec {
             tablet_id: request.tablet_id,
             replica_id: request.replica_id.unwrap_or(0),
             table_id: request.table_id.unwrap_or(-1),
             partition_id: request.partition_id.unwrap_or(-1),
             index_id: 0,
-            schema: Arc::new(schema_from_wire(&request.tablet_schema, mow)?),
+            schema: Arc::new(schema),
             binlog_enabled: binlog.is_some_and(|binlog| binlog.enable == Some(true)),
             initial_version: request.version.unwrap_or(1),
             in_restore_mode: request.in_restore_mode.unwrap_or(false),

@@ -16,12 +16,14 @@ pub fn code_of(error: &BeError) -> TStatusCode {
         BeError::VersionMerged { .. } => TStatusCode::OLAP_ERR_VERSION_ALREADY_MERGED,
         BeError::SnapshotMissing { .. } => TStatusCode::NOT_FOUND,
         BeError::Download { .. } => TStatusCode::HTTP_ERROR,
-        BeError::Corrupt(_) => TStatusCode::CORRUPTION,
+        BeError::Corrupt(_) | BeError::MetaStore { .. } => TStatusCode::CORRUPTION,
         BeError::Io { .. } => TStatusCode::IO_ERROR,
         BeError::Refused { code, .. } => TStatusCode(*code),
-        BeError::Down { .. } | BeError::VersionMissing { .. } | BeError::Injected(_) => {
-            TStatusCode::INTERNAL_ERROR
-        }
+        // Doris has a code below zero for too many transactions; on the wire all of those are INTERNAL_ERROR.
+        BeError::Down { .. }
+        | BeError::VersionMissing { .. }
+        | BeError::TooManyTransactions { .. }
+        | BeError::Injected(_) => TStatusCode::INTERNAL_ERROR,
     }
 }
 

@@ -12,7 +12,10 @@ use crate::be::api::{
     BeError, DeleteCondition, DeleteOp, DeletePredicate, RemoteTabletSnapshot, TabletSpec,
 };
 use crate::model::column::{DELETE_SIGN, SEQUENCE_COL};
-use crate::model::{Aggregation, Column, DataType, DefaultValue, KeysModel, TableSchema};
+use crate::model::{
+    Aggregation, Column, DataType, DefaultValue, IndexFormat, IndexKind, KeysModel, TableSchema,
+    TabletIndex, TabletIndexes,
+};
 
 /// Through the bytes that a socket would carry.
 fn over_the_wire<T: TSerializable>(value: &T) -> T {
@@ -142,6 +145,17 @@ fn schemas() -> impl Strategy<Value = TableSchema> {
                 keys,
                 schema_hash,
                 schema_version: 0,
+                indexes: TabletIndexes {
+                    format: [IndexFormat::V1, IndexFormat::V2, IndexFormat::V3]
+                        [schema_hash.unsigned_abs() as usize % 3],
+                    list: vec![TabletIndex {
+                        id: 7,
+                        name: "i".to_owned(),
+                        kind: IndexKind::Inverted,
+                        columns: vec![1, 2],
+                        properties: [("parser".to_owned(), "none".to_owned())].into(),
+                    }],
+                },
             }
         },
     )
@@ -194,6 +208,7 @@ fn the_schema_of_the_wire_is_that_of_doris() {
         },
         schema_hash: 5,
         schema_version: 3,
+        indexes: TabletIndexes::default(),
     };
     let wire = super::schema::schema_to_wire(&schema);
     assert_eq!(

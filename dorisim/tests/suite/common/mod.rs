@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use ccr_doris_wire::{BackendServiceSyncClient, FrontendServiceSyncClient};
 use dorisim::be::api::{BackendApi, Row, TableSchema, TabletSpec};
-use dorisim::model::{Column, DataType, KeysModel};
+use dorisim::model::{
+    Column, DataType, IndexFormat, IndexKind, KeysModel, TabletIndex, TabletIndexes,
+};
 use dorisim::{SimCluster, SimConfig};
 use thrift::protocol::{TBinaryInputProtocol, TBinaryOutputProtocol};
 use thrift::transport::{
@@ -72,7 +74,29 @@ pub fn schema() -> Arc<TableSchema> {
         keys: KeysModel::Duplicate,
         schema_hash: 77,
         schema_version: 0,
+        indexes: Default::default(),
     })
+}
+
+/// [`schema`] with an inverted index 501 on `v`, another 502 on `id`, and a bloom filter.
+pub fn index_schema(format: IndexFormat) -> Arc<TableSchema> {
+    let index = |id: i64, kind: IndexKind, column: i32| TabletIndex {
+        id,
+        name: format!("i{id}"),
+        kind,
+        columns: vec![column],
+        properties: Default::default(),
+    };
+    let mut schema = schema().as_ref().clone();
+    schema.indexes = TabletIndexes {
+        format,
+        list: vec![
+            index(501, IndexKind::Inverted, 1),
+            index(502, IndexKind::Inverted, 0),
+            index(503, IndexKind::NgramBf, 1),
+        ],
+    };
+    Arc::new(schema)
 }
 
 /// Rows with these ids.
