@@ -134,6 +134,7 @@ fn type_pb(data_type: &DataType) -> ColumnPb {
         DataType::QuantileState => ("QUANTILE_STATE", None, None),
         DataType::Ipv4 => ("IPV4", None, None),
         DataType::Ipv6 => ("IPV6", None, None),
+        DataType::AggState(_) => ("AGG_STATE", None, None),
     };
     let child = |name: &str, data_type: &DataType| ColumnPb {
         unique_id: -1,
@@ -179,6 +180,7 @@ fn length(data_type: &DataType) -> i32 {
         DataType::Char(bytes) => text(*bytes, 0),
         DataType::Varchar(bytes) => text(*bytes, 2),
         DataType::Hll => 16_387,
+        DataType::AggState(_) => 65_535,
         DataType::String
         | DataType::Json
         | DataType::Variant
