@@ -39,6 +39,7 @@ mod tests {
                 keys: KeysModel::Duplicate,
                 schema_hash: 4,
                 schema_version: 0,
+                indexes: Default::default(),
             })
         };
         let pool = SchemaPool::default();
