@@ -359,3 +359,18 @@ fn errors_name_the_place() {
         "{text}"
     );
 }
+
+#[test]
+fn settings_are_shown_with_and_without_admin() {
+    for text in [
+        "SHOW FRONTEND CONFIG LIKE 'enable%'",
+        "ADMIN SHOW FRONTEND CONFIG LIKE 'enable%'",
+    ] {
+        assert_eq!(
+            one(text),
+            Statement::AdminShowConfig {
+                like: Some("enable%".into())
+            }
+        );
+    }
+}

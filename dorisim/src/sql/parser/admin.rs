@@ -91,11 +91,6 @@ impl Parser<'_> {
                 text: format!("ADMIN SET {}", self.rest()),
             });
         }
-        if self.accept_all(&["ADMIN", "SHOW", "FRONTEND", "CONFIG"])
-            || self.accept_all(&["SHOW", "FRONTEND", "CONFIG"])
-        {
-            return Ok(Statement::AdminShowConfig { like: self.like()? });
-        }
         if self.is_word("ADMIN") {
             return Ok(Statement::Admin {
                 text: self.rest().to_owned(),

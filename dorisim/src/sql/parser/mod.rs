@@ -99,6 +99,11 @@ impl Parser<'_> {
         if self.accept("TRUNCATE") {
             return self.truncate();
         }
+        if self.accept_all(&["SHOW", "FRONTEND", "CONFIG"])
+            || self.accept_all(&["ADMIN", "SHOW", "FRONTEND", "CONFIG"])
+        {
+            return Ok(Statement::AdminShowConfig { like: self.like()? });
+        }
         if self.accept("SHOW") {
             return self.show().map(Statement::Show);
         }
