@@ -8,7 +8,9 @@ use super::ddl_table::{recycle_table, remove_table};
 use super::dynamic_partition;
 use super::frontend::Frontend;
 use super::record::{self, Names};
-use crate::model::{OlapTable, PartitionItem, PartitionKind, TableSchema, TableState};
+use crate::model::{
+    DistributionKind, OlapTable, PartitionItem, PartitionKind, TableSchema, TableState,
+};
 use crate::sql::ast::{self, AlterClause};
 
 impl Frontend {
@@ -292,7 +294,28 @@ impl Frontend {
                 "Only support change partitioned table's distribution.",
             ));
         }
-        table.distribution = build::distribution(Some(clause), &table.schema)?;
+        if table.properties.contains_key("colocate_with") {
+            return Err(SqlError::analysis(
+                "Cannot change default bucket number of colocate table.",
+            ));
+        }
+        let changed = build::distribution(Some(clause), &table.schema)?;
+        match (&changed.kind, &table.distribution.kind) {
+            (DistributionKind::Random, DistributionKind::Random) => {}
+            (DistributionKind::Hash(new), DistributionKind::Hash(old)) if new == old => {}
+            (DistributionKind::Hash(new), DistributionKind::Hash(old)) => {
+                return Err(SqlError::analysis(format!(
+                    "Cannot assign hash distribution with different distribution cols. new is: {new:?} default is: {old:?}"
+                )));
+            }
+            (DistributionKind::Hash(_), DistributionKind::Random)
+            | (DistributionKind::Random, DistributionKind::Hash(_)) => {
+                return Err(SqlError::analysis(
+                    "Cannot change distribution type when modify default distribution bucket num",
+                ));
+            }
+        }
+        table.distribution = changed;
         let record = record::bucket_num(db_id, table);
         state.emit(record, now);
         Ok(())

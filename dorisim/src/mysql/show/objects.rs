@@ -4,6 +4,7 @@ use super::passes;
 use super::table::unknown;
 use crate::clock::datetime_text;
 use crate::fe::SqlError;
+use crate::model::catalog::NEVER_MS;
 use crate::model::{Database, DistributionKind, MaterializedIndex, OlapTable, Partition};
 use crate::mysql::session::SqlSession;
 use crate::query::{ResultColumn, ResultSet};
@@ -304,8 +305,12 @@ fn partition_row(table: &OlapTable, partition: &Partition) -> Vec<String> {
         partition.distribution.buckets.to_string(),
         partition.replication_num.to_string(),
         partition.storage_medium.clone(),
-        "9999-12-31 23:59:59".to_owned(),
-        String::new(),
+        if partition.cooldown_ms >= NEVER_MS {
+            "9999-12-31 23:59:59".to_owned()
+        } else {
+            datetime_text(partition.cooldown_ms)
+        },
+        partition.storage_policy.clone(),
         "\\N".to_owned(),
         "0.000 ".to_owned(),
         "false".to_owned(),

@@ -2,6 +2,8 @@
 
 #![allow(dead_code)] // each test file uses a part of it
 
+pub mod lab;
+
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
