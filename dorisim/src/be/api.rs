@@ -284,6 +284,19 @@ pub trait BackendApi: Send + Sync {
     /// False while a fault holds it down.
     fn alive(&self) -> bool;
 
+    /// Alive, and new tablets may be placed there.
+    fn takes_tablets(&self) -> bool {
+        self.alive()
+    }
+
+    /// CREATE of many tablets; the first failure ends it.
+    async fn create_tablets(&self, specs: Vec<TabletSpec>) -> Result<(), BeError> {
+        for spec in specs {
+            self.create_tablet(spec).await?;
+        }
+        Ok(())
+    }
+
     /// CREATE. Creating a tablet that exists already is a success and changes nothing.
     async fn create_tablet(&self, spec: TabletSpec) -> Result<(), BeError>;
 
@@ -297,6 +310,14 @@ pub trait BackendApi: Send + Sync {
         binlog_enabled: Option<bool>,
         schema: Option<Arc<TableSchema>>,
     ) -> Result<(), BeError>;
+
+    /// UPDATE_TABLET_META_INFO of many tablets: `binlog.enable`.
+    async fn set_binlog(&self, tablet_ids: &[i64], enabled: bool) -> Result<(), BeError> {
+        for tablet_id in tablet_ids {
+            self.update_tablet(*tablet_id, Some(enabled), None).await?;
+        }
+        Ok(())
+    }
 
     /// Writes one rowset of a transaction and commits it locally. Replicas may share the rows. A second call for the same transaction and
     /// tablet replaces the first. `delete` set: a DELETE rowset, rows must be empty.
@@ -373,6 +394,20 @@ pub trait BackendApi: Send + Sync {
     /// `<snapshot path>/<tablet>/<schema hash>`. Repeating it for the same path is a success. Returns the
     /// version that the tablet has afterwards.
     async fn move_snapshot(&self, tablet_id: i64, path: &str) -> Result<i64, BeError>;
+
+    /// [`Self::download_snapshots`] as a task of a job.
+    async fn download_for_job(
+        &self,
+        _job_id: i64,
+        snapshots: Vec<RemoteTabletSnapshot>,
+    ) -> Result<Vec<i64>, BeError> {
+        self.download_snapshots(snapshots).await
+    }
+
+    /// [`Self::move_snapshot`] as a task of a job; repeating it for the same job is a success.
+    async fn move_for_job(&self, _job_id: i64, tablet_id: i64, path: &str) -> Result<i64, BeError> {
+        self.move_snapshot(tablet_id, path).await
+    }
 
     /// GC_BINLOG: tablet id to the highest version that is forgotten. Waits for no answer.
     async fn gc_binlog(&self, up_to: BTreeMap<i64, i64>) -> Result<(), BeError>;

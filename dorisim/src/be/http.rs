@@ -31,7 +31,8 @@ pub fn router(backend: Arc<Backend>) -> Router {
         .route("/api/_tablet/_download", get(tablet_download))
         .route("/api/show_config", get(show_config))
         .route("/api/health", get(health))
-        .with_state(backend)
+        .with_state(Arc::clone(&backend))
+        .merge(super::data_http::router(backend))
 }
 
 /// An answer before faults were applied.

@@ -8,6 +8,7 @@ pub mod agent;
 pub mod api;
 pub mod backend;
 pub mod bandwidth;
+pub mod data_http;
 pub mod download;
 pub mod fetch;
 pub mod header_file;

@@ -1,5 +1,6 @@
 //! ALTER TABLE: the clauses that change a table as a whole, and its columns.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::api::SqlError;
@@ -167,11 +168,23 @@ impl Frontend {
         binlog: Option<bool>,
         schema: Option<Arc<TableSchema>>,
     ) {
+        let mut by_backend: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
         for (backend_id, tablet) in replicas {
-            if let Some(backend) = self.backend(backend_id)
-                && let Err(error) = backend.update_tablet(tablet, binlog, schema.clone()).await
+            by_backend.entry(backend_id).or_default().push(tablet);
+        }
+        for (backend_id, tablets) in by_backend {
+            let Some(backend) = self.backend(backend_id) else {
+                continue;
+            };
+            if let Some(enabled) = binlog
+                && let Err(error) = backend.set_binlog(&tablets, enabled).await
             {
-                tracing::debug!(backend_id, tablet, %error, "tablet meta was not updated");
+                tracing::debug!(backend_id, %error, "tablet meta was not updated");
+            }
+            for tablet in tablets.iter().filter(|_| schema.is_some()) {
+                if let Err(error) = backend.update_tablet(*tablet, None, schema.clone()).await {
+                    tracing::debug!(backend_id, tablet, %error, "tablet meta was not updated");
+                }
             }
         }
     }

@@ -307,6 +307,7 @@ fn lay_out(state: &mut FeState, job: &AlterJob) -> Result<LaidOut, Stop> {
                             id: state.new_id(),
                             backend_id: r.backend_id,
                             version: partition.visible_version,
+                            bad: false,
                         })
                         .collect(),
                 })

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 pub use super::api_rpc::*;
+pub use super::backends::AgentSettings;
 pub use crate::be::api::DeleteOp;
 use crate::model::{Column, Row};
 
@@ -173,6 +174,8 @@ pub struct FrontendConfig {
     pub jobs_kept_per_db: usize,
     /// Replicas of a table that names no number.
     pub default_replication_num: u32,
+    /// How backends are driven.
+    pub agent: AgentSettings,
 }
 
 impl Default for FrontendConfig {
@@ -189,6 +192,7 @@ impl Default for FrontendConfig {
             max_running_txns: 10_000,
             jobs_kept_per_db: 10,
             default_replication_num: 1,
+            agent: AgentSettings::default(),
         }
     }
 }

@@ -439,7 +439,7 @@ impl Frontend {
                 let replica = tablet
                     .replicas
                     .iter()
-                    .filter(|r| r.version >= partition.visible_version)
+                    .filter(|r| r.version >= partition.visible_version && !r.bad)
                     .find_map(|r| self.backend(r.backend_id).filter(|b| b.alive()))
                     .ok_or_else(|| {
                         format!(

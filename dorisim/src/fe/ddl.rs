@@ -245,6 +245,7 @@ impl Frontend {
             } => {
                 known_user(self.lock().accounts.revoke(&user, &privileges, &on), &user)?;
             }
+            Statement::AlterSystem(change) => self.alter_system(change)?,
             Statement::AdminSetConfig { settings } => self.lock().settings.extend(settings),
             Statement::Set { .. }
             | Statement::Admin { .. }

@@ -264,12 +264,10 @@ impl Frontend {
         let backend = self
             .backend(id)
             .ok_or_else(|| SqlError::analysis(format!("backend {id} does not exist")))?;
-        for spec in specs {
-            backend.create_tablet(spec).await.map_err(|e| {
-                SqlError::analysis(format!("Failed to create partition. Error: {e}"))
-            })?;
-        }
-        Ok(())
+        backend
+            .create_tablets(specs)
+            .await
+            .map_err(|e| SqlError::analysis(format!("Failed to create partition. Error: {e}")))
     }
 
     /// Sends DROP for every replica of the partitions. A backend that does not answer keeps garbage, as in Doris.
@@ -289,13 +287,14 @@ impl Frontend {
                     .push(tablet.id);
             }
         }
-        for (id, tablets) in by_backend {
+        let drops = by_backend.into_iter().map(|(id, tablets)| async move {
             if let Some(backend) = self.backend(id)
                 && let Err(error) = backend.drop_tablets(&tablets).await
             {
                 tracing::debug!(backend_id = id, %error, "tablets were not dropped");
             }
-        }
+        });
+        futures::future::join_all(drops).await;
     }
 }
 

@@ -11,6 +11,7 @@ use super::api::{
     BackendInfo, BeginRefused, BeginTxn, BegunTxn, BinlogLag, BinlogReply, FrontendConfig,
     LoadSource, RpcError, StatusCode, StreamKey, TxnKey, TxnView,
 };
+use super::backends::Backends;
 use super::commit::{Backend, resolve_db};
 use super::show_create::{self, Form};
 use super::state::{FeState, LateRecords};
@@ -26,6 +27,7 @@ pub struct Frontend {
     me: Weak<Self>,
     state: Mutex<FeState>,
     backends: RwLock<Vec<Backend>>,
+    nodes: Backends,
     /// DDL runs one at a time; loads do not take it.
     pub(super) ddl: tokio::sync::Mutex<()>,
     /// Publishing shares it; a job that exchanges tablets of a table holds it alone.
@@ -48,6 +50,7 @@ impl Frontend {
     pub fn new(config: FrontendConfig, clock: Arc<SimClock>, backends: Vec<Backend>) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             state: Mutex::new(FeState::new(&config)),
+            nodes: Backends::new(config.agent.clone(), &config.token, Arc::clone(&clock)),
             config,
             clock,
             me: me.clone(),
@@ -59,16 +62,37 @@ impl Frontend {
         })
     }
 
-    /// ALTER SYSTEM ADD BACKEND.
-    pub fn add_backend(&self, backend: Backend) {
+    /// The registered backends and the tasks they have to do.
+    pub fn nodes(&self) -> &Backends {
+        &self.nodes
+    }
+
+    /// A registered backend can be driven from now on, or has moved.
+    pub(super) fn place_handle(&self, backend: Backend) {
+        let mut backends = self
+            .backends
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let id = backend.address().id;
+        match backends.iter_mut().find(|b| b.address().id == id) {
+            Some(place) => *place = backend,
+            None => {
+                backends.push(backend);
+                backends.sort_by_key(|b| b.address().id);
+            }
+        }
+    }
+
+    pub(super) fn forget_handle(&self, id: i64) {
         self.backends
             .write()
             .unwrap_or_else(PoisonError::into_inner)
-            .push(backend);
+            .retain(|b| b.address().id != id);
     }
 
     /// Runs job ticks, binlog GC and transaction timeouts until cancelled.
     pub fn spawn_daemons(self: &Arc<Self>, stop: CancellationToken) {
+        tokio::spawn(Arc::clone(self).heartbeats(stop.clone()));
         let jobs = Arc::clone(self);
         let stop_jobs = stop.clone();
         tokio::spawn(async move {
@@ -146,7 +170,7 @@ impl Frontend {
     pub(super) fn alive_backends(&self) -> Vec<i64> {
         self.backend_list()
             .iter()
-            .filter(|b| b.alive())
+            .filter(|b| b.takes_tablets())
             .map(|b| b.address().id)
             .collect()
     }

@@ -5,7 +5,7 @@
 //! `alter_properties` (with `properties`) → `build`, `partitions` (with `partition_index`) → `record` (with [`quirks`]) → `stream`; a load's way `load` → `route` →
 //! `commit` (with `txn`) → `publish` → `record`; reading `scan`, `meta`; jobs `jobs`, `backup`, `restore`, `restore_plan`;
 //! changes that take time `column_change`, `schema_change`, `rollup` → [`alter_job`] → `alter_run`, [`index_job`]; what was dropped [`recycle`];
-//! partitions by the clock `dynamic_partition` → [`dynamic_run`].
+//! partitions by the clock `dynamic_partition` → [`dynamic_run`]; the backends and their tasks [`backends`].
 
 mod accounts;
 mod alter;
@@ -16,6 +16,7 @@ mod alter_properties;
 mod alter_run;
 pub mod api;
 mod api_rpc;
+pub mod backends;
 mod backup;
 mod build;
 mod column_change;

@@ -274,6 +274,7 @@ pub fn build(
                     id: state.new_id(),
                     backend_id: backends[(start + i) % backends.len()],
                     version: 1,
+                    bad: false,
                 })
                 .collect();
             tablets.push(Tablet {

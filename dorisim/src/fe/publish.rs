@@ -181,6 +181,18 @@ impl Frontend {
             }
         }
         make_visible(state, &txn, &delta, now);
+        drop(guard);
+        // Backends that have not answered learn the rest from their next publish or tablet report.
+        let of_backends: Vec<i64> = txn.parts.iter().map(|p| p.be_txn_id).collect();
+        let backends: BTreeSet<i64> = txn
+            .parts
+            .iter()
+            .flat_map(|p| p.replicas.iter().map(|(_, be)| *be))
+            .collect();
+        let backends: Vec<i64> = backends.into_iter().collect();
+        self.nodes()
+            .queue()
+            .remove_publishes(&backends, &of_backends);
         true
     }
 }
@@ -254,6 +266,11 @@ fn make_visible(state: &mut FeState, txn: &Txn, delta: &BTreeMap<i64, i64>, now:
     if let Some(txn) = state.txns.get_mut(txn.id) {
         txn.status = TxnStatus::Visible;
         txn.finish_ms = now;
+        txn.published = txn
+            .parts
+            .iter()
+            .map(|p| (p.be_txn_id, p.partition_id, p.version))
+            .collect();
         txn.parts = Vec::new();
         txn.done = None;
     }

@@ -354,7 +354,7 @@ impl Frontend {
         let mut calls = Vec::new();
         for (backend, list) in by_backend {
             for chunk in list.chunks(DOWNLOAD_BATCH) {
-                calls.push(self.download_batch(backend, chunk.to_vec()));
+                calls.push(self.download_batch(job.head.id, backend, chunk.to_vec()));
             }
         }
         let mut results = futures::stream::iter(calls).buffer_unordered(TASKS_AT_ONCE);
@@ -367,7 +367,12 @@ impl Frontend {
     async fn move_all(&self, job: &RestoreJob) -> Result<(), String> {
         let mut calls = Vec::with_capacity(job.plan.pulls.len());
         for pull in &job.plan.pulls {
-            calls.push(self.move_one(pull.backend_id, pull.local_tablet, local_path(job, pull)?));
+            calls.push(self.move_one(
+                job.head.id,
+                pull.backend_id,
+                pull.local_tablet,
+                local_path(job, pull)?,
+            ));
         }
         let mut results = futures::stream::iter(calls).buffer_unordered(TASKS_AT_ONCE);
         while let Some(result) = results.next().await {
@@ -389,6 +394,7 @@ impl Frontend {
 
     async fn download_batch(
         &self,
+        job_id: i64,
         id: i64,
         batch: Vec<RemoteTabletSnapshot>,
     ) -> Result<(), String> {
@@ -396,18 +402,24 @@ impl Frontend {
             .backend(id)
             .ok_or_else(|| format!("backend {id} is gone"))?;
         backend
-            .download_snapshots(batch)
+            .download_for_job(job_id, batch)
             .await
             .map(|_| ())
             .map_err(|e| e.to_string())
     }
 
-    async fn move_one(&self, id: i64, tablet: i64, path: String) -> Result<(), String> {
+    async fn move_one(
+        &self,
+        job_id: i64,
+        id: i64,
+        tablet: i64,
+        path: String,
+    ) -> Result<(), String> {
         let backend = self
             .backend(id)
             .ok_or_else(|| format!("backend {id} is gone"))?;
         backend
-            .move_snapshot(tablet, &path)
+            .move_for_job(job_id, tablet, &path)
             .await
             .map(|_| ())
             .map_err(|e| e.to_string())

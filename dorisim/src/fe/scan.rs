@@ -121,7 +121,7 @@ impl Frontend {
                     backends: tablet
                         .replicas
                         .iter()
-                        .filter(|r| r.version >= partition.visible_version)
+                        .filter(|r| r.version >= partition.visible_version && !r.bad)
                         .map(|r| r.backend_id)
                         .collect(),
                 });
@@ -143,7 +143,7 @@ impl Frontend {
             backends: tablet
                 .replicas
                 .iter()
-                .filter(|r| r.version >= version)
+                .filter(|r| r.version >= version && !r.bad)
                 .map(|r| r.backend_id)
                 .collect(),
         };

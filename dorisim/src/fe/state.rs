@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::accounts::Accounts;
 use super::alter_job::AlterJobs;
 use super::api::{Binlog, FrontendConfig, SqlError};
+use super::backends::RegisteredBackend;
 use super::dynamic_run::DynamicRuns;
 use super::index_job::IndexJobs;
 use super::jobs::Jobs;
@@ -67,6 +68,8 @@ pub struct FeState {
     pub bin: RecycleBin,
     /// Users.
     pub accounts: Accounts,
+    /// Backends of ALTER SYSTEM, by id.
+    pub backends: Tracked<i64, RegisteredBackend>,
     /// Injected lateness.
     pub late: LateRecords,
     /// Settings changed by ADMIN SET FRONTEND CONFIG.
@@ -93,6 +96,7 @@ impl FeState {
             dynamic: DynamicRuns::default(),
             bin: RecycleBin::default(),
             accounts: Accounts::default(),
+            backends: Tracked::new(),
             late: LateRecords::default(),
             settings: Tracked::new(),
             next_id: 10_000,

@@ -67,6 +67,9 @@ pub struct Txn {
     pub reason: String,
     /// What it writes, once committed.
     pub parts: Vec<TxnPart>,
+    /// What became visible: (transaction id of the backends, partition, version).
+    #[serde(default)]
+    pub published: Vec<(i64, i64, i64)>,
     /// True when it has sub transactions.
     pub explicit: bool,
     /// Statements of an explicit transaction or the one of a precommitted load, waiting for COMMIT.
@@ -193,6 +196,17 @@ impl TxnTable {
         self.next_id
     }
 
+    /// The transaction that backends know under this id: its own, or one of a sub transaction.
+    #[must_use]
+    pub fn of_backend(&self, be_txn_id: i64) -> Option<&Txn> {
+        self.txns.get(&be_txn_id).or_else(|| {
+            self.txns.values().find(|t| {
+                t.sub_txn_ids.contains(&be_txn_id)
+                    || t.pending.iter().any(|sub| sub.id == be_txn_id)
+            })
+        })
+    }
+
     /// Transaction by id.
     #[must_use]
     pub fn get(&self, id: i64) -> Option<&Txn> {
@@ -297,6 +311,7 @@ impl TxnTable {
                 timeout_ms: timeout_s * 1000,
                 reason: String::new(),
                 parts: Vec::new(),
+                published: Vec::new(),
                 explicit: false,
                 pending: Vec::new(),
                 pending_rows: 0,

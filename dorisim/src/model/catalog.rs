@@ -413,4 +413,7 @@ pub struct Replica {
     pub backend_id: i64,
     /// Last good version as the FE knows it.
     pub version: i64,
+    /// Not to be read: its backend lost it or says that it is broken.
+    #[serde(default)]
+    pub bad: bool,
 }

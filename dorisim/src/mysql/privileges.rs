@@ -80,6 +80,7 @@ fn needed(session: &SqlSession, statement: &Statement) -> Option<Needed> {
         | Statement::AdminSetConfig { .. }
         | Statement::AdminShowConfig { .. }
         | Statement::Admin { .. }
+        | Statement::AlterSystem(_)
         | Statement::Show(Show::ById { .. })
         | Statement::CreateRepository { .. }
         | Statement::DropRepository { .. } => Some(("ADMIN", None, None)),

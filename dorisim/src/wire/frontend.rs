@@ -15,7 +15,7 @@ use super::roles::Roles;
 use super::server::{Dispatch, Service, encode, read_argument};
 use crate::fe::{self, Frontend, RpcError, StatusCode};
 
-/// The twelve methods of replication; others are unknown.
+/// The twelve methods of replication and the three that backends call; others are unknown.
 pub struct FrontendService {
     calls: Arc<Calls>,
 }
@@ -64,6 +64,24 @@ impl Service for FrontendService {
             "getMasterToken" => call!(get_master_token, peer),
             "getMeta" => call!(get_meta, peer),
             "getBackendMeta" => call!(get_backend_meta, peer),
+            "finishTask" => {
+                let request = read_argument(input)?;
+                Dispatch::Call(Box::pin(async move {
+                    encode(&calls.frontend.finish_task(request))
+                }))
+            }
+            "report" => {
+                let request = read_argument(input)?;
+                Dispatch::Call(Box::pin(
+                    async move { encode(&calls.frontend.report(request)) },
+                ))
+            }
+            "snapshotLoaderReport" => {
+                let request = read_argument(input)?;
+                Dispatch::Call(Box::pin(async move {
+                    encode(&calls.frontend.snapshot_loader_report(&request))
+                }))
+            }
             _ => Dispatch::Unknown,
         })
     }

@@ -1,7 +1,13 @@
 //! Nodes, variables, configuration.
 
+use std::collections::HashMap;
+
+use serde_json::json;
+
 use super::passes;
 use crate::clock::datetime_text;
+use crate::fe::backends::{Disk, Live, RegisteredBackend};
+use crate::model::Catalog;
 use crate::mysql::server::MysqlServer;
 use crate::mysql::session::SqlSession;
 use crate::query::{ResultSet, VARIABLES, variable};
@@ -97,52 +103,126 @@ pub(in crate::mysql) fn backends(server: &MysqlServer) -> ResultSet {
         "RunningTasks",
     ]);
     let frontend = &server.frontend;
-    let now = datetime_text(frontend.clock().now_ms());
-    for backend in frontend.backends() {
-        let id = backend.address.id;
-        let tablets = frontend.with_catalog(|catalog| {
-            let tables = catalog.databases.values().flat_map(|db| db.tables.values());
-            let tablets = tables
-                .flat_map(|table| table.partitions.values())
-                .flat_map(|partition| partition.tablets());
-            tablets
-                .flat_map(|tablet| &tablet.replicas)
-                .filter(|replica| replica.backend_id == id)
-                .count()
-        });
-        answer.push(vec![
-            id.to_string(),
-            backend.address.host.clone(),
-            backend.address.heartbeat_port.to_string(),
-            backend.address.be_port.to_string(),
-            backend.address.http_port.to_string(),
-            backend.address.brpc_port.to_string(),
-            "-1".to_owned(),
-            now.clone(),
-            now.clone(),
-            backend.alive.to_string(),
-            "false".to_owned(),
-            tablets.to_string(),
-            "0.000 ".to_owned(),
-            "0.000 ".to_owned(),
-            "100.000 GB".to_owned(),
-            "100.000 GB".to_owned(),
-            "0.00 %".to_owned(),
-            "0.00 %".to_owned(),
-            "0.000 ".to_owned(),
-            "{\"location\" : \"default\"}".to_owned(),
-            String::new(),
-            VERSION.to_owned(),
-            "{\"lastSuccessReportTabletsTime\":\"N/A\",\"isQueryDisabled\":false,\"isLoadDisabled\":false}".to_owned(),
-            "0".to_owned(),
-            "mix".to_owned(),
-            "2".to_owned(),
-            "4.00 GB".to_owned(),
-            now.clone(),
-            "0".to_owned(),
-        ]);
+    let tablets = frontend.with_catalog(tablets_by_backend);
+    for backend in frontend.registered_backends() {
+        let live = frontend.nodes().live(backend.id).unwrap_or_default();
+        let tablets = tablets.get(&backend.id).copied().unwrap_or(0);
+        answer.push(backend_row(&backend, &live, tablets));
+    }
+    if answer.rows.is_empty() {
+        for info in frontend.backends() {
+            let address = &info.address;
+            let backend = RegisteredBackend::new(address.id, &address.host, address.heartbeat_port);
+            let live = Live {
+                be_port: Some(address.be_port),
+                http_port: Some(address.http_port),
+                brpc_port: Some(address.brpc_port),
+                alive: info.alive,
+                version: VERSION.to_owned(),
+                ..Live::default()
+            };
+            let tablets = tablets.get(&address.id).copied().unwrap_or(0);
+            answer.push(backend_row(&backend, &live, tablets));
+        }
     }
     answer
+}
+
+fn tablets_by_backend(catalog: &Catalog) -> HashMap<i64, usize> {
+    let mut counts = HashMap::new();
+    let tables = catalog.databases.values().flat_map(|db| db.tables.values());
+    let tablets = tables
+        .flat_map(|table| table.partitions.values())
+        .flat_map(|partition| partition.tablets());
+    for replica in tablets.flat_map(|tablet| &tablet.replicas) {
+        *counts.entry(replica.backend_id).or_insert(0) += 1;
+    }
+    counts
+}
+
+fn backend_row(backend: &RegisteredBackend, live: &Live, tablets: usize) -> Vec<String> {
+    let port = |port: Option<u16>| port.map_or_else(|| "-1".to_owned(), |port| port.to_string());
+    let sum = |of: fn(&Disk) -> i64| live.disks.values().map(of).sum::<i64>();
+    let (total, available) = (sum(|disk| disk.total), sum(|disk| disk.available));
+    let fullest = live
+        .disks
+        .values()
+        .map(|disk| percent(disk.total - disk.available, disk.total))
+        .fold(0.0, f64::max);
+    let tags: Vec<String> = backend
+        .tags
+        .iter()
+        .map(|(key, value)| format!("\"{key}\" : \"{value}\""))
+        .collect();
+    let status = json!({
+        "lastSuccessReportTabletsTime": time(live.tablet_report_ms),
+        "isQueryDisabled": backend.disabled.query,
+        "isLoadDisabled": backend.disabled.load,
+    });
+    vec![
+        backend.id.to_string(),
+        backend.host.clone(),
+        backend.heartbeat_port.to_string(),
+        port(live.be_port),
+        port(live.http_port),
+        port(live.brpc_port),
+        live.arrow_flight_port.unwrap_or(-1).to_string(),
+        time(live.start_ms),
+        time(live.last_update_ms),
+        live.alive.to_string(),
+        backend.decommissioned.to_string(),
+        tablets.to_string(),
+        bytes(sum(|disk| disk.data_used)),
+        bytes(sum(|disk| disk.trash)),
+        bytes(available),
+        bytes(total),
+        format!("{:.2} %", percent(total - available, total)),
+        format!("{fullest:.2} %"),
+        bytes(0),
+        format!("{{{}}}", tags.join(", ")),
+        live.error.clone(),
+        live.version.clone(),
+        status.to_string(),
+        live.failures.to_string(),
+        if live.alive {
+            live.role.clone()
+        } else {
+            String::new()
+        },
+        live.cores.to_string(),
+        bytes(live.memory).to_uppercase().replace(".000", ".00"),
+        time(live.live_since_ms),
+        live.running_tasks.to_string(),
+    ]
+}
+
+/// `N/A` for what never happened.
+fn time(ms: i64) -> String {
+    if ms > 0 {
+        datetime_text(ms)
+    } else {
+        "N/A".to_owned()
+    }
+}
+
+fn percent(part: i64, whole: i64) -> f64 {
+    if whole > 0 {
+        part as f64 * 100.0 / whole as f64
+    } else {
+        0.0
+    }
+}
+
+/// `0.000 ` and `1.500 GB`, as Doris writes sizes.
+fn bytes(size: i64) -> String {
+    let units = ["", "KB", "MB", "GB", "TB", "PB"];
+    let mut value = size as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < units.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.3} {}", units[unit])
 }
 
 /// ADMIN SHOW FRONTEND CONFIG.

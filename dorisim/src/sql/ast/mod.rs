@@ -6,6 +6,7 @@
 mod alter;
 mod dml;
 mod show;
+mod system;
 mod table;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 pub use alter::{AlterClause, ColumnPosition};
 pub use dml::{Backup, BackupTable, Insert, InsertSource, InsertValue};
 pub use show::{IdKind, Show, ShowTail};
+pub use system::AlterSystem;
 pub use table::{
     ColumnDef, CreateTable, DefaultValue, Distribution, IndexDef, KeysDef, KeysModel, PartitionBy,
     PartitionDef, PartitionItem, PartitionKind, PartitionValue, PartitionValues, RollupDef,
@@ -365,6 +367,8 @@ pub enum Statement {
         /// Pattern.
         like: Option<String>,
     },
+    /// `ALTER SYSTEM` on backends.
+    AlterSystem(AlterSystem),
     /// Another administrator's statement, accepted and without effect.
     Admin {
         /// The text.

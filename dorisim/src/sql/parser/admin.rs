@@ -238,6 +238,9 @@ impl Parser<'_> {
             self.rest();
             return Ok(Statement::CancelAlter { kind, table });
         }
+        if self.accept_all(&["DECOMMISSION", "BACKEND"]) {
+            return self.cancel_decommission();
+        }
         Ok(Statement::NoEffect {
             text: format!("CANCEL {}", self.rest()),
         })

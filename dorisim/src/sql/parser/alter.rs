@@ -45,10 +45,8 @@ impl Parser<'_> {
                 text: format!("ALTER USER {user} {}", self.rest()),
             });
         }
-        if self.is_word("SYSTEM") {
-            return Ok(Statement::Admin {
-                text: format!("ALTER {}", self.rest()),
-            });
+        if self.accept("SYSTEM") {
+            return self.alter_system();
         }
         if self.is_any_word(&[
             "COLOCATE",

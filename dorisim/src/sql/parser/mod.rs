@@ -10,6 +10,7 @@ mod cursor;
 mod dml;
 mod partition;
 mod show;
+mod system;
 
 use super::ast::Statement;
 use super::error::SyntaxError;
