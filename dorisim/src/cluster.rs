@@ -17,7 +17,7 @@ use crate::config::SimConfig;
 use crate::faults::Faults;
 use crate::fe::{Frontend, FrontendConfig, SessionCtx};
 use crate::http::listener::serve;
-use crate::http::stream_load::{Loader, load_router};
+use crate::http::load::{LoadShared, Loader, load_router};
 use crate::http::{self, FrontendHttp};
 use crate::model::Row;
 use crate::mysql::MysqlServer;
@@ -317,6 +317,7 @@ async fn build(config: SimConfig, handle: Handle) -> Result<Built> {
         Arc::clone(&roles),
         Arc::clone(&faults),
     )?;
+    let loads = LoadShared::new()?;
     let mut thrift = Vec::new();
     for (backend, sockets) in backends.iter().zip(backend_sockets) {
         let service = Arc::new(BackendService::of_replication(Arc::clone(backend)));
@@ -327,10 +328,8 @@ async fn build(config: SimConfig, handle: Handle) -> Result<Built> {
             faults,
             runtime,
         )?);
-        let loader = Loader {
-            frontend: Arc::clone(&frontend),
-            backend: Arc::clone(backend),
-        };
+        let (master, shared) = (Arc::clone(&frontend), Arc::clone(&loads));
+        let loader = Loader::new(master, Arc::clone(backend), shared);
         let router = backend_http::router(Arc::clone(backend)).merge(load_router(loader));
         handle.spawn(serve(to_tokio(sockets.http)?, router, stop.clone()));
     }

@@ -235,6 +235,10 @@ pub struct LoadRequest {
     pub two_phase: bool,
     /// Part of an explicit transaction begun by [`super::Frontend::begin_explicit`].
     pub explicit_txn: Option<i64>,
+    /// The load's own transaction, begun before its rows were read by [`super::Frontend::begin_stream_load`].
+    pub begun: Option<i64>,
+    /// Rows refused before these: they count for `max_filter_ratio`.
+    pub refused_before: u64,
     /// Source.
     pub source: LoadSource,
     /// Timeout of the transaction in seconds.
@@ -263,6 +267,8 @@ impl LoadRequest {
             max_filter_ratio: 0.0,
             two_phase: false,
             explicit_txn: None,
+            begun: None,
+            refused_before: 0,
             source: LoadSource::Insert,
             timeout_s: None,
         }

@@ -44,7 +44,8 @@ impl Frontend {
         } else {
             request.rows.clone()
         };
-        let (columns, total) = (partial_columns(&request, &target.schema), rows.len() as u64);
+        let total = rows.len() as u64 + request.refused_before;
+        let columns = partial_columns(&request, &target.schema);
         let next = self.reserve_auto_inc(&target, rows.len());
         let (mut full, next) = route::full_rows(
             &target.schema,
@@ -62,8 +63,8 @@ impl Frontend {
         }
         let by_partition = split(&target, &mut full);
         let (txn_id, write_id, label) = self.begin_load(&request, &target)?;
-        let too_many =
-            total > 0 && (full.filtered as f64) > (total as f64) * request.max_filter_ratio;
+        let refused = full.filtered + request.refused_before;
+        let too_many = total > 0 && (refused as f64) > (total as f64) * request.max_filter_ratio;
         if too_many {
             self.give_up(&request, txn_id, "too many filtered rows")
                 .await;

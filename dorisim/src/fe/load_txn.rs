@@ -31,6 +31,61 @@ impl Frontend {
         }
     }
 
+    /// Begins the transaction of a stream load, before its body is read. End it with [`Frontend::load`] or
+    /// [`Frontend::abort_stream_load`].
+    ///
+    /// # Errors
+    /// The label is used, the table is unknown, or too many transactions run.
+    pub fn begin_stream_load(
+        &self,
+        db: &str,
+        table: &str,
+        label: &str,
+        timeout_s: Option<i64>,
+    ) -> Result<i64, LoadError> {
+        let now = self.clock().now_ms();
+        let mut state = self.lock();
+        let db_id = state.db(db)?.id;
+        let new = NewTxn {
+            db_id,
+            label: label.to_owned(),
+            table_ids: vec![state.table(db, table)?.id],
+            source: LoadSource::StreamLoad,
+            timeout_s,
+            request_id: None,
+        };
+        match state.txns.begin(new, now) {
+            Ok(Begun::New(id) | Begun::Repeated(id)) => Ok(id),
+            Err(refused) => {
+                let holder = state.txns.find(db_id, &TxnKey::Label(label.to_owned()));
+                match holder.filter(|_| refused.job_status.is_some()) {
+                    Some(holder) => Err(LoadError::LabelUsed {
+                        label: label.to_owned(),
+                        txn_id: holder.id,
+                        status: holder.status,
+                    }),
+                    None => Err(sql_error(refused.error).into()),
+                }
+            }
+        }
+    }
+
+    /// Gives a begun stream load up; one that has ended stays as it is.
+    pub async fn abort_stream_load(&self, txn_id: i64, reason: &str) {
+        let now = self.clock().now_ms();
+        let aborted = {
+            let mut state = self.lock();
+            let open = state
+                .txns
+                .get(txn_id)
+                .is_some_and(|txn| txn.status == TxnStatus::Prepare);
+            open && state.txns.abort(txn_id, reason, now).is_ok()
+        };
+        if aborted {
+            self.clear_on_backends(&[txn_id]).await;
+        }
+    }
+
     /// COMMIT of an explicit transaction.
     pub async fn commit_explicit(&self, txn_id: i64) -> Result<LoadResult, LoadError> {
         let (db_id, label, subs, loaded) = {
@@ -187,6 +242,13 @@ impl Frontend {
                 txn.table_ids.push(target.table_id);
             }
             return Ok((id, write_id, txn.label.clone()));
+        }
+        if let Some(id) = request.begun {
+            let txn = state.txns.get(id);
+            return match txn.filter(|txn| txn.status == TxnStatus::Prepare) {
+                Some(txn) => Ok((id, id, txn.label.clone())),
+                None => Err(SqlError::analysis(format!("transaction [{id}] not found")).into()),
+            };
         }
         let label = request
             .label

@@ -1,9 +1,9 @@
-//! HTTP of the simulated cluster: [`listener`] (connections that faults can cut), [`stream_load`] (redirect and load), [`admin`]
+//! HTTP of the simulated cluster: [`listener`] (connections that faults can cut), [`load`] (stream load), [`admin`]
 //! (faults, counters, clock), [`switches`] (records, delays, restart, settings).
 
 pub mod admin;
 pub mod listener;
-pub mod stream_load;
+pub mod load;
 pub mod switches;
 
 use std::sync::Arc;
@@ -60,7 +60,7 @@ pub fn router(http: Arc<FrontendHttp>) -> Router {
     Router::new()
         .route("/api/health", get(health))
         .route("/api/bootstrap", get(bootstrap))
-        .merge(stream_load::redirect_router())
+        .merge(load::redirect_router())
         .merge(admin::router())
         .merge(switches::router())
         .with_state(http)

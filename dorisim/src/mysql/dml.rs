@@ -14,16 +14,20 @@ use crate::sql::ast::{
 pub(super) async fn insert(session: &mut SqlSession, insert: Insert) -> Result<Answer, SqlError> {
     let db = session.db_of(insert.table.db.as_deref())?;
     let target = target(session, &db, &insert.table.name)?;
-    let (columns, rows) = match insert.source {
+    let (mut columns, mut rows) = match insert.source {
         InsertSource::Values(rows) => values(session, &target, insert.columns, rows).await?,
         InsertSource::Select(text) => {
             let rows = session.select(text).await?;
-            (
-                checked(&target, insert.columns, rows.columns.len())?,
-                rows.rows,
-            )
+            let columns = checked(&target, insert.columns, rows.columns.len())?;
+            for name in &columns {
+                not_generated(&target, name)?;
+            }
+            (columns, rows.rows)
         }
     };
+    session
+        .add_generated(&target.schema, &mut columns, &mut rows)
+        .await?;
     let mut request = LoadRequest::insert(&db, &insert.table.name, columns, rows);
     request.label = insert.label;
     request.partitions = insert.partitions;
@@ -63,10 +67,13 @@ fn target(session: &SqlSession, db: &str, table: &str) -> Result<OlapTable, SqlE
 
 /// The columns named, or all that a statement without a list fills.
 fn checked(target: &OlapTable, named: Vec<String>, width: usize) -> Result<Vec<String>, SqlError> {
-    let columns = if named.is_empty() {
+    let columns: Vec<String> = if named.is_empty() {
+        // Generated columns may be left out, or be there as DEFAULT.
+        let all = target.schema.visible().count();
         target
             .schema
             .visible()
+            .filter(|column| width == all || column.generated.is_none())
             .map(|column| column.name.clone())
             .collect()
     } else {
@@ -110,6 +117,11 @@ async fn values(
     let left_out: BTreeSet<usize> = (0..width)
         .filter(|at| rows.iter().all(|row| row[*at] == InsertValue::Default))
         .collect();
+    for (at, name) in columns.iter().enumerate() {
+        if !left_out.contains(&at) {
+            not_generated(target, name)?;
+        }
+    }
     let mut cells = Vec::with_capacity(rows.len());
     for row in rows {
         let mut ready = Row::with_capacity(width);
@@ -140,6 +152,16 @@ async fn values(
         !left_out.contains(&(at - 1))
     });
     Ok((columns, cells))
+}
+
+fn not_generated(target: &OlapTable, name: &str) -> Result<(), SqlError> {
+    match target.schema.column(name) {
+        Some(column) if column.generated.is_some() => Err(SqlError::analysis(format!(
+            "The value specified for generated column '{}' in table '{}' is not allowed.",
+            column.name, target.name
+        ))),
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn default_of(session: &SqlSession, target: &OlapTable, name: &str) -> Option<String> {
@@ -326,8 +348,12 @@ pub(super) async fn update(
     if found.rows.is_empty() {
         return Ok(Answer::nothing());
     }
-    let columns = stored(&target).map(|column| column.name.clone()).collect();
-    let mut request = LoadRequest::insert(&db, &table.name, columns, found.rows);
+    let mut columns = stored(&target).map(|column| column.name.clone()).collect();
+    let mut rows = found.rows;
+    session
+        .add_generated(&target.schema, &mut columns, &mut rows)
+        .await?;
+    let mut request = LoadRequest::insert(&db, &table.name, columns, rows);
     request.explicit_txn = open_transaction(session, &db)?;
     let result = session.frontend().load(request).await.map_err(load_error)?;
     Ok(loaded(&result))

@@ -9,7 +9,8 @@ use super::shim::SERVER_VERSION;
 use super::tables::CatalogTables;
 use super::{dml, show};
 use crate::fe::{Frontend, SessionCtx, SqlError};
-use crate::query::{ResultColumn, ResultSet, SessionInfo};
+use crate::model::{Row, TableSchema};
+use crate::query::{ResultColumn, ResultSet, SessionInfo, add_generated};
 use crate::sql::ast::{ShowTail, Statement};
 use crate::sql::parse_with_text;
 
@@ -163,6 +164,29 @@ impl SqlSession {
             server.engine.describe(&text, &info, &tables)
         })
         .await
+    }
+
+    /// Computes the generated columns of rows that are about to be written.
+    ///
+    /// # Errors
+    /// An expression that fails.
+    pub(super) async fn add_generated(
+        &self,
+        schema: &TableSchema,
+        columns: &mut Vec<String>,
+        rows: &mut Vec<Row>,
+    ) -> Result<(), SqlError> {
+        if schema.visible().all(|column| column.generated.is_none()) {
+            return Ok(());
+        }
+        let (server, info, schema) = (Arc::clone(&self.server), self.info(), schema.clone());
+        let (mut names, mut filled) = (std::mem::take(columns), std::mem::take(rows));
+        let done = self.blocking(move || {
+            add_generated(&server.engine, &info, &schema, &mut names, &mut filled)?;
+            Ok((names, filled))
+        });
+        (*columns, *rows) = done.await?;
+        Ok(())
     }
 
     /// Cuts the answer of a SHOW by its `WHERE`, `ORDER BY` and `LIMIT`.

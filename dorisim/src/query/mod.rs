@@ -3,6 +3,7 @@
 //! Reading order: `source` (what goes in and out), `engine`, `rewrite`, `functions`, `numbers` (why sums are exact).
 
 mod aggregates;
+mod compute;
 mod count;
 mod dates;
 pub mod delete;
@@ -21,6 +22,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+pub use compute::{Input, add_generated, compute};
 pub use engine::QueryEngine;
 pub use session::{VARIABLES, variable};
 pub use source::{

@@ -19,4 +19,5 @@ mod properties_storage;
 mod recycle_and_jobs;
 mod statement_faults;
 mod stream_load;
+mod stream_load_forms;
 mod thrift_dispatch;

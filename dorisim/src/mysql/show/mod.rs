@@ -1,12 +1,13 @@
 //! SHOW, DESC and their relatives: `cluster` (nodes, configuration), `objects` (databases to tablets), `ids` (names of
 //! ids), `table` (columns of one table), `views`, `dynamic` (dynamic partitions), `jobs` (backup, restore, transactions),
-//! `forms` (what never has rows here).
+//! `forms` (what never has rows here), `load_warnings`.
 
 mod cluster;
 mod dynamic;
 mod forms;
 mod ids;
 mod jobs;
+mod load_warnings;
 mod objects;
 mod proc;
 mod proc_table;
@@ -102,6 +103,7 @@ pub(super) async fn show(session: &SqlSession, form: Show) -> Result<ResultSet, 
         }
         Show::RecycleBin { rest } => session.narrow(jobs::recycle_bin(session), rest).await,
         Show::Warnings => Ok(ResultSet::of_text(&["Level", "Code", "Message"])),
+        Show::LoadWarnings { url } => load_warnings::load_warnings(session, url.as_deref()).await,
         Show::ProcessList => Ok(cluster::process_list(session)),
         Show::Grants => Ok(cluster::grants(session)),
         Show::Other { text } => cluster::other(&text)

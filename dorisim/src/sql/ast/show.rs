@@ -187,6 +187,11 @@ pub enum Show {
     },
     /// `SHOW WARNINGS`, `SHOW ERRORS`.
     Warnings,
+    /// `SHOW LOAD WARNINGS ON 'url'`; without a URL nothing is known.
+    LoadWarnings {
+        /// `ErrorURL` of a load.
+        url: Option<String>,
+    },
     /// `SHOW [FULL] PROCESSLIST`.
     ProcessList,
     /// `SHOW GRANTS`.

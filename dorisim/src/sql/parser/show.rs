@@ -132,6 +132,14 @@ impl Parser<'_> {
             }
         } else if self.accept("PROCESSLIST") {
             Show::ProcessList
+        } else if self.accept_all(&["LOAD", "WARNINGS"]) {
+            let url = if self.accept("ON") {
+                Some(self.string()?)
+            } else {
+                self.rest();
+                None
+            };
+            Show::LoadWarnings { url }
         } else if self.accept_any(&["WARNINGS", "ERRORS"]).is_some() {
             self.rest();
             Show::Warnings
