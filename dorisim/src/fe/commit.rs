@@ -286,7 +286,7 @@ fn commit_under_lock(
             partition.next_version += 1;
         }
     }
-    state.journal();
+    let commit_seq = state.journal();
     let (done, wait) = watch::channel(false);
     let tables: BTreeSet<i64> = parts.iter().map(|p| p.table_id).collect();
     let before = tables
@@ -298,6 +298,7 @@ fn commit_under_lock(
     if let Some(txn) = state.txns.get_mut(id) {
         txn.status = TxnStatus::Committed;
         txn.commit_ms = now;
+        txn.commit_seq = commit_seq;
         txn.parts = parts;
         txn.explicit = explicit;
         txn.done = Some(wait.clone());

@@ -13,8 +13,10 @@ use super::api::{
 };
 use super::backends::Backends;
 use super::commit::{Backend, resolve_db};
+use super::durable::{Held, StateGuard};
 use super::show_create::{self, Form};
 use super::state::{FeState, LateRecords};
+use super::store::Opened;
 use super::stream::{GcLimits, Locked};
 use super::txn::{Begun, NewTxn};
 use crate::clock::SimClock;
@@ -25,7 +27,7 @@ pub struct Frontend {
     config: FrontendConfig,
     clock: Arc<SimClock>,
     me: Weak<Self>,
-    state: Mutex<FeState>,
+    state: Mutex<Held>,
     backends: RwLock<Vec<Backend>>,
     nodes: Backends,
     /// DDL runs one at a time; loads do not take it.
@@ -48,9 +50,40 @@ impl Frontend {
     /// A frontend over these backends. Call [`Self::spawn_daemons`] to let jobs and GC run.
     #[must_use]
     pub fn new(config: FrontendConfig, clock: Arc<SimClock>, backends: Vec<Backend>) -> Arc<Self> {
+        let held = Held::new(FeState::new(&config), None);
+        Self::over(held, config, clock, backends)
+    }
+
+    /// A frontend that keeps its state in a data directory. Call [`Self::resume`] when its backends can be reached.
+    #[must_use]
+    pub fn durable(
+        opened: Opened,
+        config: FrontendConfig,
+        clock: Arc<SimClock>,
+        backends: Vec<Backend>,
+    ) -> Arc<Self> {
+        let state = opened.state.unwrap_or_else(|| FeState::new(&config));
+        Self::over(
+            Held::new(state, Some(opened.store)),
+            config,
+            clock,
+            backends,
+        )
+    }
+
+    fn over(
+        held: Held,
+        config: FrontendConfig,
+        clock: Arc<SimClock>,
+        backends: Vec<Backend>,
+    ) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
+<<<<<<< HEAD
             state: Mutex::new(FeState::new(&config)),
             nodes: Backends::new(config.agent.clone(), &config.token, Arc::clone(&clock)),
+=======
+            state: Mutex::new(held),
+>>>>>>> a903dd2 (dorisim: the frontend's state is written to a data directory before it is told to anybody)
             config,
             clock,
             me: me.clone(),
@@ -134,7 +167,12 @@ impl Frontend {
         &self.clock
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, FeState> {
+    /// The state; what is changed through the guard is on disk when the guard is gone.
+    pub(super) fn lock(&self) -> StateGuard<'_> {
+        StateGuard::new(self.held())
+    }
+
+    pub(super) fn held(&self) -> MutexGuard<'_, Held> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

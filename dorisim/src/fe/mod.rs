@@ -5,7 +5,8 @@
 //! `alter_properties` (with `properties`) → `build`, `partitions` (with `partition_index`) → `record` (with [`quirks`]) → `stream`; a load's way `load` → `route` →
 //! `commit` (with `txn`) → `publish` → `record`; reading `scan`, `meta`; jobs `jobs`, `backup`, `restore`, `restore_plan`;
 //! changes that take time `column_change`, `schema_change`, `rollup` → [`alter_job`] → `alter_run`, [`index_job`]; what was dropped [`recycle`];
-//! partitions by the clock `dynamic_partition` → [`dynamic_run`]; the backends and their tasks [`backends`].
+//! partitions by the clock `dynamic_partition` → [`dynamic_run`]; the backends and their tasks [`backends`];
+//! on disk `durable` (the lock that writes) → [`store`].
 
 mod accounts;
 mod alter;
@@ -26,6 +27,7 @@ mod ddl;
 mod ddl_partition;
 mod ddl_table;
 mod ddl_view;
+mod durable;
 mod dynamic_partition;
 pub mod dynamic_run;
 pub mod frontend;
@@ -51,6 +53,7 @@ mod scan;
 mod schema_change;
 mod show_create;
 mod state;
+pub mod store;
 mod stream;
 mod txn;
 

@@ -13,6 +13,7 @@ use super::index_job::IndexJobs;
 use super::jobs::Jobs;
 use super::quirks;
 use super::recycle::RecycleBin;
+use super::store::Counters;
 use super::stream::{Scope, Streams};
 use super::txn::TxnTable;
 use crate::model::{Catalog, Database, OlapTable, Tracked};
@@ -105,6 +106,25 @@ impl FeState {
             next_backend: 0,
             homes: HashMap::new(),
         }
+    }
+
+    /// The numbers that only grow.
+    #[must_use]
+    pub(super) fn counters(&self) -> Counters {
+        Counters {
+            next_id: self.next_id,
+            journal: self.journal,
+            next_backend: self.next_backend,
+            next_txn: self.txns.last_id(),
+        }
+    }
+
+    /// Goes on where the numbers were.
+    pub(super) fn set_counters(&mut self, counters: Counters) {
+        self.next_id = counters.next_id;
+        self.journal = counters.journal;
+        self.next_backend = counters.next_backend;
+        self.txns.go_on_after(counters.next_txn);
     }
 
     /// A fresh id of the cluster.

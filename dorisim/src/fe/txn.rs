@@ -59,6 +59,8 @@ pub struct Txn {
     pub prepare_ms: i64,
     /// Committed.
     pub commit_ms: i64,
+    /// Journal id of the commit: the order of commits. 0 before.
+    pub commit_seq: i64,
     /// Visible or aborted.
     pub finish_ms: i64,
     /// Milliseconds.
@@ -140,7 +142,7 @@ const DEFAULT_TIMEOUT_S: i64 = 259_200;
 #[derive(Debug)]
 pub struct TxnTable {
     pub(super) txns: Tracked<i64, Txn>,
-    labels: HashMap<(i64, String), Vec<i64>>,
+    pub(super) labels: HashMap<(i64, String), Vec<i64>>,
     next_id: i64,
     keep_num: usize,
     keep_ms: i64,
@@ -188,6 +190,38 @@ impl TxnTable {
             .filter(|t| t.status == TxnStatus::Committed)
             .flat_map(|t| &t.parts)
             .filter(move |p| p.table_id == table_id)
+    }
+
+    /// The newest id.
+    #[must_use]
+    pub fn last_id(&self) -> i64 {
+        self.next_id
+    }
+
+    /// New ids come after this one.
+    pub fn go_on_after(&mut self, id: i64) {
+        self.next_id = id;
+    }
+
+    /// Takes over what was read from disk; labels, counts and the order of ends follow from it.
+    pub fn replace(&mut self, txns: Tracked<i64, Txn>) {
+        self.txns = txns;
+        self.labels.clear();
+        self.running.clear();
+        let mut finished = Vec::new();
+        for txn in self.txns.values() {
+            let key = (txn.db_id, txn.label.clone());
+            self.labels.entry(key).or_default().push(txn.id);
+            match txn.status {
+                TxnStatus::Prepare | TxnStatus::Precommitted => {
+                    *self.running.entry(txn.db_id).or_default() += 1;
+                }
+                TxnStatus::Committed => {}
+                TxnStatus::Visible | TxnStatus::Aborted => finished.push((txn.finish_ms, txn.id)),
+            }
+        }
+        finished.sort_unstable();
+        self.finished = finished.into();
     }
 
     /// A fresh transaction id, also for sub transactions.
@@ -307,6 +341,7 @@ impl TxnTable {
                 sub_txn_ids: Vec::new(),
                 prepare_ms: now_ms,
                 commit_ms: -1,
+                commit_seq: 0,
                 finish_ms: -1,
                 timeout_ms: timeout_s * 1000,
                 reason: String::new(),

@@ -209,9 +209,8 @@ pub fn create(path: &Path, wanted: &Wanted) -> Result<(), StoreError> {
 
 /// Opens the state's file for this process alone, after a look at every page of it.
 pub fn connect(path: &Path) -> Result<Connection, StoreError> {
-    let damaged = |what: &'static str| {
-        move |source: rusqlite::Error| StoreError::damaged(path, what, source)
-    };
+    let damaged =
+        |what: &'static str| move |source: rusqlite::Error| StoreError::damaged(path, what, source);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(damaged("not readable"))?;
     let number = |name: &str| -> rusqlite::Result<i64> {

@@ -219,7 +219,9 @@ impl Store {
 
     fn put(&self, kind: Kind, owner: i64, key: &impl Key, body: &[u8]) -> rusqlite::Result<()> {
         self.connection
-            .prepare_cached("INSERT OR REPLACE INTO entity (kind, owner, key, body) VALUES (?1, ?2, ?3, ?4)")?
+            .prepare_cached(
+                "INSERT OR REPLACE INTO entity (kind, owner, key, body) VALUES (?1, ?2, ?3, ?4)",
+            )?
             .execute(params![kind as i64, owner, key, body])?;
         Ok(())
     }
@@ -263,4 +265,4 @@ impl Store {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::fe) mod tests;

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::api::{FrontendConfig, LoadRequest, LoadResult, SessionCtx, SqlError};
 use super::commit::Backend as Handle;
 use super::frontend::Frontend;
+use super::store::tests::assert_durable;
 use crate::be::{Backend, BackendAddress, http};
 use crate::clock::SimClock;
 use crate::faults::Faults;
@@ -35,6 +36,9 @@ pub(super) struct World {
 impl Drop for World {
     fn drop(&mut self) {
         self.stop.cancel();
+        if !std::thread::panicking() {
+            assert_durable(&self.fe);
+        }
     }
 }
 
@@ -56,6 +60,7 @@ impl World {
             token: format!("token-of-{}", dir.path().display()),
             ..FrontendConfig::default()
         };
+        let opened = super::store::tests::open(dir.path(), &config).unwrap();
         let mut backends = Vec::new();
         for i in 0..count {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -85,7 +90,7 @@ impl World {
             backends.push(backend);
         }
         let handles = backends.iter().map(|b| Arc::clone(b) as Handle).collect();
-        let fe = Frontend::new(config, Arc::clone(&clock), handles);
+        let fe = Frontend::durable(opened, config, Arc::clone(&clock), handles);
         fe.spawn_daemons(stop.clone());
         Self {
             fe,
@@ -102,7 +107,9 @@ impl World {
             current_db: Some("d".to_owned()),
         };
         for statement in sql::parse_statements(text).unwrap() {
-            self.fe.execute(&session, statement).await?;
+            let outcome = self.fe.execute(&session, statement).await;
+            assert_durable(&self.fe);
+            outcome?;
         }
         Ok(())
     }
