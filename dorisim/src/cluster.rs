@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
@@ -15,6 +16,7 @@ use crate::be::{Backend, BackendAddress, BackendApi, http as backend_http};
 use crate::clock::SimClock;
 use crate::config::SimConfig;
 use crate::faults::Faults;
+use crate::fe::store::{Store, Wanted};
 use crate::fe::{Frontend, FrontendConfig, SessionCtx};
 use crate::http::listener::serve;
 use crate::http::load::{LoadShared, Loader, load_router};
@@ -50,8 +52,13 @@ pub struct SimCluster {
 struct Running {
     thrift: Vec<ThriftServer>,
     runtime: Runtime,
+    /// Of a cluster that keeps its data: gives the data directory back at the end.
+    durable: Option<Arc<Frontend>>,
     _files: Option<TempDir>,
 }
+
+/// How long the end of a cluster that keeps its data waits for what runs.
+const LAST_WORK: Duration = Duration::from_secs(5);
 
 impl std::fmt::Debug for SimCluster {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -109,6 +116,7 @@ impl SimCluster {
         cluster.running = Mutex::new(Some(Running {
             thrift,
             runtime,
+            durable: files.is_none().then(|| Arc::clone(&cluster.frontend)),
             _files: files,
         }));
         Ok(cluster)
@@ -249,8 +257,19 @@ impl Running {
         for server in &mut self.thrift {
             server.stop();
         }
-        // Not awaited: a caller may stand on another runtime's thread.
-        self.runtime.shutdown_background();
+        let Some(frontend) = self.durable else {
+            // Not awaited: a caller may stand on another runtime's thread.
+            self.runtime.shutdown_background();
+            return;
+        };
+        // What still runs may answer, so the data directory is given back after it. On a thread of its own, because the caller's may
+        // belong to another runtime, which forbids to wait.
+        let runtime = self.runtime;
+        let ending = std::thread::spawn(move || runtime.shutdown_timeout(LAST_WORK));
+        if ending.join().is_err() {
+            tracing::warn!("the end of a cluster's runtime panicked");
+        }
+        frontend.close();
     }
 }
 
@@ -269,10 +288,24 @@ async fn build(config: SimConfig, handle: Handle) -> Result<Built> {
     }
     let (data_dir, files) = data_dir(&config)?;
     let identity = crc32fast::hash(config.name.as_bytes());
-    let token = config
-        .token
-        .clone()
-        .unwrap_or_else(|| format!("dorisim-{identity:08x}-{}", config.name));
+    let wanted = Wanted {
+        cluster_id: config.cluster_id,
+        token: config.token.clone(),
+        default_cluster_id: i32::try_from(identity >> 1).unwrap_or(1),
+        default_token: format!("dorisim-{identity:08x}-{}", config.name),
+        backends: config.backends,
+    };
+    let opened = match &files {
+        None => Some(Store::open(&data_dir, &wanted, &config.frontend)?),
+        Some(_) => None,
+    };
+    let (cluster_id, token) = match &opened {
+        Some(opened) => (opened.cluster_id, opened.token.clone()),
+        None => (
+            wanted.cluster_id.unwrap_or(wanted.default_cluster_id),
+            wanted.token.unwrap_or(wanted.default_token),
+        ),
+    };
     let clock = Arc::new(SimClock::default());
     let faults = Arc::new(Faults::new(config.seed));
     let mut backends = Vec::new();
@@ -291,9 +324,7 @@ async fn build(config: SimConfig, handle: Handle) -> Result<Built> {
         backend_sockets.push(sockets);
     }
     let frontend_config = FrontendConfig {
-        cluster_id: config
-            .cluster_id
-            .unwrap_or_else(|| i32::try_from(identity >> 1).unwrap_or(1)),
+        cluster_id,
         token,
         ..config.frontend.clone()
     };
@@ -301,11 +332,20 @@ async fn build(config: SimConfig, handle: Handle) -> Result<Built> {
         .iter()
         .map(|backend| Arc::clone(backend) as Arc<dyn BackendApi>)
         .collect();
-    let frontend = Frontend::new(frontend_config, clock, driven);
+    let is_old = opened.as_ref().is_some_and(|o| o.is_ready);
+    let frontend = match opened {
+        Some(opened) => Frontend::durable(opened, frontend_config, clock, driven),
+        None => Frontend::new(frontend_config, clock, driven),
+    };
     if !config.publish_delay.is_zero() {
         frontend.set_publish_delay(config.publish_delay);
     }
-    make_users(&frontend, &config).await?;
+    if is_old {
+        frontend.resume();
+    } else {
+        make_users(&frontend, &config).await?;
+        frontend.set_ready()?;
+    }
     frontend.spawn_daemons(stop.clone());
     let ports = frontend_sockets
         .iter()

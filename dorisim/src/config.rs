@@ -42,7 +42,8 @@ pub struct SimConfig {
     pub password: String,
     /// Further accounts.
     pub users: Vec<SimUser>,
-    /// Root of all files; none: a directory that goes with the cluster.
+    /// Directory that keeps everything over restarts; none: one that goes with the cluster. Accounts and passwords of this value count
+    /// for a new directory only.
     pub data_dir: Option<PathBuf>,
     /// MySQL port of the first frontend; 0 is any free one.
     pub query_port: u16,

@@ -31,6 +31,9 @@ Examples:
     curl http://127.0.0.1:8030/sim/counters
     curl -X DELETE http://127.0.0.1:8030/sim/faults
 
+  A cluster that outlives its process (end it in any way and start it again):
+    dorisim --data-dir /tmp/demo
+
   Move the clock by one day, then collect old binlogs:
     curl -d '{\"advance_ms\":86400000}' http://127.0.0.1:8030/sim/clock
     curl -X POST http://127.0.0.1:8030/sim/gc";
@@ -38,7 +41,7 @@ Examples:
 /// A simulated Doris cluster: MySQL, Thrift and HTTP ports of frontends and backends on 127.0.0.1.
 ///
 /// Port 0 takes any free port; --print-json tells which. Data lives as long as the process unless --data-dir is
-/// given; the catalogue is not read back at the next start.
+/// given: then a later start on that directory goes on where the last one was, however it ended.
 #[derive(Debug, Parser)]
 #[command(name = "dorisim", version, after_help = EXAMPLES)]
 struct Arguments {
@@ -77,7 +80,9 @@ struct Arguments {
     /// A further account, NAME:PASSWORD:PRIVILEGES (for example reader:secret:SELECT_PRIV,LOAD_PRIV). May repeat.
     #[arg(long = "user", value_parser = parse_user)]
     users: Vec<SimUser>,
-    /// Root of the backends' files; a temporary directory by default.
+    /// Directory that keeps everything; a temporary one by default. What it holds (cluster id, token, accounts, number of
+    /// backends) wins over the defaults; --password and --user count for a new directory only. Ports may change.
+    /// One process at a time.
     #[arg(long)]
     data_dir: Option<PathBuf>,
     /// Delay of every publish, in milliseconds.

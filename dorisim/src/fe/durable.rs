@@ -10,7 +10,7 @@ use super::api::TxnStatus;
 use super::frontend::Frontend;
 use super::jobs::Job;
 use super::state::FeState;
-use super::store::Store;
+use super::store::{Store, StoreError};
 use crate::model::TableState;
 
 /// The state and where it is written, if anywhere.
@@ -23,6 +23,11 @@ pub(super) struct Held {
 impl Held {
     pub fn new(state: FeState, store: Option<Store>) -> Self {
         Self { state, store }
+    }
+
+    /// Notes that the first start came to its end.
+    pub fn set_ready(&self) -> Result<(), StoreError> {
+        self.store.as_ref().map_or(Ok(()), Store::set_ready)
     }
 
     /// Writes nothing from here on; the data directory is free.
@@ -125,6 +130,14 @@ impl Frontend {
             };
             self.spawn_publish(id, before, done);
         }
+    }
+
+    /// Notes that the first start on a data directory came to its end: later ones make no accounts.
+    ///
+    /// # Errors
+    /// The file can not be written.
+    pub fn set_ready(&self) -> Result<(), StoreError> {
+        self.held().set_ready()
     }
 
     /// Gives the data directory back. To be called when nothing can answer any more.

@@ -296,3 +296,22 @@ pub fn identify(
         })?;
     Ok((cluster_id, token))
 }
+
+/// True when [`set_ready`] was called once.
+pub fn is_ready(connection: &Connection, path: &Path) -> Result<bool, StoreError> {
+    connection
+        .prepare("SELECT 1 FROM cluster WHERE name = 'ready'")
+        .and_then(|mut found| found.exists([]))
+        .map_err(|source| StoreError::damaged(path, "table cluster", source))
+}
+
+/// Notes that the first start came to its end.
+pub fn set_ready(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    connection
+        .execute("INSERT OR REPLACE INTO cluster VALUES ('ready', 1)", [])
+        .map(|_| ())
+        .map_err(|source| StoreError::Write {
+            path: path.to_owned(),
+            source,
+        })
+}

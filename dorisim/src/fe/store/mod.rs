@@ -147,6 +147,8 @@ pub struct Opened {
     pub cluster_id: i32,
     /// Token; the stored one in an old directory.
     pub token: String,
+    /// The first start came to its end: the accounts that it was asked for are made.
+    pub is_ready: bool,
 }
 
 /// What a start asks of a data directory.
@@ -190,6 +192,7 @@ impl Store {
             _lock: lock,
         };
         let (cluster_id, token) = files::identify(&store.connection, &store.path, wanted)?;
+        let is_ready = files::is_ready(&store.connection, &store.path)?;
         let state = if known {
             Some(store.load(config)?)
         } else {
@@ -200,6 +203,7 @@ impl Store {
             state,
             cluster_id,
             token,
+            is_ready,
         })
     }
 
@@ -207,6 +211,14 @@ impl Store {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Notes that the first start came to its end.
+    ///
+    /// # Errors
+    /// The file can not be written.
+    pub fn set_ready(&self) -> Result<(), StoreError> {
+        files::set_ready(&self.connection, &self.path)
     }
 
     /// The number of a map's place, given out when it is first asked for.
