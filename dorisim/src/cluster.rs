@@ -314,7 +314,11 @@ async fn build(config: SimConfig, handle: Handle) -> Result<Built> {
         let (address, sockets) = bind_backend(index)?;
         let store = data_dir.join(format!("be{}", address.id));
         let (clock, faults) = (Arc::clone(&clock), Arc::clone(&faults));
-        let backend = Backend::new(address, store, token.clone(), clock, faults)?;
+        let make = match &opened {
+            Some(_) => Backend::open,
+            None => Backend::new,
+        };
+        let backend = make(address, store, token.clone(), clock, faults)?;
         let settings = &backend.config;
         let rows = config.rows_per_segment;
         settings.rows_per_segment.store(rows, Ordering::Relaxed);
