@@ -104,6 +104,7 @@ impl Frontend {
     /// an image reload, and COMMITTED transactions go on to VISIBLE in the order of their commits.
     pub fn resume(self: &Arc<Self>) {
         self.restart();
+        self.resume_backends();
         let mut committed = {
             let mut guard = self.lock();
             let state = &mut *guard;

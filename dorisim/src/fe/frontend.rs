@@ -78,12 +78,8 @@ impl Frontend {
         backends: Vec<Backend>,
     ) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
-<<<<<<< HEAD
-            state: Mutex::new(FeState::new(&config)),
-            nodes: Backends::new(config.agent.clone(), &config.token, Arc::clone(&clock)),
-=======
             state: Mutex::new(held),
->>>>>>> a903dd2 (dorisim: the frontend's state is written to a data directory before it is told to anybody)
+            nodes: Backends::new(config.agent.clone(), &config.token, Arc::clone(&clock)),
             config,
             clock,
             me: me.clone(),

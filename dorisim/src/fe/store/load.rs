@@ -56,6 +56,7 @@ impl Store {
             state.accounts.users = users;
         }
         state.settings = self.read(Kind::Setting, NOBODY)?;
+        state.backends = self.read(Kind::Backend, NOBODY)?;
         Ok(state)
     }
 

@@ -61,6 +61,8 @@ enum Kind {
     Account = 14,
     /// A changed setting.
     Setting = 15,
+    /// A backend of ALTER SYSTEM.
+    Backend = 16,
 }
 
 impl Kind {
@@ -82,7 +84,8 @@ impl Kind {
             | Self::IndexJob
             | Self::Bin
             | Self::Account
-            | Self::Setting => None,
+            | Self::Setting
+            | Self::Backend => None,
         }
     }
 }

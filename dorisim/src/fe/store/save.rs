@@ -57,6 +57,7 @@ impl Store {
             || of(self, Kind::Bin, &state.bin.entries)
             || of(self, Kind::Account, &state.accounts.users)
             || of(self, Kind::Setting, &state.settings)
+            || of(self, Kind::Backend, &state.backends)
     }
 
     fn write(&mut self, state: &mut FeState, counters: Counters) -> Saved {
@@ -105,6 +106,7 @@ impl Store {
         self.rows(Kind::Bin, NOBODY, &mut state.bin.entries)?;
         self.rows(Kind::Account, NOBODY, &mut state.accounts.users)?;
         self.rows(Kind::Setting, NOBODY, &mut state.settings)?;
+        self.rows(Kind::Backend, NOBODY, &mut state.backends)?;
         self.connection.prepare_cached("COMMIT")?.execute([])?;
         self.counters = Some(counters);
         Ok(())

@@ -39,7 +39,7 @@ fn image(state: &FeState) -> Value {
     json!({
         "counters": state.counters(), "catalog": state.catalog, "streams": state.streams, "labels": labels,
         "txns": txns.collect::<Vec<_>>(), "jobs": state.jobs, "alters": state.alters, "index_jobs": state.index_jobs,
-        "bin": state.bin, "accounts": state.accounts, "settings": state.settings,
+        "bin": state.bin, "accounts": state.accounts, "settings": state.settings, "backends": state.backends,
     })
 }
 
