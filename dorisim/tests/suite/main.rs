@@ -8,8 +8,10 @@
 
 mod backend_data_plane;
 mod backend_restart;
+mod checklist_b38;
 mod common;
 mod end_to_end;
+mod fe_double;
 mod mysql;
 mod mysql_columns;
 mod mysql_ids;

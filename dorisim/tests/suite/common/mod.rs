@@ -19,15 +19,18 @@ use thrift::transport::{
     ReadHalf, TBufferedReadTransport, TBufferedWriteTransport, TIoChannel, TTcpChannel, WriteHalf,
 };
 
-type Input = TBinaryInputProtocol<TBufferedReadTransport<ReadHalf<TTcpChannel>>>;
-type Output = TBinaryOutputProtocol<TBufferedWriteTransport<WriteHalf<TTcpChannel>>>;
+/// The reading half of a raw client.
+pub type Input = TBinaryInputProtocol<TBufferedReadTransport<ReadHalf<TTcpChannel>>>;
+/// The writing half of a raw client.
+pub type Output = TBinaryOutputProtocol<TBufferedWriteTransport<WriteHalf<TTcpChannel>>>;
 
 /// A raw Thrift client of a backend.
 pub type BackendClient = BackendServiceSyncClient<Input, Output>;
 /// A raw Thrift client of a frontend.
 pub type FrontendClient = FrontendServiceSyncClient<Input, Output>;
 
-fn protocols(port: u16) -> (Input, Output) {
+/// Both halves of a connection to a port.
+pub fn protocols(port: u16) -> (Input, Output) {
     let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_nodelay(true).unwrap();
     stream
