@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::api::{BackendAddress, BackendApi, BeError, PublishedTablet, TabletSpec};
 use super::bandwidth::Bandwidth;
 use super::fetch::Fetcher;
+use super::identity::Identity;
 use super::meta_store::MetaStore;
 use super::recover;
 use super::rowset::{Rowset, make_dir};
@@ -58,7 +59,7 @@ impl Default for BackendConfig {
 pub struct Backend {
     address: BackendAddress,
     store: PathBuf,
-    token: String,
+    identity: Identity,
     /// Settings.
     pub config: BackendConfig,
     clock: Arc<SimClock>,
@@ -141,9 +142,9 @@ impl Backend {
         let meta = meta(&store)?;
         let epoch = meta.next_epoch()?;
         Ok(Backend {
+            identity: Identity::new(address.id, token),
             address,
             store,
-            token,
             config: BackendConfig::default(),
             clock,
             faults,
@@ -170,7 +171,17 @@ impl Backend {
 
     /// True for the token of this cluster.
     pub fn token_matches(&self, token: &str) -> bool {
-        self.token == token
+        self.identity.token_matches(token)
+    }
+
+    /// The id that the frontend gave; 0 while it is unknown.
+    pub fn id(&self) -> i64 {
+        self.identity.id()
+    }
+
+    /// Takes over what a heartbeat told.
+    pub fn learn(&self, id: Option<i64>, token: Option<&str>) {
+        self.identity.learn(id, token);
     }
 
     /// The cluster's faults.
@@ -194,7 +205,7 @@ impl Backend {
             .cloned()
             .ok_or(BeError::TabletMissing {
                 tablet_id,
-                backend_id: self.address.id,
+                backend_id: self.id(),
             })
     }
 
@@ -213,17 +224,17 @@ impl Backend {
     /// A rowset id that no other rowset of this cluster has: 48 hex digits, later ones behind earlier ones.
     pub(super) fn new_rowset_id(&self) -> String {
         let number = self.next_rowset.fetch_add(1, Ordering::Relaxed);
-        let cluster = crc32fast::hash(self.token.as_bytes());
-        let (epoch, id) = (self.epoch, self.address.id);
+        let cluster = self.identity.cluster_hash();
+        let (epoch, id) = (self.epoch, self.id());
         format!("02{epoch:06x}{number:08x}{cluster:016x}{id:016x}")
     }
 
     /// A uid that no other tablet of this cluster has or had.
     pub(super) fn new_tablet_uid(&self) -> TabletUid {
-        let cluster = crc32fast::hash(self.token.as_bytes());
+        let cluster = self.identity.cluster_hash();
         TabletUid {
             hi: i64::from(self.epoch) << 32 | i64::from(cluster),
-            lo: self.address.id << 40 | self.next_tablet_uid.fetch_add(1, Ordering::Relaxed),
+            lo: self.id() << 40 | self.next_tablet_uid.fetch_add(1, Ordering::Relaxed),
         }
     }
 
@@ -256,7 +267,7 @@ impl Backend {
 
     /// Asks the faults about an agent task.
     pub(super) async fn task(&self, name: &str) -> Result<AnswerGuard, BeError> {
-        match self.faults.before(name, Some(self.address.id)).await {
+        match self.faults.before(name, Some(self.id())).await {
             Verdict::Proceed | Verdict::Truncate { .. } | Verdict::Corrupt => {
                 Ok(AnswerGuard { lost_by: None })
             }
@@ -266,14 +277,14 @@ impl Backend {
             }),
             Verdict::ResetBefore | Verdict::Garbage => Err(self.down()),
             Verdict::ResetAfter => Ok(AnswerGuard {
-                lost_by: Some(self.address.id),
+                lost_by: Some(self.id()),
             }),
         }
     }
 
     pub(super) fn down(&self) -> BeError {
         BeError::Down {
-            backend_id: self.address.id,
+            backend_id: self.id(),
         }
     }
 
@@ -287,7 +298,7 @@ impl Backend {
 
     /// The text with which this backend refuses to take disk space now, if a fault wants that.
     pub(super) fn out_of_space(&self) -> Option<String> {
-        let text = self.faults.refuses(DISK_WRITE, self.address.id)?;
+        let text = self.faults.refuses(DISK_WRITE, self.id())?;
         Some(format!("({})[INTERNAL_ERROR]{text}", self.address.host))
     }
 
@@ -327,7 +338,7 @@ impl Backend {
                 return Ok(());
             }
             if matches!(tablet.spec.schema.keys, KeysModel::Unique { mow: true, .. })
-                && let Some(text) = self.faults.refuses(DELETE_BITMAP, self.address.id)
+                && let Some(text) = self.faults.refuses(DELETE_BITMAP, self.id())
             {
                 return Err(BeError::Injected(text));
             }

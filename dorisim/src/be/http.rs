@@ -66,10 +66,7 @@ async fn binlog_download(
         Some("get_segment_index_file") => "get_segment_index_file",
         Some(_) | None => "binlog_download",
     };
-    let verdict = backend
-        .faults()
-        .before(name, Some(backend.address().id))
-        .await;
+    let verdict = backend.faults().before(name, Some(backend.id())).await;
     let answer = binlog_answer(&backend, &parameters);
     finish(&backend, &peer, &method, &parameters, verdict, answer).await
 }
@@ -185,9 +182,7 @@ async fn tablet_download(
     Query(parameters): Query<Parameters>,
 ) -> Response {
     let faults = backend.faults();
-    let verdict = faults
-        .before("tablet_download", Some(backend.address().id))
-        .await;
+    let verdict = faults.before("tablet_download", Some(backend.id())).await;
     let answer = tablet_answer(&backend, &parameters);
     finish(&backend, &peer, &method, &parameters, verdict, answer).await
 }

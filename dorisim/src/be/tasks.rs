@@ -38,7 +38,7 @@ impl BackendApi for Backend {
     }
 
     fn alive(&self) -> bool {
-        !self.faults().is_down(self.address().id)
+        !self.faults().is_down(self.id())
     }
 
     async fn create_tablet(&self, spec: TabletSpec) -> Result<(), BeError> {
@@ -286,7 +286,7 @@ impl BackendApi for Backend {
         self.require_space()?;
         let mut done = Vec::with_capacity(snapshots.len());
         for remote in &snapshots {
-            download(&self.fetcher, self.store(), remote, self.address().id).await?;
+            download(&self.fetcher, self.store(), remote, self.id()).await?;
             done.push(remote.local_tablet_id);
         }
         guard.answer(Ok(done))
@@ -297,7 +297,7 @@ impl BackendApi for Backend {
         let tablet = self.tablet(tablet_id)?;
         let mut tablet = lock(&tablet);
         if tablet.loaded_from.as_deref() != Some(path) {
-            let backend_id = self.address().id;
+            let backend_id = self.id();
             let dir = snapshot::inside(self.store(), path, backend_id)?;
             let new_id = || self.new_rowset_id();
             snapshot::load_into(&mut tablet, &dir, path, backend_id, new_id, &self.meta)?;

@@ -75,7 +75,7 @@ impl Service for BackendService {
     }
 
     fn backend_id(&self) -> Option<i64> {
-        Some(self.backend.address().id)
+        Some(self.backend.id())
     }
 }
 

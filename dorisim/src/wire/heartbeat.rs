@@ -6,7 +6,6 @@ use std::sync::Arc;
 use thrift::protocol::TInputProtocol;
 
 use super::server::{Dispatch, Service, encode, read_argument};
-use crate::be::BackendApi;
 use crate::be::agent::Agent;
 
 /// The method `heartbeat`; others are unknown.
@@ -31,6 +30,6 @@ impl Service for HeartbeatService {
     }
 
     fn backend_id(&self) -> Option<i64> {
-        Some(self.0.backend().address().id)
+        Some(self.0.backend().id())
     }
 }

@@ -446,7 +446,7 @@ fn b38_5_a_publish_over_a_gap_fails_in_the_end_and_succeeds_when_sent_again() {
         if be.tablet_stat(TABLET).unwrap().version == 3 {
             break;
         }
-        rig.block_on(tokio::time::sleep(Duration::from_millis(10)));
+        rig.pause(10);
     }
     assert_eq!(ids(be.as_ref(), TABLET, 3), [1, 2]);
 }
@@ -589,7 +589,7 @@ fn b38_5_gc_binlog_forgets_and_is_never_answered() {
         if be.tablet_stat(TABLET).unwrap().binlogs == 0 {
             break;
         }
-        rig.block_on(tokio::time::sleep(Duration::from_millis(10)));
+        rig.pause(10);
     }
     assert_eq!(be.tablet_stat(TABLET).unwrap().binlogs, 0);
     let query = format!("method=get_binlog_info&tablet_id={TABLET}&binlog_version=2");
@@ -650,9 +650,9 @@ fn b38_5_the_end_of_a_task_is_told_again_after_errors_of_transport() {
         if rig.node.backend().tablet_count() == 2 {
             break;
         }
-        rig.block_on(tokio::time::sleep(Duration::from_millis(10)));
+        rig.pause(10);
     }
-    rig.block_on(tokio::time::sleep(Duration::from_millis(200)));
+    rig.pause(200);
     rig.done(&double, create(TABLET + 2));
     assert_eq!(double.times_ended(TTaskType::CREATE, TABLET + 1), 0);
 }
@@ -729,7 +729,7 @@ fn b38_6_reports_repeat_and_their_version_grows_with_every_tablet() {
         if idle(seen) {
             break;
         }
-        rig.block_on(tokio::time::sleep(Duration::from_millis(10)));
+        rig.pause(10);
     }
     assert!(idle(seen), "ended tasks leave the report");
 }

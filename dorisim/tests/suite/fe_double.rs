@@ -347,6 +347,11 @@ impl Rig {
         end
     }
 
+    /// Waits.
+    pub fn pause(&self, ms: u64) {
+        self.block_on(async { tokio::time::sleep(Duration::from_millis(ms)).await });
+    }
+
     /// Runs a future on the threads of the backend.
     pub fn block_on<F: Future>(&self, work: F) -> F::Output {
         self.runtime.block_on(work)

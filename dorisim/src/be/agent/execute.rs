@@ -81,7 +81,10 @@ impl Agent {
     /// Does a task; errors become its end.
     pub(super) async fn execute(&self, job: &Job) -> Executed {
         let done = match &job.task {
-            Err(reason) => Some(Done::failed(TStatusCode::INVALID_ARGUMENT, reason)),
+            // The frontend demands the report version of failed creates and pushes too.
+            Err(reason) => {
+                Some(Done::failed(TStatusCode::INVALID_ARGUMENT, reason).at(self.report_version()))
+            }
             Ok(AgentTask::Publish(publish)) => match self.publish(publish, job.accepted_ms).await {
                 Some(Ok(done)) => Some(done),
                 Some(Err(super::publish::Wait)) => return Executed::Again,

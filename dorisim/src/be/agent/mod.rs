@@ -164,6 +164,8 @@ impl Agent {
             let heard = membership.hear(info);
             if let (Ok(_), Some(master)) = (&heard, membership.master()) {
                 self.messenger.set_master(master);
+                self.backend
+                    .learn(membership.backend_id(), membership.token());
             }
             heard
         };
@@ -171,7 +173,7 @@ impl Agent {
             Ok(heard) => {
                 if heard.new_master {
                     tracing::info!(
-                        backend = self.backend.address().id,
+                        backend = self.backend.id(),
                         cluster_id = info.cluster_id,
                         epoch = info.epoch,
                         "new master; reporting all"

@@ -94,7 +94,7 @@ impl Loader {
         let now = self.frontend.clock().now_ms();
         let hex = hex::encode(Md5::digest(format!(
             "{now}/{number}/{}",
-            self.backend.address().id
+            self.backend.id()
         )));
         let parts = [0..8, 8..12, 12..16, 16..20, 20..32];
         parts.map(|part| &hex[part]).join("-")
@@ -131,7 +131,7 @@ async fn load(
     body: Body,
 ) -> Response {
     let faults = loader.backend.faults();
-    let id = loader.backend.address().id;
+    let id = loader.backend.id();
     let verdict = faults.before("stream_load", Some(id)).await;
     let refused = |text: &str| {
         let mut answer = LoadAnswer::new(String::new());
