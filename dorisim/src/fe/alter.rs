@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::alter_conflict;
 use super::api::SqlError;
 use super::build;
 use super::ddl_table::{recycle_table, remove_table};
@@ -22,9 +23,12 @@ impl Frontend {
         table: &str,
         clauses: Vec<AlterClause>,
     ) -> Result<(), SqlError> {
+        alter_conflict::check(&clauses)?;
         self.alterable(db, table)?;
         let mut name = table.to_owned();
         let mut columns = Vec::new();
+        // So are lists of indexes and of comments of columns.
+        let (mut indexes, mut comments) = (Vec::new(), Vec::new());
         // A list of rollups is dropped in one step.
         let mut rollups = Vec::new();
         for clause in clauses {
@@ -46,10 +50,10 @@ impl Frontend {
                     new_name,
                 } => self.rename_column(db, &name, &old, &new_name).await?,
                 AlterClause::ModifyComment { comment } => {
-                    self.modify_comment(db, &name, None, comment)?
+                    self.modify_comment(db, &name, comment)?
                 }
                 AlterClause::ModifyColumnComment { column, comment } => {
-                    self.modify_comment(db, &name, Some(column), comment)?
+                    comments.push((column, comment));
                 }
                 AlterClause::SetProperties { properties } => {
                     self.set_properties(db, &name, properties).await?
@@ -57,13 +61,9 @@ impl Frontend {
                 AlterClause::ModifyDistribution { distribution } => {
                     self.modify_distribution(db, &name, &distribution)?
                 }
-                AlterClause::AddIndex { index } => {
-                    self.change_index(db, &name, Some(index), None, false)?
+                AlterClause::AddIndex { .. } | AlterClause::DropIndex { .. } => {
+                    indexes.push(clause);
                 }
-                AlterClause::DropIndex {
-                    name: index,
-                    if_exists,
-                } => self.change_index(db, &name, None, Some(index), if_exists)?,
                 AlterClause::AddPartition {
                     temp,
                     partition,
@@ -73,9 +73,14 @@ impl Frontend {
                     self.add_partition(db, &name, temp, partition, distribution.as_ref())
                         .await?;
                 }
-                AlterClause::AddPartitions { step } => {
-                    self.by_hand(db, &name, false)?;
-                    self.add_partitions(db, &name, &step).await?
+                AlterClause::AddPartitions {
+                    temp,
+                    step,
+                    properties,
+                } => {
+                    self.by_hand(db, &name, temp)?;
+                    self.add_partitions(db, &name, temp, &step, properties)
+                        .await?
                 }
                 AlterClause::DropPartition {
                     temp,
@@ -114,7 +119,13 @@ impl Frontend {
                 } => {
                     self.modify_partitions(db, &name, &partitions, temp, properties)?;
                 }
-                AlterClause::EnableFeature { .. } => {}
+                AlterClause::EnableFeature {
+                    feature,
+                    properties,
+                } => {
+                    self.enable_feature(db, &name, &feature, &properties)
+                        .await?
+                }
                 AlterClause::AddRollup { rollup } => self.add_rollup(db, &name, &rollup)?,
                 AlterClause::DropRollup {
                     if_exists,
@@ -133,6 +144,12 @@ impl Frontend {
         }
         if !rollups.is_empty() {
             self.drop_rollups(db, &name, &rollups).await?;
+        }
+        if !indexes.is_empty() {
+            self.change_indexes(db, &name, indexes)?;
+        }
+        if !comments.is_empty() {
+            self.modify_column_comments(db, &name, comments)?;
         }
         self.flush_columns(db, &name, &mut columns).await
     }
@@ -266,29 +283,45 @@ impl Frontend {
         Ok(())
     }
 
-    fn modify_comment(
-        &self,
-        db: &str,
-        name: &str,
-        column: Option<String>,
-        text: String,
-    ) -> Result<(), SqlError> {
+    fn modify_comment(&self, db: &str, name: &str, text: String) -> Result<(), SqlError> {
         let now = self.clock().now_ms();
         let mut state = self.lock();
         let db_id = state.db(db)?.id;
         let table = state.table_mut(db, name)?;
         let id = table.id;
-        match &column {
-            None => table.comment.clone_from(&text),
-            Some(column) => {
-                let found = table.schema.columns.iter_mut().find(|c| c.is_named(column));
-                found
-                    .ok_or_else(|| SqlError::analysis(format!("Unknown column '{column}'")))?
-                    .comment
-                    .clone_from(&text);
+        table.comment.clone_from(&text);
+        state.emit(record::table_comment(db_id, id, &text), now);
+        Ok(())
+    }
+
+    /// Comments of any number of columns are one record.
+    fn modify_column_comments(
+        &self,
+        db: &str,
+        name: &str,
+        comments: Vec<(String, String)>,
+    ) -> Result<(), SqlError> {
+        let now = self.clock().now_ms();
+        let mut state = self.lock();
+        let db_id = state.db(db)?.id;
+        let table = state.table(db, name)?;
+        let mut texts = BTreeMap::new();
+        for (column, text) in comments {
+            let Some(found) = table.schema.column(&column) else {
+                return Err(SqlError::analysis(format!("Unknown column: {column}")));
+            };
+            if texts.insert(found.name.clone(), text).is_some() {
+                return Err(SqlError::analysis(format!("Duplicate column: {column}")));
             }
         }
-        state.emit(record::comment(db_id, id, column.as_deref(), &text), now);
+        let table = state.table_mut(db, name)?;
+        for column in &mut table.schema.columns {
+            if let Some(text) = texts.get(&column.name) {
+                column.comment.clone_from(text);
+            }
+        }
+        let id = table.id;
+        state.emit(record::column_comments(db_id, id, &texts), now);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::alter_index::no_temporary;
 use super::alter_job::light_change;
 use super::api::SqlError;
 use super::column_change::change_column;
@@ -28,6 +29,7 @@ impl Frontend {
             let state = &mut *guard;
             let db_id = state.db(db)?.id;
             let table = state.table(db, name)?;
+            no_temporary(table)?;
             let before = table.clone_shape();
             let mut changed = table.clone_shape();
             let mut texts = Vec::new();
@@ -75,7 +77,7 @@ impl Frontend {
     }
 
     /// Tells the tablets' backends of the present schema. A backend that misses it serves old rowsets just as well.
-    async fn push_schema(&self, db: &str, name: &str) {
+    pub(super) async fn push_schema(&self, db: &str, name: &str) {
         let (schema, replicas) = {
             let state = self.lock();
             let Ok(table) = state.table(db, name) else {

@@ -8,8 +8,8 @@ use super::index_job;
 use super::record;
 use super::schema_change::submit_schema_change;
 use super::state::FeState;
-use crate::model::SecondaryIndex;
-use crate::sql::ast;
+use crate::model::{OlapTable, SecondaryIndex};
+use crate::sql::ast::AlterClause;
 
 /// Inverted indexes come and go with the metadata; the others are part of the segment files.
 fn is_light(index: &SecondaryIndex) -> bool {
@@ -19,91 +19,86 @@ fn is_light(index: &SecondaryIndex) -> bool {
 }
 
 impl Frontend {
-    pub(super) fn change_index(
+    /// ADD INDEX and DROP INDEX clauses of one statement: light ones of the same direction are one record.
+    pub(super) fn change_indexes(
         &self,
         db: &str,
         name: &str,
-        add: Option<ast::IndexDef>,
-        drop: Option<String>,
-        if_exists: bool,
+        clauses: Vec<AlterClause>,
     ) -> Result<(), SqlError> {
         let mut guard = self.lock();
         let state = &mut *guard;
-        let indexes = &state.table(db, name)?.secondary;
-        let find = |wanted: &str| {
-            indexes
-                .iter()
-                .position(|i| i.name.eq_ignore_ascii_case(wanted))
-        };
-        if let Some(def) = add {
-            if find(&def.name).is_some() {
-                return if def.if_not_exists {
-                    Ok(())
-                } else {
-                    Err(SqlError::analysis(format!(
-                        "index `{}` already exist.",
-                        def.name
-                    )))
-                };
+        let table = state.table(db, name)?;
+        no_temporary(table)?;
+        let (schema, mut present) = (table.schema.clone(), table.secondary.clone());
+        let mut batches: Vec<(bool, Vec<SecondaryIndex>)> = Vec::new();
+        for clause in clauses {
+            let (is_drop, index) = match clause {
+                AlterClause::AddIndex { index: def } => {
+                    if find(&present, &def.name).is_some() {
+                        if def.if_not_exists {
+                            continue;
+                        }
+                        return Err(SqlError::analysis(format!(
+                            "index `{}` already exist.",
+                            def.name
+                        )));
+                    }
+                    let index = build::secondary_index(state, &def, &schema)?;
+                    present.push(index.clone());
+                    (false, index)
+                }
+                AlterClause::DropIndex {
+                    name: wanted,
+                    if_exists,
+                } => match find(&present, &wanted) {
+                    Some(at) => (true, present.remove(at)),
+                    None if if_exists => continue,
+                    None => {
+                        return Err(SqlError::analysis(format!("index {wanted} does not exist")));
+                    }
+                },
+                _ => return Err(SqlError::analysis("not a change of indexes")),
+            };
+            match batches.last_mut() {
+                Some((direction, batch)) if *direction == is_drop => batch.push(index),
+                _ => batches.push((is_drop, vec![index])),
             }
-            let schema = state.table(db, name)?.schema.clone();
-            let index = build::secondary_index(state, &def, &schema)?;
-            return self.put_index(state, (db, name), index, false);
         }
-        let wanted = drop.unwrap_or_default();
-        match find(&wanted).map(|at| indexes[at].clone()) {
-            Some(index) => self.put_index(state, (db, name), index, true),
-            None if if_exists => Ok(()),
-            None => Err(SqlError::analysis(format!("index {wanted} does not exist"))),
+        for (is_drop, batch) in batches {
+            self.put_indexes(state, (db, name), &batch, is_drop)?;
         }
+        Ok(())
     }
 
-    fn put_index(
+    fn put_indexes(
         &self,
         state: &mut FeState,
         (db, name): (&str, &str),
-        index: SecondaryIndex,
+        batch: &[SecondaryIndex],
         is_drop: bool,
     ) -> Result<(), SqlError> {
         let now = self.clock().now_ms();
         let db_id = state.db(db)?.id;
-        let raw = if is_drop {
-            format!("ALTER TABLE `{db}`.`{name}` DROP INDEX {}", index.name)
-        } else {
-            let columns: Vec<String> = index.columns.iter().map(|c| format!("`{c}`")).collect();
-            format!(
-                "ALTER TABLE `{db}`.`{name}` ADD INDEX {} ({}) USING {}",
-                index.name,
-                columns.join(", "),
-                index.kind
-            )
-        };
+        let texts: Vec<String> = batch.iter().map(|i| clause_text(i, is_drop)).collect();
+        let raw = format!("ALTER TABLE `{db}`.`{name}` {}", texts.join(", "));
         let change = |list: &mut Vec<SecondaryIndex>| {
             if is_drop {
-                list.retain(|i| i.id != index.id);
+                list.retain(|i| batch.iter().all(|b| b.id != i.id));
             } else {
-                list.push(index.clone());
+                list.extend(batch.iter().cloned());
             }
         };
-        if !is_light(&index) {
+        if !batch.iter().all(is_light) {
             let mut changed = state.table(db, name)?.clone_shape();
             change(&mut changed.secondary);
-            changed.refresh_indexes();
             changed.schema.schema_version += 1;
             return submit_schema_change(state, db_id, name, changed, raw, now);
         }
         let job_id = state.new_id();
         let table = state.table_mut(db, name)?;
         change(&mut table.secondary);
-        table.refresh_indexes();
-        let record = record::alter_indexes(
-            db_id,
-            table,
-            std::slice::from_ref(&index),
-            is_drop,
-            job_id,
-            &raw,
-        );
+        let record = record::alter_indexes(db_id, table, batch, is_drop, job_id, &raw);
         let table_id = table.id;
         let base = [table.base_index_id()];
         let job = light_change(table, &base, (db_id, job_id), &raw, now);
@@ -111,8 +106,39 @@ impl Frontend {
         state.emit(record, now);
         // What a dropped index left in the data is removed partition by partition.
         if is_drop {
-            index_job::submit(state, db_id, table_id, &[], &index, true, now);
+            for index in batch {
+                index_job::submit(state, db_id, table_id, &[], index, true, now);
+            }
         }
         Ok(())
     }
+}
+
+fn find(indexes: &[SecondaryIndex], name: &str) -> Option<usize> {
+    indexes
+        .iter()
+        .position(|i| i.name.eq_ignore_ascii_case(name))
+}
+
+fn clause_text(index: &SecondaryIndex, is_drop: bool) -> String {
+    if is_drop {
+        return format!("DROP INDEX {}", index.name);
+    }
+    let columns: Vec<String> = index.columns.iter().map(|c| format!("`{c}`")).collect();
+    format!(
+        "ADD INDEX {} ({}) USING {}",
+        index.name,
+        columns.join(", "),
+        index.kind
+    )
+}
+
+/// Temporary partitions have the columns of now: nothing about them changes meanwhile.
+pub(super) fn no_temporary(table: &OlapTable) -> Result<(), SqlError> {
+    if table.partitions.values().any(|p| p.is_temp) {
+        return Err(SqlError::analysis(
+            "Can not alter table when there are temp partitions in table",
+        ));
+    }
+    Ok(())
 }

@@ -86,8 +86,12 @@ impl Frontend {
         &self,
         db: &str,
         table: &str,
+        temp: bool,
         step: &ast::PartitionItem,
+        mut properties: Properties,
     ) -> Result<(), SqlError> {
+        let now = self.clock().now_ms();
+        let own_replicas = show_create::take_replicas(&mut properties, "")?;
         let made = {
             let mut guard = self.lock();
             let state = &mut *guard;
@@ -95,7 +99,7 @@ impl Frontend {
             let existing: Vec<PartitionItem> = found
                 .partitions
                 .values()
-                .filter(|p| !p.is_temp)
+                .filter(|p| p.is_temp == temp)
                 .map(|p| p.item.clone())
                 .collect();
             let resolved = partitions::resolve(
@@ -106,20 +110,22 @@ impl Frontend {
             )?;
             let (distribution, replicas, medium) = (
                 found.distribution.clone(),
-                found.replication_num,
-                medium(found, &Properties::new()),
+                own_replicas.unwrap_or(found.replication_num),
+                medium(found, &properties),
             );
             let mut made = Vec::new();
             for (name, item, _) in resolved {
                 let spec = PartitionSpec {
                     name,
                     item,
-                    temp: false,
+                    temp,
                     distribution: distribution.clone(),
                     replicas,
                     medium: medium.clone(),
                 };
-                made.push(self.build_in(state, db, table, spec)?);
+                let (shape, mut partition) = self.build_in(state, db, table, spec)?;
+                set_data_property(&mut partition, &shape.properties, &properties, now)?;
+                made.push((shape, partition));
             }
             made
         };
@@ -302,10 +308,18 @@ impl Frontend {
                 .get(key)
                 .map_or(default, |v| v.eq_ignore_ascii_case("true"))
         };
-        let (strict_range, mut use_temp_name) = (
+        let (strict_range, use_temp_name) = (
             flag("strict_range", true),
             flag("use_temp_partition_name", false),
         );
+        let unknown = properties
+            .keys()
+            .find(|key| !matches!(key.as_str(), "strict_range" | "use_temp_partition_name"));
+        if let Some(unknown) = unknown {
+            return Err(SqlError::analysis(format!(
+                "Unknown properties: [{unknown}]"
+            )));
+        }
         let now = self.clock().now_ms();
         let gone = {
             let mut guard = self.lock();
@@ -320,7 +334,12 @@ impl Frontend {
                 .collect::<Result<_, _>>()?;
             let new: Vec<Partition> = temp_names
                 .iter()
-                .map(|n| found.partition(n, true).cloned().ok_or_else(|| missing(n)))
+                .map(|n| {
+                    let found = found.partition(n, true).cloned();
+                    found.ok_or_else(|| {
+                        SqlError::analysis(format!("Temp partition[{n}] does not exist"))
+                    })
+                })
                 .collect::<Result<_, _>>()?;
             let ranges = |list: &[Partition]| {
                 let mut texts: Vec<String> = list.iter().map(|p| found.range_text(p)).collect();
@@ -345,14 +364,14 @@ impl Frontend {
                     "Range of a temporary partition is intersected with another partition",
                 ));
             }
-            use_temp_name |= old.len() != new.len();
+            let keep_temp_names = use_temp_name || old.len() != new.len();
             for partition in &old {
                 found.partitions.remove(&partition.id);
             }
             for (i, partition) in new.iter().enumerate() {
                 if let Some(p) = found.partitions.get_mut(&partition.id) {
                     p.is_temp = false;
-                    if !use_temp_name {
+                    if !keep_temp_names {
                         p.name.clone_from(&names[i]);
                     }
                 }

@@ -1,7 +1,7 @@
 //! The simulated frontend: catalogue, DDL, transactions, binlog streams, backup and restore.
 //!
 //! Reading order: [`api`] (what goes in and out), [`frontend`] ([`Frontend`] itself), `state` (what it knows); then a statement's way
-//! `ddl`, `ddl_table`, `ddl_view`, `ddl_partition`, `alter`, `alter_columns`, `alter_index`,
+//! `ddl`, `ddl_table`, `ddl_view`, `ddl_partition`, `alter` (with `alter_conflict`), `alter_columns`, `alter_feature`, `alter_index`,
 //! `alter_properties` (with `properties`) → `build`, `partitions` (with `partition_index`) → `record` (with [`quirks`]) → `stream`; a load's way `load` → `route` →
 //! `commit` (with `txn`) → `publish` → `record`; reading `scan`, `meta`; jobs `jobs`, `backup`, `restore`, `restore_plan`;
 //! changes that take time `column_change`, `schema_change`, `rollup` → [`alter_job`] → `alter_run`, [`index_job`]; what was dropped [`recycle`];
@@ -11,6 +11,8 @@
 mod accounts;
 mod alter;
 mod alter_columns;
+mod alter_conflict;
+mod alter_feature;
 mod alter_index;
 pub mod alter_job;
 mod alter_properties;

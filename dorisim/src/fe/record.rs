@@ -432,14 +432,15 @@ pub fn rename_column(db_id: i64, table: &OlapTable, old: &str, new: &str) -> Rec
     )
 }
 
-/// MODIFY_COMMENT (16) of the table (`column` unset) or of one column.
-pub fn comment(db_id: i64, table_id: i64, column: Option<&str>, text: &str) -> Record {
-    let data = match column {
-        Some(column) => {
-            json!({"type": "COLUMN", "dbId": db_id, "tblId": table_id, "colToComment": {column: text}})
-        }
-        None => json!({"type": "TABLE", "dbId": db_id, "tblId": table_id, "tblComment": text}),
-    };
+/// MODIFY_COMMENT (16) of a table.
+pub fn table_comment(db_id: i64, table_id: i64, text: &str) -> Record {
+    let data = json!({"type": "TABLE", "dbId": db_id, "tblId": table_id, "tblComment": text});
+    table_record(16, db_id, table_id, data)
+}
+
+/// MODIFY_COMMENT (16) of columns.
+pub fn column_comments(db_id: i64, table_id: i64, texts: &BTreeMap<String, String>) -> Record {
+    let data = json!({"type": "COLUMN", "dbId": db_id, "tblId": table_id, "colToComment": texts});
     table_record(16, db_id, table_id, data)
 }
 

@@ -1,6 +1,8 @@
 //! The frontend over real backends of this crate, without MySQL and Thrift in between.
 
+mod absences;
 mod alters;
+mod clauses;
 mod jobs;
 mod loads;
 mod records;

@@ -95,8 +95,12 @@ pub enum AlterClause {
     },
     /// `ADD PARTITIONS FROM (a) TO (b) INTERVAL n unit`.
     AddPartitions {
+        /// `TEMPORARY`.
+        temp: bool,
         /// The step.
         step: PartitionItem,
+        /// `PROPERTIES` of the partitions.
+        properties: Properties,
     },
     /// `DROP [TEMPORARY] PARTITION`.
     DropPartition {

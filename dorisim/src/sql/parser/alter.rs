@@ -169,12 +169,14 @@ impl Parser<'_> {
                 index: self.index_body()?,
             });
         }
+        let temp = self.accept("TEMPORARY");
         if self.accept("PARTITIONS") {
             return Ok(AlterClause::AddPartitions {
+                temp,
                 step: self.partition_step()?,
+                properties: self.properties()?,
             });
         }
-        let temp = self.accept("TEMPORARY");
         if temp || self.is_word("PARTITION") {
             let partition = self.partition_def()?;
             let distribution = self.distribution()?;
@@ -225,11 +227,16 @@ impl Parser<'_> {
             self.expect("PARTITION")?;
             let if_exists = self.if_exists();
             let name = self.name()?;
+            let force = self.accept("FORCE");
+            // `FROM INDEX i` does nothing in Doris.
+            if self.accept_all(&["FROM", "INDEX"]) {
+                self.name()?;
+            }
             return Ok(AlterClause::DropPartition {
                 temp,
                 if_exists,
                 name,
-                force: self.accept("FORCE"),
+                force,
             });
         }
         self.expect("COLUMN")?;
