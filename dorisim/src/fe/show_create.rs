@@ -232,7 +232,7 @@ fn shown_values(item: &PartitionItem, types: &[DataType]) -> String {
     format!("VALUES IN ({})", tuples.join(","))
 }
 
-/// CREATE VIEW.
+/// CREATE VIEW: declared columns on a line of their own, without quotes, as Doris prints them.
 #[must_use]
 pub fn create_view(view: &View) -> String {
     let columns = if view.columns.is_empty() {
@@ -243,13 +243,13 @@ pub fn create_view(view: &View) -> String {
             .iter()
             .map(|(name, comment)| {
                 if comment.is_empty() {
-                    format!("`{name}`")
+                    name.clone()
                 } else {
-                    format!("`{name}` COMMENT '{}'", quoted(comment))
+                    format!("{name} comment '{}'", quoted(comment))
                 }
             })
             .collect();
-        format!(" ({})", list.join(", "))
+        format!("\n({})\n", list.join(","))
     };
     let comment = if view.comment.is_empty() {
         String::new()
