@@ -10,6 +10,7 @@ mod backend_data_plane;
 mod backend_restart;
 mod checklist_b38;
 mod common;
+mod durability;
 mod end_to_end;
 mod fe_double;
 mod mysql;

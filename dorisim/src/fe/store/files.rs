@@ -74,7 +74,7 @@ pub enum StoreError {
         what: String,
     },
     /// The operating system refused.
-    #[error("{path} can not be {action}: {source}. Check its rights and the free space")]
+    #[error("{path} can not be {action}: check its rights and the free space")]
     Io {
         /// The file or directory.
         path: PathBuf,
@@ -84,7 +84,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// SQLite refused to write.
-    #[error("{path} can not be written: {source}. Check its rights and the free space")]
+    #[error("{path} can not be written: check its rights and the free space")]
     Write {
         /// The file.
         path: PathBuf,
