@@ -92,10 +92,7 @@ impl Loader {
     fn made_label(&self) -> String {
         let number = self.shared.count.fetch_add(1, Ordering::Relaxed);
         let now = self.frontend.clock().now_ms();
-        let hex = hex::encode(Md5::digest(format!(
-            "{now}/{number}/{}",
-            self.backend.id()
-        )));
+        let hex = hex::encode(Md5::digest(format!("{now}/{number}/{}", self.backend.id())));
         let parts = [0..8, 8..12, 12..16, 16..20, 20..32];
         parts.map(|part| &hex[part]).join("-")
     }
