@@ -1,4 +1,5 @@
-//! HTTP of a backend: `/api/_binlog/_download`, `/api/_tablet/_download`, `/api/show_config`, `/api/health`.
+//! HTTP of a backend: `/api/_binlog/_download`, `/api/_tablet/_download`, `/api/health`;
+//! configuration is in [`super::http_config`].
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -10,13 +11,14 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, Query, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use bytes::Bytes;
 use futures::stream;
 
 use super::api::BackendApi;
 use super::backend::{Backend, lock};
 use super::fetch::md5_hex;
+use super::http_config::{show_config, update_config};
 use super::tablet::Tablet;
 use crate::faults::Verdict;
 use crate::http::listener::Peer;
@@ -30,6 +32,7 @@ pub fn router(backend: Arc<Backend>) -> Router {
         .route("/api/_binlog/_download", get(binlog_download))
         .route("/api/_tablet/_download", get(tablet_download))
         .route("/api/show_config", get(show_config))
+        .route("/api/update_config", post(update_config))
         .route("/api/health", get(health))
         .with_state(Arc::clone(&backend))
         .merge(super::data_http::router(backend))
@@ -221,47 +224,6 @@ fn list_dir(path: &Path) -> std::io::Result<String> {
     }
     names.sort();
     Ok(names.join("\n"))
-}
-
-/// Rows of name, type, value, "mutable"; `conf_item` picks one.
-async fn show_config(
-    State(backend): State<Arc<Backend>>,
-    Query(parameters): Query<Parameters>,
-) -> Response {
-    let config = &backend.config;
-    let binlog = config.binlog_feature.load(Ordering::Relaxed);
-    let pool = config.ingest_pool_size.load(Ordering::Relaxed);
-    let limit = config.rate_limit_kbs.load(Ordering::Relaxed);
-    let md5 = config.check_md5.load(Ordering::Relaxed);
-    let max_txns = config.max_txns.load(Ordering::Relaxed);
-    let rows = [
-        ("enable_feature_binlog", "bool", binlog.to_string()),
-        ("ingest_binlog_work_pool_size", "int32_t", pool.to_string()),
-        (
-            "download_binlog_rate_limit_kbs",
-            "int32_t",
-            limit.to_string(),
-        ),
-        ("enable_download_md5sum_check", "bool", md5.to_string()),
-        (
-            "max_runnings_transactions_per_txn_map",
-            "int64_t",
-            max_txns.to_string(),
-        ),
-        ("be_port", "int32_t", backend.address().be_port.to_string()),
-        (
-            "webserver_port",
-            "int32_t",
-            backend.address().http_port.to_string(),
-        ),
-    ];
-    let wanted = parameters.get("conf_item");
-    let rows: Vec<_> = rows
-        .into_iter()
-        .filter(|(name, _, _)| wanted.is_none_or(|wanted| wanted == name))
-        .map(|(name, kind, value)| [name.to_owned(), kind.to_owned(), value, "false".to_owned()])
-        .collect();
-    axum::Json(rows).into_response()
 }
 
 async fn health(

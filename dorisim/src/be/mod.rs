@@ -13,6 +13,7 @@ pub mod download;
 pub mod fetch;
 pub mod header_file;
 pub mod http;
+pub mod http_config;
 pub mod identity;
 pub mod index_files;
 pub mod ingest;

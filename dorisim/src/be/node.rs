@@ -112,7 +112,7 @@ impl BackendNode {
         );
         let store = config.store;
         let shown = store.display().to_string();
-        let backend = Backend::new(address, store, config.token, clock, Arc::clone(&faults))
+        let backend = Backend::open(address, store, config.token, clock, Arc::clone(&faults))
             .with_context(|| format!("opening the store {shown} of a backend"))?;
         Ok(BackendNode {
             agent: Agent::new(Arc::new(backend), config.agent, membership),

@@ -9,6 +9,7 @@
 mod backend_data_plane;
 mod backend_restart;
 mod checklist_b38;
+mod checklist_d2;
 mod common;
 mod durability;
 mod end_to_end;

@@ -8,6 +8,7 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ccr_doris_wire::agent::AgentServiceSyncClient;
 use ccr_doris_wire::{BackendServiceSyncClient, FrontendServiceSyncClient};
 use dorisim::be::api::{BackendApi, Row, TableSchema, TabletSpec};
 use dorisim::model::{
@@ -47,6 +48,12 @@ pub fn protocols(port: u16) -> (Input, Output) {
 pub fn backend_client(port: u16) -> BackendClient {
     let (input, output) = protocols(port);
     BackendClient::new(input, output)
+}
+
+/// Connects to a `be_port`, for agent tasks.
+pub fn agent_client(port: u16) -> AgentServiceSyncClient<Input, Output> {
+    let (input, output) = protocols(port);
+    AgentServiceSyncClient::new(input, output)
 }
 
 /// Connects to a `rpc_port`.
