@@ -3,7 +3,10 @@
 
 use ccr_doris_wire::TBackendServiceSyncClient;
 use ccr_doris_wire::agent::TAgentServiceSyncClient;
-use ccr_doris_wire::{TIngestBinlogStatus, TQueryIngestBinlogRequest, TStatusCode, TUniqueId};
+use ccr_doris_wire::{
+    TIngestBinlogStatus, TMasterInfo, TNetworkAddress, TQueryIngestBinlogRequest, TStatusCode,
+    TUniqueId,
+};
 use dorisim::be::{BackendNode, NodeConfig};
 use dorisim::clock::SimClock;
 use dorisim::faults::Faults;
@@ -11,7 +14,7 @@ use dorisim::wire::agent::{AgentTask, CreateTablet, PublishVersion};
 use serde_json::json;
 use std::sync::Arc;
 
-use crate::common::{agent_client, backend_client};
+use crate::common::{agent_client, backend_client, heartbeat};
 use protobuf::Message;
 use world::{OK, World};
 
@@ -542,9 +545,18 @@ async fn d2_7_publish_refuses_version_gaps() {
     let config = NodeConfig::new(store.path().to_owned());
     let (clock, faults) = (Arc::new(SimClock::default()), Arc::new(Faults::new(1)));
     let mut node = BackendNode::bind(config, clock, faults).unwrap();
-    node.serve(&tokio::runtime::Handle::current(), axum_router())
+    node.serve(&tokio::runtime::Handle::current(), axum::Router::new())
         .unwrap();
     let (port, http) = (node.address().be_port, node.address().http_port);
+    // Ends of tasks go to a frontend that does not know this backend, and says so.
+    let master = TNetworkAddress::new(
+        "127.0.0.1".to_owned(),
+        i32::from(world.target.thrift_port()),
+    );
+    let info = TMasterInfo::new(
+        master, 1, 1, None, None, None, None, None, None, None, None, None, None, None,
+    );
+    heartbeat(node.address().heartbeat_port, info);
     let submit = |task: AgentTask, signature: i64| {
         let answer = agent_client(port).submit_tasks(vec![task.to_wire(signature)]);
         assert_eq!(answer.unwrap().status.status_code, OK);
@@ -584,8 +596,4 @@ async fn d2_7_publish_refuses_version_gaps() {
     world::wait("both are visible", async || info(3).await == 200).await;
     assert_eq!(info(2).await, 200);
     assert_eq!(state(902), TIngestBinlogStatus::NOT_FOUND);
-}
-
-fn axum_router() -> axum::Router {
-    axum::Router::new()
 }

@@ -9,7 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ccr_doris_wire::agent::AgentServiceSyncClient;
-use ccr_doris_wire::{BackendServiceSyncClient, FrontendServiceSyncClient};
+use ccr_doris_wire::{
+    BackendServiceSyncClient, FrontendServiceSyncClient, HeartbeatServiceSyncClient,
+    THeartbeatServiceSyncClient, TMasterInfo, TStatusCode,
+};
 use dorisim::be::api::{BackendApi, Row, TableSchema, TabletSpec};
 use dorisim::model::{
     Column, DataType, IndexFormat, IndexKind, KeysModel, TabletIndex, TabletIndexes,
@@ -54,6 +57,13 @@ pub fn backend_client(port: u16) -> BackendClient {
 pub fn agent_client(port: u16) -> AgentServiceSyncClient<Input, Output> {
     let (input, output) = protocols(port);
     AgentServiceSyncClient::new(input, output)
+}
+
+/// Tells a backend at its heartbeat port who its master is.
+pub fn heartbeat(port: u16, master: TMasterInfo) {
+    let (input, output) = protocols(port);
+    let told = HeartbeatServiceSyncClient::new(input, output).heartbeat(master);
+    assert_eq!(told.unwrap().status.status_code, TStatusCode::OK);
 }
 
 /// Connects to a `rpc_port`.
