@@ -375,6 +375,7 @@ async fn build(config: SimConfig, handle: Handle) -> Result<Built> {
         let (master, shared) = (Arc::clone(&frontend), Arc::clone(&loads));
         let loader = Loader::new(master, Arc::clone(backend), shared);
         let router = backend_http::router(Arc::clone(backend)).merge(load_router(loader));
+        let router = backend_http::cut_while_down(router, Arc::clone(backend));
         handle.spawn(serve(to_tokio(sockets.http)?, router, stop.clone()));
     }
     for (index, sockets) in frontend_sockets.into_iter().enumerate() {

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Query, State};
+use axum::extract::{ConnectInfo, Query, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
@@ -36,6 +37,24 @@ pub fn router(backend: Arc<Backend>) -> Router {
         .route("/api/health", get(health))
         .with_state(Arc::clone(&backend))
         .merge(super::data_http::router(backend))
+}
+
+/// All routes of the backend's port cut their connection while a fault holds the backend down.
+pub fn cut_while_down(router: Router, backend: Arc<Backend>) -> Router {
+    router.layer(middleware::from_fn_with_state(backend, refuse_while_down))
+}
+
+async fn refuse_while_down(
+    State(backend): State<Arc<Backend>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if backend.alive() {
+        return next.run(request).await;
+    }
+    peer.cut();
+    StatusCode::SERVICE_UNAVAILABLE.into_response()
 }
 
 /// An answer before faults were applied.

@@ -10,6 +10,7 @@ use super::ddl_table::{recycle_table, remove_table};
 use super::dynamic_partition;
 use super::frontend::Frontend;
 use super::record::{self, Names};
+use super::state::FeState;
 use crate::model::{
     DistributionKind, OlapTable, PartitionItem, PartitionKind, TableSchema, TableState,
 };
@@ -163,20 +164,7 @@ impl Frontend {
     }
 
     fn alterable(&self, db: &str, table: &str) -> Result<(), SqlError> {
-        let state = self.lock();
-        let (db_id, found) = (state.db(db)?.id, state.table(db, table)?);
-        if state.jobs.in_atomic_restore(db_id, table) {
-            return Err(SqlError::analysis(format!(
-                "Table[{table}] is in atomic restore state. Do not allow doing ALTER ops"
-            )));
-        }
-        if found.state == TableState::Normal {
-            return Ok(());
-        }
-        Err(SqlError::analysis(format!(
-            "Table[{table}]'s state({}) is not NORMAL. Do not allow doing ALTER ops",
-            found.state.as_str()
-        )))
+        alter_allowed(&self.lock(), db, table)
     }
 
     pub(super) async fn update_tablets(
@@ -392,4 +380,21 @@ fn is_column_change(clause: &AlterClause) -> bool {
             | AlterClause::AddColumns { .. }
             | AlterClause::DropColumn { .. }
     )
+}
+
+/// ALTER, TRUNCATE and new rollups want a table that no job works on.
+pub(super) fn alter_allowed(state: &FeState, db: &str, table: &str) -> Result<(), SqlError> {
+    let (db_id, found) = (state.db(db)?.id, state.table(db, table)?);
+    if state.jobs.in_atomic_restore(db_id, table) {
+        return Err(SqlError::analysis(format!(
+            "Table[{table}] is in atomic restore state. Do not allow doing ALTER ops"
+        )));
+    }
+    if found.state == TableState::Normal {
+        return Ok(());
+    }
+    Err(SqlError::analysis(format!(
+        "Table[{table}]'s state({}) is not NORMAL. Do not allow doing ALTER ops",
+        found.state.as_str()
+    )))
 }

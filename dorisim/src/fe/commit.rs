@@ -163,7 +163,7 @@ impl Frontend {
     }
 
     /// Aborts transactions whose timeout has passed.
-    pub(super) async fn abort_timed_out(&self) {
+    pub async fn abort_timed_out(&self) {
         let now = self.clock().now_ms();
         let cleared: Vec<i64> = {
             let mut state = self.lock();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::alter::alter_allowed;
 use super::api::SqlError;
 use super::build;
 use super::ddl_table::{medium, set_data_property};
@@ -12,7 +13,7 @@ use super::record::{self, ModifiedPartitions, Names, ReplacedPartitions};
 use super::recycle::Dropped;
 use super::show_create;
 use crate::model::catalog::Properties;
-use crate::model::{OlapTable, Partition, PartitionItem, PartitionKind, TableState};
+use crate::model::{OlapTable, Partition, PartitionItem, PartitionKind};
 use crate::sql::ast;
 
 impl Frontend {
@@ -470,13 +471,8 @@ impl Frontend {
         let (shape, old, new) = {
             let mut guard = self.lock();
             let state = &mut *guard;
+            alter_allowed(state, db, table)?;
             let found = state.table(db, table)?.clone();
-            if found.state != TableState::Normal {
-                return Err(SqlError::analysis(format!(
-                    "Table[{table}]'s state({}) is not NORMAL. Do not allow doing ALTER ops",
-                    found.state.as_str()
-                )));
-            }
             if let Some(missing) = names.iter().find(|n| found.partition(n, false).is_none()) {
                 return Err(SqlError::analysis(format!(
                     "Partition {missing} does not exist"

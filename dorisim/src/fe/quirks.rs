@@ -167,6 +167,18 @@ fn old_partition_sql(sql: &str) -> String {
     format!("{sql} VALUES [(), ()) (\"version_info\" = \"1\");")
 }
 
+/// Members whose value is a map with keys of its own: a reader takes every entry for one.
+const MAPS: [&str; 8] = [
+    "properties",
+    "pt",
+    "tableProperties",
+    "op",
+    "colToComment",
+    "indexNameToId",
+    "allocMap",
+    "sv",
+];
+
 fn add_unknown(value: &mut Value) {
     if let Some(object) = value.as_object_mut() {
         // Maps by id keep their shape: a reader takes every member of theirs for an entry.
@@ -174,10 +186,7 @@ fn add_unknown(value: &mut Value) {
             .keys()
             .any(|key| key.bytes().all(|b| b.is_ascii_digit()));
         for (name, member) in object.iter_mut() {
-            if !matches!(
-                name.as_str(),
-                "properties" | "pt" | "tableProperties" | "op"
-            ) {
+            if !MAPS.contains(&name.as_str()) {
                 add_unknown(member);
             }
         }

@@ -1,6 +1,6 @@
 //! The last step of a restore: objects come into the catalogue, what the snapshot does not have goes.
 
-use super::ddl_table::remove_table;
+use super::ddl_table::{recycle_table, remove_table};
 use super::frontend::Frontend;
 use super::jobs::Job;
 use super::record;
@@ -90,7 +90,7 @@ impl Frontend {
                 }
             }
             if job.cleans_tables() {
-                gone.extend(clean_tables(state, db_id, &job, now));
+                clean_tables(state, db_id, &job, now);
             }
             released.extend(
                 job.local_paths
@@ -146,13 +146,13 @@ fn clean_partitions(state: &mut FeState, db_id: i64, job: &RestoreJob, now: i64)
 }
 
 /// Drops tables and views whose (origin) name is not in the snapshot.
-fn clean_tables(state: &mut FeState, db_id: i64, job: &RestoreJob, now: i64) -> Vec<Partition> {
+fn clean_tables(state: &mut FeState, db_id: i64, job: &RestoreJob, now: i64) {
     let kept = |name: &str| {
         job.meta.tables.iter().any(|t| t.name == name)
             || job.meta.views.iter().any(|v| v.name == name)
     };
     let Some(db) = state.catalog.databases.get(&db_id) else {
-        return Vec::new();
+        return;
     };
     let tables: Vec<i64> = db
         .tables
@@ -166,13 +166,9 @@ fn clean_tables(state: &mut FeState, db_id: i64, job: &RestoreJob, now: i64) -> 
         .filter(|v| !kept(&v.name))
         .map(|v| (v.id, v.name.clone()))
         .collect();
-    let mut gone = Vec::new();
     for id in tables {
-        gone.extend(
-            remove_table(state, db_id, id, Some(false), now)
-                .into_iter()
-                .flat_map(|t| t.partitions.into_values()),
-        );
+        let removed = remove_table(state, db_id, id, Some(false), now);
+        recycle_table(state, db_id, removed, now);
     }
     for (id, name) in views {
         if let Some(db) = state.catalog.databases.get_mut(&db_id) {
@@ -180,5 +176,4 @@ fn clean_tables(state: &mut FeState, db_id: i64, job: &RestoreJob, now: i64) -> 
         }
         state.emit(record::drop_table(db_id, id, &name, true, false), now);
     }
-    gone
 }

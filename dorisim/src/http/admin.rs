@@ -83,6 +83,7 @@ async fn move_clock(State(http): State<Arc<FrontendHttp>>, body: String) -> Resp
 
 async fn collect_binlogs(State(http): State<Arc<FrontendHttp>>) -> Response {
     http.frontend.gc_now().await;
+    http.frontend.abort_timed_out().await;
     Json(json!({})).into_response()
 }
 

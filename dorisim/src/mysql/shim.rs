@@ -130,10 +130,18 @@ fn proves(password: &str, salt: &[u8], proof: &[u8]) -> bool {
             .eq(proof.iter().copied())
 }
 
-async fn send_error<W>(error: &SqlError, results: QueryResultWriter<'_, W>) -> io::Result<()>
+async fn send_error<W>(
+    error: &SqlError,
+    denial: &Denial,
+    results: QueryResultWriter<'_, W>,
+) -> io::Result<()>
 where
     W: AsyncWrite + Send + Unpin,
 {
+    // Doris counts its own errors from 5000 on; the protocol library has no such numbers.
+    if error.code >= 5_000 {
+        denial.number(error.code);
+    }
     results
         .error(error_kind(error), error.to_string().as_bytes())
         .await
@@ -298,7 +306,8 @@ where
         results: QueryResultWriter<'a, W>,
     ) -> Result<(), io::Error> {
         let Some(prepared) = self.prepared.get(&id) else {
-            return send_error(&SqlError::analysis("unknown prepared statement"), results).await;
+            let error = SqlError::analysis("unknown prepared statement");
+            return send_error(&error, &self.denial, results).await;
         };
         let literals: Vec<String> = params.into_iter().map(params::literal).collect();
         let text = params::fill(&prepared.text, &prepared.places, &literals);
@@ -306,7 +315,7 @@ where
             Ok(answer) => {
                 send_answer(answer, true, &self.capabilities, &self.definitions, results).await
             }
-            Err(error) => send_error(&error, results).await,
+            Err(error) => send_error(&error, &self.denial, results).await,
         }
     }
 
@@ -333,7 +342,7 @@ where
                 )
                 .await
             }
-            Err(error) => send_error(&error, results).await,
+            Err(error) => send_error(&error, &self.denial, results).await,
         }
     }
 

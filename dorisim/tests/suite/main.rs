@@ -8,11 +8,15 @@
 
 mod backend_data_plane;
 mod backend_restart;
+mod backup_restore;
+mod binlog_life;
 mod checklist_b38;
+mod checklist_d1;
 mod checklist_d2;
 mod common;
 mod durability;
 mod end_to_end;
+mod fault_injection;
 mod fe_double;
 mod mysql;
 mod mysql_columns;
@@ -21,6 +25,7 @@ mod properties_columns;
 mod properties_layout;
 mod properties_storage;
 mod recycle_and_jobs;
+mod rpc_contract;
 mod statement_faults;
 mod stream_load;
 mod stream_load_forms;

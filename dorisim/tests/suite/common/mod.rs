@@ -3,6 +3,7 @@
 #![allow(dead_code)] // each test file uses a part of it
 
 pub mod lab;
+pub mod peer;
 
 use std::net::TcpStream;
 use std::sync::Arc;
