@@ -1,6 +1,7 @@
 //! Repository tasks. `cargo xtask --help`.
 
 mod check;
+mod drivers;
 mod gen_files;
 mod imports;
 mod kafka;
@@ -28,6 +29,8 @@ enum Task {
     Check(check::CheckArgs),
     /// Make the generated files again: Thrift code (needs the Thrift compiler 0.17) and golden bytes.
     Gen(gen_files::GenArgs),
+    /// Public MySQL drivers, the mariadb command line and curl against dorisim; fetches them from PyPI, Debian and Maven Central.
+    Drivers(drivers::DriversArgs),
     /// Apache Kafka for tests and for trying out.
     #[command(subcommand)]
     Kafka(kafka::KafkaTask),
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         Task::Test(args) => test::test(&args),
         Task::Check(args) => check::check(&args),
         Task::Gen(args) => gen_files::generate(&args),
+        Task::Drivers(args) => drivers::drivers(&args),
         Task::Kafka(task) => kafka::kafka(&task),
     };
     match result {

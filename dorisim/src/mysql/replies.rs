@@ -14,6 +14,7 @@ pub(super) struct ReplacingWriter<W> {
     inner: W,
     denial: Denial,
     definitions: Definitions,
+    greeted: bool,
     /// A replacement under way, and how much of it is written.
     pending: Vec<u8>,
 }
@@ -24,19 +25,34 @@ impl<W> ReplacingWriter<W> {
             inner,
             denial,
             definitions,
+            greeted: false,
             pending: Vec::new(),
         }
     }
 }
 
+/// The greeting with CLIENT_LONG_FLAG, which Doris announces too: without it clients read one byte of column flags and take
+/// the second for the decimals.
+fn greeting(body: &[u8]) -> Option<Vec<u8>> {
+    const LONG_FLAG: u8 = 4;
+    let version = body.iter().position(|byte| *byte == 0)?;
+    // Connection id, the salt's first half, a zero; then the capabilities.
+    let mut body = body.to_vec();
+    *body.get_mut(version + 1 + 4 + 8 + 1)? |= LONG_FLAG;
+    Some(body)
+}
+
 impl<W: AsyncWrite + Unpin> ReplacingWriter<W> {
     /// The packet to send instead of `packet`, header included.
-    fn replacement(&self, packet: &[u8]) -> Option<Vec<u8>> {
+    fn replacement(&mut self, packet: &[u8]) -> Option<Vec<u8>> {
         let (sequence, body) = (packet.get(3)?, packet.get(4..)?);
-        let body = self
-            .denial
-            .replace(body)
-            .or_else(|| self.definitions.replace(body))?;
+        let body = if self.greeted {
+            let denied = self.denial.replace(body);
+            denied.or_else(|| self.definitions.replace(body))?
+        } else {
+            self.greeted = true;
+            greeting(body)?
+        };
         let length = u32::try_from(body.len()).ok()?.to_le_bytes();
         let mut replacement = vec![length[0], length[1], length[2], *sequence];
         replacement.extend(body);
@@ -82,7 +98,7 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for ReplacingWriter<W> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if self.denial.is_set() || self.definitions.is_set() {
+        if !self.greeted || self.denial.is_set() || self.definitions.is_set() {
             // Header and body come apart; the replacement needs both.
             let packet: Vec<u8> = bufs.iter().flat_map(|buf| buf.iter().copied()).collect();
             return self.poll_write(cx, &packet);

@@ -218,6 +218,10 @@ impl SqlSession {
     /// # Errors
     /// It does not exist.
     pub fn use_db(&mut self, db: &str) -> Result<(), SqlError> {
+        // Clients without a database may send an empty name with their greeting.
+        if db.is_empty() {
+            return Ok(());
+        }
         let known = db.eq_ignore_ascii_case("information_schema")
             || self
                 .frontend()
@@ -227,6 +231,14 @@ impl SqlSession {
         }
         self.db = Some(db.to_owned());
         Ok(())
+    }
+
+    /// Forgets database, variables and an open transaction (COM_RESET_CONNECTION).
+    pub(super) async fn reset(&mut self) {
+        // It is gone either way: by this, or by its timeout.
+        let _ = dml::rollback(self).await;
+        self.db = None;
+        self.variables.clear();
     }
 
     /// The database named, or the session's.

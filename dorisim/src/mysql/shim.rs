@@ -79,12 +79,21 @@ impl Shim {
         &mut self.session
     }
 
+    /// Starts over when the client asked for it since the last statement.
+    async fn begin(&mut self) {
+        if self.capabilities.take_reset() {
+            self.prepared.clear();
+            self.session().reset().await;
+        }
+    }
+
     /// Runs statements under the faults of `sql.<first word>`.
     ///
     /// # Errors
     /// A fault that closes the connection; the statement's own failure is inside.
     async fn run(&mut self, text: &str) -> io::Result<Result<Answer, SqlError>> {
         let cut = || io::Error::from(io::ErrorKind::ConnectionReset);
+        self.begin().await;
         match self.faults.before(&statement_call(text), None).await {
             Verdict::Proceed | Verdict::Truncate { .. } | Verdict::Corrupt => {
                 Ok(self.session().execute(text).await)
@@ -250,6 +259,7 @@ where
         query: &'a str,
         info: StatementMetaWriter<'a, W>,
     ) -> Result<(), io::Error> {
+        self.begin().await;
         let places = match params::places(query) {
             Ok(places) if self.prepared.len() < MAX_PREPARED => Ok(places),
             Ok(_) => Err(SqlError::analysis(
@@ -351,6 +361,7 @@ where
         db: &'a str,
         writer: InitWriter<'a, W>,
     ) -> Result<(), io::Error> {
+        self.begin().await;
         match self.session().use_db(db) {
             Ok(()) => writer.ok().await,
             Err(error) => {
