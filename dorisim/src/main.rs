@@ -1,10 +1,12 @@
-//! The `dorisim` binary: one simulated cluster on fixed ports until Ctrl-C.
+//! The `dorisim` binary: one simulated cluster on fixed ports, or one backend alone, until Ctrl-C.
+
+mod be_command;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use dorisim::{SimCluster, SimConfig, SimUser};
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
@@ -34,6 +36,9 @@ Examples:
   A cluster that outlives its process (end it in any way and start it again):
     dorisim --data-dir /tmp/demo
 
+  One backend in a process of its own, also for a genuine frontend:
+    dorisim be --help
+
   Move the clock by one day, then collect old binlogs:
     curl -d '{\"advance_ms\":86400000}' http://127.0.0.1:8030/sim/clock
     curl -X POST http://127.0.0.1:8030/sim/gc";
@@ -43,8 +48,15 @@ Examples:
 /// Port 0 takes any free port; --print-json tells which. Data lives as long as the process unless --data-dir is
 /// given: then a later start on that directory goes on where the last one was, however it ended.
 #[derive(Debug, Parser)]
-#[command(name = "dorisim", version, after_help = EXAMPLES)]
+#[command(
+    name = "dorisim",
+    version,
+    after_help = EXAMPLES,
+    args_conflicts_with_subcommands = true
+)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Name in logs; the default cluster id and token are made from it.
     #[arg(long, default_value = "dorisim")]
     name: String,
@@ -61,7 +73,7 @@ struct Arguments {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=9))]
     frontends: u8,
     /// Backends; they take free ports, see SHOW BACKENDS.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=100))]
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(0..=100))]
     backends: u8,
     /// ClusterId of SHOW FRONTENDS; made from the name by default.
     #[arg(long)]
@@ -93,6 +105,12 @@ struct Arguments {
     print_json: bool,
 }
 
+/// What else than a whole cluster.
+#[derive(Debug, Subcommand)]
+enum Command {
+    Be(be_command::BeArguments),
+}
+
 fn parse_user(text: &str) -> Result<SimUser> {
     let mut parts = text.splitn(3, ':');
     let name = parts.next().unwrap_or_default();
@@ -117,6 +135,9 @@ async fn main() -> Result<()> {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
+    if let Some(Command::Be(be)) = arguments.command {
+        return be_command::run(be, wait_for_end()).await;
+    }
     let cluster = SimCluster::start(SimConfig {
         name: arguments.name,
         frontends: usize::from(arguments.frontends),

@@ -12,6 +12,7 @@ use super::bandwidth::Bandwidth;
 use super::fetch::Fetcher;
 use super::identity::Identity;
 use super::meta_store::MetaStore;
+use super::partitions::PartitionTablets;
 use super::recover;
 use super::rowset::{Rowset, make_dir};
 use super::rowset_meta::TabletUid;
@@ -68,6 +69,7 @@ pub struct Backend {
     pub(super) bandwidth: Bandwidth,
     pub(super) meta: MetaStore,
     pub(super) tablets: RwLock<HashMap<i64, Arc<Mutex<Tablet>>>>,
+    pub(super) partitions: PartitionTablets,
     txns: Mutex<LocalTxns>,
     /// How often the store was opened: ids of one life are not those of another.
     epoch: u32,
@@ -117,6 +119,9 @@ impl Backend {
         let mut backend = Self::build(address, store, token, clock, faults, MetaStore::open)?;
         let (tablets, txns) = recover::load(&backend.meta, &backend.store)?;
         recover::sweep(&backend.store, &tablets, &txns)?;
+        for (id, tablet) in &tablets {
+            backend.partitions.add(tablet.spec.partition_id, *id);
+        }
         backend.tablets = RwLock::new(
             tablets
                 .into_iter()
@@ -152,6 +157,7 @@ impl Backend {
             bandwidth: Bandwidth::default(),
             meta,
             tablets: RwLock::default(),
+            partitions: PartitionTablets::default(),
             txns: Mutex::default(),
             epoch,
             next_rowset: AtomicU64::new(1),
@@ -320,6 +326,8 @@ impl Backend {
             let tablet = Tablet::new(spec, self.new_tablet_uid(), &self.store);
             self.meta
                 .write(|batch| batch.put_tablet(tablet.meta(), &tablet.spec.schema))?;
+            self.partitions
+                .add(tablet.spec.partition_id, tablet.spec.tablet_id);
             slot.insert(Arc::new(Mutex::new(tablet)));
         }
         Ok(())

@@ -19,6 +19,7 @@ pub mod index_files;
 pub mod ingest;
 pub mod meta_store;
 pub mod node;
+pub mod partitions;
 pub mod pb;
 pub mod pb_schema;
 pub mod recover;

@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::agent::membership::Membership;
-use super::agent::{Agent, AgentConfig};
+use super::agent::{Agent, AgentConfig, cluster_file};
 use super::{Backend, BackendAddress, BackendApi, http};
 use crate::clock::SimClock;
 use crate::faults::Faults;
@@ -90,7 +90,7 @@ impl BackendNode {
     /// Binds the ports and opens the store.
     ///
     /// # Errors
-    /// Ports in use; a store that can not be opened.
+    /// Ports in use; a store that can not be opened or read.
     pub fn bind(config: NodeConfig, clock: Arc<SimClock>, faults: Arc<Faults>) -> Result<Self> {
         let sockets = Sockets {
             thrift: bind(&config.host, config.be_port, "be_port")?,
@@ -106,7 +106,7 @@ impl BackendNode {
             brpc_port: config.brpc_port,
         };
         let membership = Membership::restored(
-            None,
+            cluster_file::read(&config.store)?,
             Some(config.token.clone()),
             (config.id > 0).then_some(config.id),
         );

@@ -11,6 +11,10 @@ use super::rowset::{Rowset, remove_file};
 use super::rowset_meta::{RowsetMeta, RowsetState, TabletUid};
 use crate::model::KeysModel;
 
+/// `PB_NOTREADY` and `PB_RUNNING` of Doris' tablet states.
+const STATE_NOT_READY: i32 = 0;
+const STATE_RUNNING: i32 = 1;
+
 /// A tablet replica in memory; segment files are below `dir`. What it changes it writes to the meta store first.
 #[derive(Debug)]
 pub struct Tablet {
@@ -30,6 +34,8 @@ pub struct Tablet {
     binlogs: BTreeMap<i64, Arc<RowsetMeta>>,
     /// Snapshot directory that was moved in last, so that repeating a move changes nothing.
     pub loaded_from: Option<String>,
+    /// Made for a schema change whose ALTER is still to come: versions may have holes.
+    awaits_fill: bool,
 }
 
 impl Tablet {
@@ -45,6 +51,7 @@ impl Tablet {
             rowsets: BTreeMap::new(),
             binlogs: BTreeMap::new(),
             loaded_from: None,
+            awaits_fill: false,
         }
     }
 
@@ -65,6 +72,7 @@ impl Tablet {
         // A changed schema may have another hash; the files stay where they were made.
         tablet.dir = tablet_dir(store, tablet.spec.tablet_id, pb.schema_hash?);
         tablet.loaded_from.clone_from(&pb.sim_loaded_from);
+        tablet.awaits_fill = pb.tablet_state == Some(STATE_NOT_READY);
         Some(tablet)
     }
 
@@ -75,7 +83,11 @@ impl Tablet {
             partition_id: Some(self.spec.partition_id),
             tablet_id: Some(self.spec.tablet_id),
             schema_hash: Some(self.schema_hash()),
-            tablet_state: Some(1),
+            tablet_state: Some(if self.awaits_fill {
+                STATE_NOT_READY
+            } else {
+                STATE_RUNNING
+            }),
             schema: None,
             rs_metas: Vec::new(),
             in_restore_mode: Some(self.spec.in_restore_mode),
@@ -160,7 +172,8 @@ impl Tablet {
         now_ms: i64,
         store: &MetaStore,
     ) -> Result<(), BeError> {
-        if version != self.version + 1 {
+        let fits = version == self.version + 1 || self.awaits_fill && version > self.version;
+        if !fits {
             return Err(BeError::VersionMissing {
                 tablet_id: self.spec.tablet_id,
                 has: self.version,
@@ -279,6 +292,55 @@ impl Tablet {
         self.base_version = version;
         self.version = version;
         self.loaded_from = loaded_from;
+        Ok(())
+    }
+
+    /// From now on until [`Tablet::fill`] loads may come with holes between versions, as in Doris' NOTREADY state.
+    ///
+    /// # Errors
+    /// [`BeError::MetaStore`].
+    pub fn await_fill(&mut self, store: &MetaStore) -> Result<(), BeError> {
+        self.awaits_fill = true;
+        store.write(|batch| batch.put_tablet(self.meta(), &self.spec.schema))
+    }
+
+    /// True until the ALTER of a schema change came.
+    pub fn awaits_fill(&self) -> bool {
+        self.awaits_fill
+    }
+
+    /// Puts a rowset of all data up to `version` below the loads that came meanwhile. Loads that it covers go.
+    ///
+    /// # Errors
+    /// [`BeError::MetaStore`]: nothing was changed.
+    pub fn fill(&mut self, rowset: Rowset, store: &MetaStore) -> Result<(), BeError> {
+        let version = rowset.meta.end_version;
+        let covered: Vec<Arc<Rowset>> = self
+            .rowsets
+            .range(..=version)
+            .map(|(_, r)| Arc::clone(r))
+            .collect();
+        let meta = TabletMetaPb {
+            sim_version: Some(version),
+            tablet_state: Some(STATE_RUNNING),
+            ..self.meta()
+        };
+        store.write(|batch| {
+            for old in &covered {
+                batch.delete_rowset(&old.meta);
+            }
+            batch.put_rowset(&rowset.meta);
+            batch.put_tablet(meta, &self.spec.schema);
+        })?;
+        self.rowsets.retain(|end, _| *end > version);
+        for old in covered {
+            old.remove_files();
+        }
+        self.rowsets.insert(version, Arc::new(rowset));
+        self.awaits_fill = false;
+        self.base_version = version;
+        let next = |from: i64| self.rowsets.contains_key(&(from + 1));
+        self.version = (version..).find(|at| !next(*at)).unwrap_or(version);
         Ok(())
     }
 

@@ -69,7 +69,12 @@ impl BackendApi for Backend {
             }
         }
         for tablet in gone {
-            let dir = lock(&tablet).dir.clone();
+            let dir = {
+                let tablet = lock(&tablet);
+                let spec = &tablet.spec;
+                self.partitions.remove(spec.partition_id, spec.tablet_id);
+                tablet.dir.clone()
+            };
             // The tablet's own directory holds nothing but the one of its schema hash.
             remove_dir(dir.parent().unwrap_or(&dir));
         }
@@ -231,6 +236,9 @@ impl BackendApi for Backend {
         };
         let limit = self.config.rows_per_segment.load(Ordering::Relaxed);
         let rowset = Rowset::write(meta, tablet.dir.clone(), rows, limit)?;
+        if tablet.awaits_fill() {
+            return tablet.fill(rowset, &self.meta);
+        }
         tablet.replace(version, schema, vec![rowset], None, &self.meta)
     }
 

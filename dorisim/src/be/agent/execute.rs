@@ -159,7 +159,14 @@ impl Agent {
     async fn create(&self, create: &CreateTablet) -> Option<Done> {
         let spec = create.spec.clone();
         let (tablet_id, version) = (spec.tablet_id, spec.initial_version);
-        let created = self.backend.create_tablet(spec).await.map(|()| {
+        let is_shadow = create.base_tablet.is_some() && !spec.in_restore_mode;
+        let is_new = self.backend.tablet(tablet_id).is_err();
+        let created = self.backend.create_tablet(spec).await;
+        let created = created.and_then(|()| match self.backend.tablet(tablet_id) {
+            Ok(tablet) if is_shadow && is_new => lock(&tablet).await_fill(&self.backend.meta),
+            Ok(_) | Err(_) => Ok(()),
+        });
+        let created = created.map(|()| {
             self.grow_report_version();
             let info = self
                 .tablet_info(tablet_id)
@@ -306,6 +313,9 @@ impl Agent {
                     tablet.spec.replica_id = replica_id;
                 }
                 if let Some(partition_id) = meta.partition_id {
+                    let partitions = &self.backend.partitions;
+                    partitions.remove(tablet.spec.partition_id, meta.tablet_id);
+                    partitions.add(partition_id, meta.tablet_id);
                     tablet.spec.partition_id = partition_id;
                 }
             }

@@ -5,6 +5,7 @@
 
 mod alter;
 pub mod board;
+pub mod cluster_file;
 mod execute;
 pub mod membership;
 pub mod messenger;
@@ -161,7 +162,11 @@ impl Agent {
     pub fn heartbeat(&self, info: &TMasterInfo) -> THeartbeatResult {
         let heard = {
             let mut membership = lock(&self.membership);
+            let known = membership.cluster_id();
             let heard = membership.hear(info);
+            if known != membership.cluster_id() {
+                cluster_file::write(self.backend.store(), info.cluster_id);
+            }
             if let (Ok(_), Some(master)) = (&heard, membership.master()) {
                 self.messenger.set_master(master);
                 self.backend

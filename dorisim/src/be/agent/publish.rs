@@ -93,16 +93,12 @@ impl Agent {
 
     /// Tablets of the partitions, with the version that each shall have.
     fn tablets_of(&self, wanted: &BTreeMap<i64, i64>) -> Vec<(i64, i64)> {
-        let of_partition = |id: i64| {
-            let tablet = self.backend.tablet(id).ok()?;
-            let partition = lock(&tablet).spec.partition_id;
-            Some((id, *wanted.get(&partition)?))
+        let of_partition = |(partition, version): (&i64, &i64)| {
+            let tablets = self.backend.partitions.of(*partition);
+            let version = *version;
+            tablets.into_iter().map(move |tablet| (tablet, version))
         };
-        self.backend
-            .tablet_ids()
-            .into_iter()
-            .filter_map(of_partition)
-            .collect()
+        wanted.iter().flat_map(of_partition).collect()
     }
 }
 
