@@ -1,6 +1,6 @@
 //! Aggregates: exact sums, bit operations, concatenation.
 
-use rusqlite::functions::{Aggregate, Context, FunctionFlags};
+use rusqlite::functions::{Aggregate, Context, FunctionFlags, WindowAggregate};
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, Result};
 
@@ -9,7 +9,8 @@ use super::numbers::{Sum, Total};
 
 pub(super) fn register(connection: &Connection) -> Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
-    connection.create_aggregate_function("sum", 1, flags, ExactSum)?;
+    connection.create_window_function("sum", 1, flags, ExactSum)?;
+    connection.create_window_function("sum0", 1, flags, ExactSum)?;
     for (name, operation) in [("bit_xor", Bits::Xor), ("group_bit_xor", Bits::Xor)] {
         connection.create_aggregate_function(name, 1, flags, operation)?;
     }
@@ -25,35 +26,64 @@ pub(super) fn register(connection: &Connection) -> Result<()> {
 
 struct ExactSum;
 
-impl Aggregate<Option<Sum>, Value> for ExactSum {
-    fn init(&self, _: &mut Context<'_>) -> Result<Option<Sum>> {
-        Ok(None)
+/// A sum and how many values are in it.
+type Summed = (Sum, usize);
+
+fn sum_of(summed: Option<&Summed>) -> Value {
+    match summed
+        .filter(|(_, values)| *values > 0)
+        .map(|(sum, _)| sum.total())
+    {
+        None => Value::Null,
+        Some(Total::Integer(value)) => Value::Integer(value),
+        Some(Total::Real(value)) => Value::Real(value),
+        Some(Total::Exact(text)) => Value::Text(text),
+    }
+}
+
+impl Aggregate<Summed, Value> for ExactSum {
+    fn init(&self, _: &mut Context<'_>) -> Result<Summed> {
+        Ok((Sum::default(), 0))
     }
 
-    fn step(&self, ctx: &mut Context<'_>, so_far: &mut Option<Sum>) -> Result<()> {
-        let value = ctx.get_raw(0);
-        if value == ValueRef::Null {
-            return Ok(());
-        }
-        let sum = so_far.get_or_insert_with(Sum::default);
-        match value {
-            ValueRef::Null => {}
+    fn step(&self, ctx: &mut Context<'_>, (sum, values): &mut Summed) -> Result<()> {
+        match ctx.get_raw(0) {
+            ValueRef::Null => return Ok(()),
             ValueRef::Integer(value) => sum.add_integer(value),
             ValueRef::Real(value) => sum.add_real(value),
             ValueRef::Text(text) | ValueRef::Blob(text) => {
-                sum.add_text(&String::from_utf8_lossy(text))
+                sum.add_text(&String::from_utf8_lossy(text));
             }
         }
+        *values += 1;
         Ok(())
     }
 
-    fn finalize(&self, _: &mut Context<'_>, sum: Option<Option<Sum>>) -> Result<Value> {
-        Ok(match sum.flatten().map(|sum| sum.total()) {
-            None => Value::Null,
-            Some(Total::Integer(value)) => Value::Integer(value),
-            Some(Total::Real(value)) => Value::Real(value),
-            Some(Total::Exact(text)) => Value::Text(text),
-        })
+    fn finalize(&self, _: &mut Context<'_>, summed: Option<Summed>) -> Result<Value> {
+        Ok(sum_of(summed.as_ref()))
+    }
+}
+
+impl WindowAggregate<Summed, Value> for ExactSum {
+    fn value(&self, summed: Option<&mut Summed>) -> Result<Value> {
+        Ok(sum_of(summed.as_deref()))
+    }
+
+    fn inverse(&self, ctx: &mut Context<'_>, (sum, values): &mut Summed) -> Result<()> {
+        match ctx.get_raw(0) {
+            ValueRef::Null => return Ok(()),
+            ValueRef::Integer(value) => sum.add_integer(value.saturating_neg()),
+            ValueRef::Real(value) => sum.add_real(-value),
+            ValueRef::Text(text) | ValueRef::Blob(text) => {
+                let text = String::from_utf8_lossy(text);
+                match text.trim().strip_prefix('-') {
+                    Some(positive) => sum.add_text(positive),
+                    None => sum.add_text(&format!("-{}", text.trim())),
+                }
+            }
+        }
+        *values = values.saturating_sub(1);
+        Ok(())
     }
 }
 

@@ -7,19 +7,29 @@ use rusqlite::{Connection, Error, Result};
 
 use super::dates::Moment;
 use super::numbers::{compare, compare_moments, double_text};
-use super::{aggregates, like};
+use super::{
+    aggregates, aggregates_more, functions_json, functions_nested, functions_number,
+    functions_sketch, functions_text, functions_time, like,
+};
 use crate::model::DataType;
 
-const ANY: i32 = -1;
+pub(super) const ANY: i32 = -1;
 
 /// Makes all functions and collations known to `connection`.
 pub(super) fn register(connection: &Connection) -> Result<()> {
     connection.create_collation("exact_number", compare)?;
     connection.create_collation("moment", compare_moments)?;
     aggregates::register(connection)?;
+    aggregates_more::register(connection)?;
     strings(connection)?;
     conversions(connection)?;
-    calendar(connection)
+    calendar(connection)?;
+    functions_text::register(connection)?;
+    functions_number::register(connection)?;
+    functions_time::register(connection)?;
+    functions_nested::register(connection)?;
+    functions_json::register(connection)?;
+    functions_sketch::register(connection)
 }
 
 /// The text of a value as Doris' implicit cast gives it; `None` is NULL.
@@ -34,11 +44,11 @@ pub(super) fn text_of(value: ValueRef<'_>) -> Option<String> {
     }
 }
 
-fn text(ctx: &Context<'_>, at: usize) -> Option<String> {
+pub(super) fn text(ctx: &Context<'_>, at: usize) -> Option<String> {
     (at < ctx.len()).then(|| text_of(ctx.get_raw(at))).flatten()
 }
 
-fn integer(ctx: &Context<'_>, at: usize) -> Option<i64> {
+pub(super) fn integer(ctx: &Context<'_>, at: usize) -> Option<i64> {
     if at >= ctx.len() {
         return None;
     }
@@ -51,7 +61,12 @@ fn integer(ctx: &Context<'_>, at: usize) -> Option<i64> {
     }
 }
 
-fn define<T, F>(connection: &Connection, names: &[&str], arguments: i32, function: F) -> Result<()>
+pub(super) fn define<T, F>(
+    connection: &Connection,
+    names: &[&str],
+    arguments: i32,
+    function: F,
+) -> Result<()>
 where
     T: rusqlite::functions::SqlFnOutput,
     F: Fn(&Context<'_>) -> T + Send + Clone + 'static,
@@ -134,7 +149,7 @@ fn strings(connection: &Connection) -> Result<()> {
     })
 }
 
-fn size(length: usize) -> i64 {
+pub(super) fn size(length: usize) -> i64 {
     i64::try_from(length).unwrap_or(i64::MAX)
 }
 
@@ -225,7 +240,7 @@ fn cast(value: &str, declared: &str) -> std::result::Result<Value, String> {
     })
 }
 
-fn moment(ctx: &Context<'_>, at: usize) -> Option<Moment> {
+pub(super) fn moment(ctx: &Context<'_>, at: usize) -> Option<Moment> {
     Moment::parse(&text(ctx, at)?)
 }
 

@@ -12,11 +12,11 @@ pub(super) fn missing_aliases(text: &str, tokens: &[Token]) -> Vec<(usize, Strin
     let mut depth = 0_usize;
     for (at, token) in tokens.iter().enumerate().skip(start) {
         let ends = match &token.kind {
-            TokenKind::Symbol("(") => {
+            TokenKind::Symbol("(" | "[" | "{") => {
                 depth += 1;
                 false
             }
-            TokenKind::Symbol(")") => {
+            TokenKind::Symbol(")" | "]" | "}") => {
                 if depth == 0 {
                     true
                 } else {

@@ -55,11 +55,11 @@ fn items(tokens: &[Token]) -> Vec<&[Token]> {
     let (mut begin, mut depth) = (start, 0_usize);
     for (at, token) in tokens.iter().enumerate().skip(start) {
         let (ends, more) = match &token.kind {
-            TokenKind::Symbol("(") => {
+            TokenKind::Symbol("(" | "[" | "{") => {
                 depth += 1;
                 (false, false)
             }
-            TokenKind::Symbol(")") if depth > 0 => {
+            TokenKind::Symbol(")" | "]" | "}") if depth > 0 => {
                 depth -= 1;
                 (false, false)
             }

@@ -1,8 +1,10 @@
 //! SELECT through an in-memory SQLite: `rewrite` (Doris' text → SQLite's) → `engine` (copies of tables, answers).
 //!
-//! Reading order: `source` (what goes in and out), `engine`, `rewrite`, `functions`, `numbers` (why sums are exact).
+//! Reading order: `source` (what goes in and out), `engine`, `rewrite` (with `from_clause`, `operands`, `lateral`), `functions` and its
+//! relatives by subject, `numbers` (why sums are exact).
 
 mod aggregates;
+mod aggregates_more;
 mod compute;
 mod count;
 mod dates;
@@ -10,10 +12,19 @@ pub mod delete;
 mod engine;
 mod from_clause;
 mod functions;
+mod functions_json;
+mod functions_nested;
+mod functions_number;
+mod functions_sketch;
+mod functions_text;
+mod functions_time;
 mod items;
 mod kinds;
+mod lateral;
 pub mod like;
+mod nested;
 mod numbers;
+mod operands;
 mod rewrite;
 mod session;
 mod source;

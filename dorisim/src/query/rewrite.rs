@@ -5,6 +5,8 @@
 use std::collections::BTreeSet;
 
 use super::items;
+use super::lateral;
+use super::operands::is_match;
 use super::session::session_literal;
 use super::source::{SessionInfo, TableRef};
 use super::words::{common_tables, is_bracket_keyword, is_keyword, other_name};
@@ -52,6 +54,7 @@ pub(super) fn rewrite_at(
     let tokens = tokenize(text).map_err(|error| SqlError::analysis(error.message))?;
     let aliases = items::missing_aliases(text, &tokens);
     let ctes = common_tables(&tokens);
+    let laterals = lateral::columns(&tokens);
     let mut rewriter = Rewriter {
         text,
         tokens,
@@ -62,6 +65,8 @@ pub(super) fn rewrite_at(
         db,
         ctes,
         depth,
+        operand: 0,
+        laterals,
     };
     while !matches!(rewriter.kind(0), TokenKind::Eof) {
         if let Some((_, alias)) = aliases.iter().find(|(at, _)| *at == rewriter.at) {
@@ -105,6 +110,27 @@ pub(super) struct Frame {
     pub(super) bracket: Bracket,
     pub(super) from: From,
     pub(super) interval: bool,
+    /// Where in the output it began, with the name of a function.
+    pub(super) start: usize,
+    /// Further brackets to close with it.
+    pub(super) extra: u8,
+    /// What has to come at its end.
+    pub(super) end: FrameEnd,
+}
+
+/// What a bracket that closes is followed by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum FrameEnd {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// `GROUP_CONCAT(DISTINCT x` without a separator so far.
+    Separator,
+    /// The alias of a LATERAL VIEW.
+    Lateral {
+        /// Rows that have nothing to unfold stay.
+        outer: bool,
+    },
 }
 
 pub(super) struct Rewriter<'a> {
@@ -117,6 +143,10 @@ pub(super) struct Rewriter<'a> {
     pub(super) db: Option<&'a str>,
     pub(super) ctes: BTreeSet<String>,
     pub(super) depth: usize,
+    /// Where in the output the last operand began.
+    pub(super) operand: usize,
+    /// Columns of LATERAL VIEWs.
+    pub(super) laterals: lateral::Columns,
 }
 
 impl Rewriter<'_> {
@@ -169,11 +199,13 @@ impl Rewriter<'_> {
                 Ok(())
             }
             TokenKind::Str(text) => {
+                self.operand = self.out.len();
                 self.push_string(&text);
                 self.at += 1;
                 Ok(())
             }
             TokenKind::Number(number) => {
+                self.operand = self.out.len();
                 // SQLite would round what has more digits than its numbers.
                 if number.bytes().filter(u8::is_ascii_digit).count() > 15
                     && number.parse::<i64>().is_err()
@@ -185,29 +217,37 @@ impl Rewriter<'_> {
                 self.at += 1;
                 Ok(())
             }
-            TokenKind::Symbol(symbol) => {
-                self.symbol_step(symbol);
-                Ok(())
-            }
+            TokenKind::Symbol(symbol) => self.symbol_step(symbol),
             TokenKind::Eof => Ok(()),
         }
     }
 
-    fn symbol_step(&mut self, symbol: &'static str) {
+    fn symbol_step(&mut self, symbol: &'static str) -> Result<(), SqlError> {
         match symbol {
             "(" => {
-                self.frames.push(Frame::default());
+                self.frames.push(Frame {
+                    start: self.out.len(),
+                    ..Frame::default()
+                });
                 self.push("(");
             }
-            ")" => {
-                self.frames.pop();
-                self.push(")");
+            ")" => return self.close(),
+            "[" | "{" => {
+                self.open_list(symbol);
+                return Ok(());
             }
+            "]" | "}" => return self.close(),
+            ":" if self.frame().bracket == Bracket::Call => self.push(","),
             "," => {
                 if self.frame().from == From::Behind {
                     self.frame().from = From::Wanted;
                 }
-                self.push(",");
+                if !self.separate() {
+                    self.push(",");
+                }
+            }
+            "+" | "-" if self.word(1) == "INTERVAL" => {
+                return self.add_interval(symbol == "-");
             }
             "/" => self.push("* 1.0 /"),
             "&&" => self.push("AND"),
@@ -217,7 +257,7 @@ impl Rewriter<'_> {
             ";" => {}
             "@@" => {
                 self.variable();
-                return;
+                return Ok(());
             }
             "@" => {
                 self.push("NULL");
@@ -226,6 +266,7 @@ impl Rewriter<'_> {
             other => self.push(other),
         }
         self.at += 1;
+        Ok(())
     }
 
     /// `@@[scope.]name`.
@@ -262,7 +303,16 @@ impl Rewriter<'_> {
                 self.at += if self.word(1) == "DISTINCT" { 2 } else { 1 };
                 return Ok(());
             }
-            "LATERAL" | "QUALIFY" | "RLIKE" | "REGEXP" => {
+            "LATERAL" if self.word(1) == "VIEW" => return self.lateral_view(),
+            "RLIKE" | "REGEXP" if !self.is_symbol(1, "(") => {
+                self.push("REGEXP");
+                self.at += 1;
+                return Ok(());
+            }
+            _ if upper.starts_with("MATCH") && is_match(&upper) && self.is_operand_before() => {
+                return self.match_words(&upper);
+            }
+            "QUALIFY" => {
                 return Err(SqlError::analysis(format!(
                     "{upper} is not supported by the simulated cluster"
                 )));
@@ -288,7 +338,9 @@ impl Rewriter<'_> {
             return Ok(());
         }
         if upper == "SEPARATOR" && self.frame().bracket == Bracket::Call {
-            self.push(",");
+            if !self.separate() {
+                self.push(",");
+            }
             self.at += 1;
             return Ok(());
         }
@@ -299,6 +351,7 @@ impl Rewriter<'_> {
             return Ok(());
         }
         if let Some((literal, taken)) = session_literal(self.session, &upper, &self.following()) {
+            self.operand = self.out.len();
             self.push(&literal);
             self.at += taken;
             return Ok(());
@@ -315,7 +368,10 @@ impl Rewriter<'_> {
                 return Ok(());
             }
             _ if is_keyword(&upper) => self.push(word),
-            _ => self.push_name(word),
+            _ => {
+                self.name_step(word.to_owned());
+                return Ok(());
+            }
         }
         self.at += 1;
         Ok(())
@@ -347,41 +403,70 @@ impl Rewriter<'_> {
 
     /// A function: name and opening bracket.
     fn call(&mut self, upper: &str, word: &str) {
-        let mut bracket = Bracket::Call;
+        let mut frame = Frame {
+            bracket: Bracket::Call,
+            start: self.out.len(),
+            ..Frame::default()
+        };
         if upper == "EXTRACT" && self.word(3) == "FROM" {
             let unit = self.word(2).to_ascii_lowercase();
             self.push(&unit);
             self.push("(");
             self.at += 4;
-            self.frames.push(Frame {
-                bracket,
-                ..Frame::default()
-            });
+            self.frames.push(frame);
             return;
         }
+        let mut taken = 2;
         match upper {
-            "CAST" => {
-                bracket = Bracket::Cast;
+            "CAST" | "TRY_CAST" => {
+                frame.bracket = Bracket::Cast;
                 self.push("doris_cast (");
             }
             "NDV" | "APPROX_COUNT_DISTINCT" | "MULTI_DISTINCT_COUNT" => {
                 self.push("count ( DISTINCT")
+            }
+            "COUNT" if self.word(2) == "DISTINCT" && self.has_comma() => {
+                self.push("count ( DISTINCT distinct_key (");
+                frame.extra = 1;
+                taken = 3;
+            }
+            "GROUP_CONCAT" if self.word(2) == "DISTINCT" => {
+                self.push("replace ( group_concat ( DISTINCT");
+                frame.end = FrameEnd::Separator;
+                taken = 3;
+            }
+            "TIMESTAMPDIFF" | "TIMESTAMPADD" | "DATE_DIFF" => {
+                let unit = self.word(2).to_ascii_lowercase();
+                let name = if upper == "TIMESTAMPADD" {
+                    "timestampadd ("
+                } else {
+                    "timestampdiff ("
+                };
+                self.push(name);
+                self.push_string(&unit);
+                taken = 3;
+            }
+            // `NOW(3)`: fractions of a second are zero here.
+            "NOW" | "CURRENT_TIMESTAMP" if matches!(self.kind(2), TokenKind::Number(_)) => {
+                let literal = session_literal(self.session, "NOW", &[true, true]);
+                self.operand = self.out.len();
+                self.push(&literal.map_or_else(|| "NULL".to_owned(), |(literal, _)| literal));
+                self.at += 4;
+                return;
             }
             _ => {
                 self.push(other_name(upper).unwrap_or(word));
                 self.push("(");
             }
         }
-        self.at += 2;
-        self.frames.push(Frame {
-            bracket,
-            ..Frame::default()
-        });
+        self.at += taken;
+        self.frames.push(frame);
     }
 
     /// `a`, `t.a`, `db.t.a`, `t.*`: the last two parts.
     fn name_step(&mut self, first: String) {
         let mut parts = vec![first];
+        self.operand = self.out.len();
         self.at += 1;
         while self.is_symbol(0, ".") {
             match self.kind(1).clone() {
@@ -400,6 +485,10 @@ impl Rewriter<'_> {
                 | TokenKind::Eof => break,
             }
             self.at += 2;
+        }
+        if let Some(place) = self.laterals.place_of(&parts) {
+            self.push(&place);
+            return;
         }
         let from = parts.len().saturating_sub(2);
         for (index, part) in parts[from..].iter().enumerate() {

@@ -1,5 +1,7 @@
 //! Queries as clients send them, over fixed tables.
 
+mod functions;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;

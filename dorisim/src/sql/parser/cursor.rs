@@ -327,9 +327,9 @@ impl<'a> Parser<'a> {
                 TokenKind::Eof => break,
                 TokenKind::Symbol(";") if depth == 0 => break,
                 TokenKind::Symbol(",") if depth == 0 && stops.contains(&",") => break,
-                TokenKind::Symbol("(") => depth += 1,
+                TokenKind::Symbol("(" | "[" | "{") => depth += 1,
                 TokenKind::Symbol(")") if depth == 0 => break,
-                TokenKind::Symbol(")") => depth -= 1,
+                TokenKind::Symbol(")" | "]" | "}") => depth = depth.saturating_sub(1),
                 TokenKind::Word(word)
                     if depth == 0 && stops.iter().any(|stop| word.eq_ignore_ascii_case(stop)) =>
                 {
