@@ -7,12 +7,13 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 use tokio::runtime::{Handle, Runtime};
 use tokio_util::sync::CancellationToken;
 
-use crate::be::{Backend, BackendAddress, BackendApi, http as backend_http};
+use crate::be::node::{BackendNode, NodeConfig};
+use crate::be::{Backend, BackendAddress, BackendApi};
 use crate::clock::SimClock;
 use crate::config::SimConfig;
 use crate::faults::Faults;
@@ -24,7 +25,6 @@ use crate::http::{self, FrontendHttp};
 use crate::model::Row;
 use crate::mysql::MysqlServer;
 use crate::sql::ast::Statement;
-use crate::wire::backend::BackendService;
 use crate::wire::frontend::FrontendService;
 use crate::wire::roles::{FrontendPorts, Roles};
 use crate::wire::server::ThriftServer;
@@ -33,6 +33,8 @@ use crate::wire::server::ThriftServer;
 const HOST: &str = "127.0.0.1";
 /// Id of the first backend; the others follow.
 const FIRST_BACKEND: i64 = 10_002;
+/// The backends of a cluster have to answer their first heartbeats within this.
+const START_WITHIN: Duration = Duration::from_secs(30);
 
 /// A running cluster. Dropping it stops it.
 pub struct SimCluster {
@@ -51,6 +53,7 @@ pub struct SimCluster {
 /// What has to be ended in order.
 struct Running {
     thrift: Vec<ThriftServer>,
+    nodes: Vec<BackendNode>,
     runtime: Runtime,
     /// Of a cluster that keeps its data: gives the data directory back at the end.
     durable: Option<Arc<Frontend>>,
@@ -77,12 +80,6 @@ struct FrontendSockets {
     http: TcpListener,
 }
 
-/// The listeners of one backend.
-struct BackendSockets {
-    thrift: TcpListener,
-    http: TcpListener,
-}
-
 impl SimCluster {
     /// Starts a cluster; it serves when this returns. It runs on threads of its own, so any caller's runtime will do.
     ///
@@ -105,6 +102,7 @@ impl SimCluster {
         let Built {
             mut cluster,
             thrift,
+            nodes,
             files,
         } = match built {
             Ok(built) => built,
@@ -115,6 +113,7 @@ impl SimCluster {
         };
         cluster.running = Mutex::new(Some(Running {
             thrift,
+            nodes,
             runtime,
             durable: files.is_none().then(|| Arc::clone(&cluster.frontend)),
             _files: files,
@@ -194,6 +193,7 @@ impl SimCluster {
     pub fn switch_master(&self, index: usize) {
         self.roles.set_master(index);
         self.frontend.forget_memory();
+        announce_master(&self.frontend, &self.roles);
     }
 
     /// Runs statements as `root` in a session of their own; the rows are those of the last one. Qualify tables, or begin
@@ -257,6 +257,9 @@ impl Running {
         for server in &mut self.thrift {
             server.stop();
         }
+        for node in &mut self.nodes {
+            node.stop();
+        }
         let Some(frontend) = self.durable else {
             // Not awaited: a caller may stand on another runtime's thread.
             self.runtime.shutdown_background();
@@ -277,6 +280,7 @@ impl Running {
 struct Built {
     cluster: SimCluster,
     thrift: Vec<ThriftServer>,
+    nodes: Vec<BackendNode>,
     files: Option<TempDir>,
 }
 
@@ -308,38 +312,35 @@ async fn build(config: SimConfig, handle: Handle) -> Result<Built> {
     };
     let clock = Arc::new(SimClock::default());
     let faults = Arc::new(Faults::new(config.seed));
-    let mut backends = Vec::new();
-    let mut backend_sockets = Vec::new();
+    let mut nodes = Vec::new();
     for index in 0..config.backends {
-        let (address, sockets) = bind_backend(index)?;
-        let store = data_dir.join(format!("be{}", address.id));
-        let (clock, faults) = (Arc::clone(&clock), Arc::clone(&faults));
-        let make = match &opened {
-            Some(_) => Backend::open,
-            None => Backend::new,
+        let id = FIRST_BACKEND + i64::try_from(index).context("numbering backends")?;
+        let store = data_dir.join(format!("be{id}"));
+        let node = NodeConfig {
+            id,
+            host: HOST.to_owned(),
+            token: token.clone(),
+            kept: opened.is_some(),
+            agent: config.agent.clone(),
+            ..NodeConfig::new(store)
         };
-        let backend = make(address, store, token.clone(), clock, faults)?;
-        let settings = &backend.config;
+        let node = BackendNode::bind(node, Arc::clone(&clock), Arc::clone(&faults))?;
+        let settings = &node.backend().config;
         let rows = config.rows_per_segment;
         settings.rows_per_segment.store(rows, Ordering::Relaxed);
         let pool = config.ingest_pool_size;
         settings.ingest_pool_size.store(pool, Ordering::Relaxed);
-        backends.push(Arc::new(backend));
-        backend_sockets.push(sockets);
+        nodes.push(node);
     }
     let frontend_config = FrontendConfig {
         cluster_id,
         token,
         ..config.frontend.clone()
     };
-    let driven = backends
-        .iter()
-        .map(|backend| Arc::clone(backend) as Arc<dyn BackendApi>)
-        .collect();
     let is_old = opened.as_ref().is_some_and(|o| o.is_ready);
     let frontend = match opened {
-        Some(opened) => Frontend::durable(opened, frontend_config, clock, driven),
-        None => Frontend::new(frontend_config, clock, driven),
+        Some(opened) => Frontend::durable(opened, frontend_config, clock, Vec::new()),
+        None => Frontend::new(frontend_config, clock, Vec::new()),
     };
     if !config.publish_delay.is_zero() {
         frontend.set_publish_delay(config.publish_delay);
@@ -363,20 +364,10 @@ async fn build(config: SimConfig, handle: Handle) -> Result<Built> {
     )?;
     let loads = LoadShared::new()?;
     let mut thrift = Vec::new();
-    for (backend, sockets) in backends.iter().zip(backend_sockets) {
-        let service = Arc::new(BackendService::of_replication(Arc::clone(backend)));
-        let (faults, runtime) = (Arc::clone(&faults), handle.clone());
-        thrift.push(ThriftServer::start(
-            sockets.thrift,
-            service,
-            faults,
-            runtime,
-        )?);
+    for node in &mut nodes {
         let (master, shared) = (Arc::clone(&frontend), Arc::clone(&loads));
-        let loader = Loader::new(master, Arc::clone(backend), shared);
-        let router = backend_http::router(Arc::clone(backend)).merge(load_router(loader));
-        let router = backend_http::cut_while_down(router, Arc::clone(backend));
-        handle.spawn(serve(to_tokio(sockets.http)?, router, stop.clone()));
+        let loader = Loader::new(master, Arc::clone(node.backend()), shared);
+        node.serve(&handle, load_router(loader))?;
     }
     for (index, sockets) in frontend_sockets.into_iter().enumerate() {
         let service = FrontendService::new(Arc::clone(&frontend), Arc::clone(&roles), index);
@@ -394,10 +385,19 @@ async fn build(config: SimConfig, handle: Handle) -> Result<Built> {
         let query = to_tokio(sockets.query)?;
         handle.spawn(Arc::clone(&mysql).serve(query, stop.clone()));
     }
+    register(&frontend, &roles, &nodes).await?;
+    handle.spawn(beat_with_faults(
+        Arc::clone(&frontend),
+        Arc::clone(&faults),
+        stop.clone(),
+    ));
     let cluster = SimCluster {
         name: config.name,
         frontend,
-        backends,
+        backends: nodes
+            .iter()
+            .map(|node| Arc::clone(node.backend()))
+            .collect(),
         faults,
         roles,
         stop,
@@ -409,8 +409,50 @@ async fn build(config: SimConfig, handle: Handle) -> Result<Built> {
     Ok(Built {
         cluster,
         thrift,
+        nodes,
         files,
     })
+}
+
+/// Makes the backends members of the cluster, and waits until tablets can be placed on all of them.
+async fn register(frontend: &Arc<Frontend>, roles: &Roles, nodes: &[BackendNode]) -> Result<()> {
+    for node in nodes {
+        let address = node.address();
+        let local = Arc::clone(node.backend()) as Arc<dyn BackendApi>;
+        let (host, port) = (&address.host, address.heartbeat_port);
+        frontend.register_backend(address.id, host, port, Some(local));
+    }
+    announce_master(frontend, roles);
+    let usable = frontend
+        .nodes()
+        .wait_usable(nodes.len(), START_WITHIN)
+        .await;
+    if !usable {
+        bail!("the backends of the cluster did not answer heartbeats within {START_WITHIN:?}");
+    }
+    Ok(())
+}
+
+/// Heartbeats tell the backends who the master is.
+fn announce_master(frontend: &Frontend, roles: &Roles) {
+    if let Some(ports) = roles.frontends().get(roles.master()) {
+        let host = roles.host();
+        frontend.nodes().set_master(host, ports.thrift, ports.http);
+    }
+}
+
+/// A changed fault may have taken a backend down or brought it back: asks it at once.
+async fn beat_with_faults(frontend: Arc<Frontend>, faults: Arc<Faults>, stop: CancellationToken) {
+    let mut changes = faults.changes();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = changes.changed() => match changed {
+                Ok(()) => frontend.nodes().beat_now(),
+                Err(_ended) => return,
+            },
+        }
+    }
 }
 
 impl FrontendSockets {
@@ -431,21 +473,6 @@ fn bind_frontend(config: &SimConfig, index: usize) -> Result<FrontendSockets> {
         thrift: bind(wanted(config.thrift_port), "Thrift")?,
         http: bind(wanted(config.http_port), "HTTP")?,
     })
-}
-
-fn bind_backend(index: usize) -> Result<(BackendAddress, BackendSockets)> {
-    let thrift = bind(0, "backend Thrift")?;
-    let http = bind(0, "backend HTTP")?;
-    let address = BackendAddress {
-        id: FIRST_BACKEND + i64::try_from(index).context("numbering backends")?,
-        host: HOST.to_owned(),
-        be_port: port(&thrift)?,
-        http_port: port(&http)?,
-        // Nothing listens there; unlike ports keep rows of SHOW BACKENDS apart.
-        heartbeat_port: 9050,
-        brpc_port: 8060,
-    };
-    Ok((address, BackendSockets { thrift, http }))
 }
 
 fn bind(port: u16, what: &str) -> Result<TcpListener> {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::be::agent::AgentConfig;
 use crate::fe::FrontendConfig;
 
 /// A further account.
@@ -59,6 +60,8 @@ pub struct SimConfig {
     pub ingest_pool_size: i32,
     /// Seed of faults with a probability.
     pub seed: u64,
+    /// How the backends work for their frontend.
+    pub agent: AgentConfig,
     /// Frontend settings; cluster id and token are overwritten by the fields above.
     pub frontend: FrontendConfig,
 }
@@ -81,6 +84,12 @@ impl Default for SimConfig {
             rows_per_segment: 100_000,
             ingest_pool_size: -1,
             seed: 1,
+            agent: AgentConfig {
+                task_report: Duration::from_secs(2),
+                disk_report: Duration::from_secs(5),
+                tablet_report: Duration::from_secs(30),
+                ..AgentConfig::default()
+            },
             frontend: FrontendConfig::default(),
         }
     }

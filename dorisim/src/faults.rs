@@ -12,7 +12,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// A held call goes on by itself after this time, so that a forgotten hold ends.
 const HOLD_LIMIT: Duration = Duration::from_secs(60);
@@ -173,6 +173,7 @@ pub struct RuleId(pub u64);
 pub struct Faults {
     inner: Mutex<Inner>,
     changed: Notify,
+    revision: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
@@ -200,6 +201,7 @@ impl Faults {
                 random: StdRng::seed_from_u64(seed),
             }),
             changed: Notify::new(),
+            revision: watch::Sender::new(0),
         }
     }
 
@@ -209,6 +211,8 @@ impl Faults {
         let id = inner.next_id;
         inner.next_id += 1;
         inner.rules.insert(id, rule);
+        drop(inner);
+        self.note_change();
         RuleId(id)
     }
 
@@ -216,6 +220,7 @@ impl Faults {
     pub fn remove(&self, id: RuleId) -> bool {
         let removed = self.lock().rules.remove(&id.0).is_some();
         self.changed.notify_waiters();
+        self.note_change();
         removed
     }
 
@@ -223,6 +228,16 @@ impl Faults {
     pub fn clear(&self) {
         self.lock().rules.clear();
         self.changed.notify_waiters();
+        self.note_change();
+    }
+
+    /// Counts the changes of the rules by hand; rules that end by themselves do not count.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.revision.subscribe()
+    }
+
+    fn note_change(&self) {
+        self.revision.send_modify(|revision| *revision += 1);
     }
 
     /// The present rules.
@@ -241,6 +256,7 @@ impl Faults {
             .rules
             .retain(|_, rule| !(rule.effect == Effect::Down && rule.backend == Some(backend)));
         self.changed.notify_waiters();
+        self.note_change();
     }
 
     /// No space left on the backend until the returned rule is removed: tablets, loads, ingests and downloads fail there.

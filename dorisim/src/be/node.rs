@@ -38,6 +38,8 @@ pub struct NodeConfig {
     pub heartbeat_port: u16,
     /// `brpc_port`: told only, nothing listens there.
     pub brpc_port: u16,
+    /// The store outlives the process: what it holds is there again at the next start.
+    pub kept: bool,
     /// How it works for its master.
     pub agent: AgentConfig,
 }
@@ -54,6 +56,7 @@ impl NodeConfig {
             http_port: 0,
             heartbeat_port: 0,
             brpc_port: 8060,
+            kept: true,
             agent: AgentConfig::default(),
         }
     }
@@ -112,7 +115,12 @@ impl BackendNode {
         );
         let store = config.store;
         let shown = store.display().to_string();
-        let backend = Backend::open(address, store, config.token, clock, Arc::clone(&faults))
+        let open = if config.kept {
+            Backend::open
+        } else {
+            Backend::new
+        };
+        let backend = open(address, store, config.token, clock, Arc::clone(&faults))
             .with_context(|| format!("opening the store {shown} of a backend"))?;
         Ok(BackendNode {
             agent: Agent::new(Arc::new(backend), config.agent, membership),
@@ -158,6 +166,7 @@ impl BackendNode {
                 .push(server.context("starting a Thrift server of a backend")?);
         }
         let router = http::router(Arc::clone(self.backend())).merge(more);
+        let router = http::cut_while_down(router, Arc::clone(self.backend()));
         let listener = {
             // Handing a listener over needs the runtime that drives it.
             let _inside = runtime.enter();

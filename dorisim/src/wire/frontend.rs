@@ -67,14 +67,14 @@ impl Service for FrontendService {
             "finishTask" => {
                 let request = read_argument(input)?;
                 Dispatch::Call(Box::pin(async move {
-                    encode(&calls.frontend.finish_task(request))
+                    encode(&calls.frontend.finish_task(request).await)
                 }))
             }
             "report" => {
                 let request = read_argument(input)?;
-                Dispatch::Call(Box::pin(
-                    async move { encode(&calls.frontend.report(request)) },
-                ))
+                Dispatch::Call(Box::pin(async move {
+                    encode(&calls.frontend.report(request).await)
+                }))
             }
             "snapshotLoaderReport" => {
                 let request = read_argument(input)?;

@@ -22,9 +22,9 @@ use crate::wire::agent::{AgentTask, DropTablet, PublishVersion, TabletMeta};
 
 impl Frontend {
     /// finishTask: the end of an agent task. Every frontend takes it, as in Doris.
-    pub fn finish_task(&self, request: TFinishTaskRequest) -> TMasterResult {
+    pub async fn finish_task(&self, request: TFinishTaskRequest) -> TMasterResult {
         let backend = &request.backend;
-        let Some(node) = self.nodes().by_address(&backend.host, backend.be_port) else {
+        let Some(node) = self.nodes().reporter(&backend.host, backend.be_port).await else {
             tracing::warn!(
                 host = backend.host,
                 be_port = backend.be_port,
@@ -40,9 +40,9 @@ impl Frontend {
     }
 
     /// report: tasks, disks or tablets of a backend.
-    pub fn report(self: &Arc<Self>, request: TReportRequest) -> TMasterResult {
+    pub async fn report(self: &Arc<Self>, request: TReportRequest) -> TMasterResult {
         let (host, be_port) = (&request.backend.host, request.backend.be_port);
-        let Some(node) = self.nodes().by_address(host, be_port) else {
+        let Some(node) = self.nodes().reporter(host, be_port).await else {
             let text = format!("backend[{host}:{be_port}] does not exist.");
             return refused(TStatusCode::INTERNAL_ERROR, text);
         };
@@ -130,7 +130,10 @@ impl Frontend {
         if version < node.report_version() {
             return;
         }
-        node.live_mut().tablet_report_ms = now;
+        let first = std::mem::replace(&mut node.live_mut().tablet_report_ms, now) == 0;
+        if first {
+            self.nodes().note_change();
+        }
         self.apply(node.id, &known, &found);
         let tasks = self.tasks_for(&found);
         if !tasks.is_empty() {

@@ -62,7 +62,7 @@ impl Default for AgentSettings {
             heartbeat_timeout: Duration::from_secs(2),
             heartbeat_tolerance: 1,
             submit_timeout: Duration::from_secs(10),
-            resend_wait: Duration::from_secs(5),
+            resend_wait: Duration::from_secs(2),
             create_timeout: Duration::from_secs(2),
             create_timeout_max: Duration::from_secs(300),
             publish_timeout: Duration::from_secs(2),
@@ -72,6 +72,11 @@ impl Default for AgentSettings {
         }
     }
 }
+
+/// How often and how long a report waits for the answer to a heartbeat.
+const HEARTBEAT_LOOKS: u32 = 50;
+/// One such wait.
+const HEARTBEAT_LOOK: Duration = Duration::from_millis(20);
 
 /// How backends find the master.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,7 +142,7 @@ pub struct Backends {
     nodes: RwLock<BTreeMap<i64, Arc<Node>>>,
     master: RwLock<Option<MasterAddress>>,
     /// Asks for a round of heartbeats at once.
-    pub(super) beat: Notify,
+    beat: Notify,
     /// Counts changes of what backends are.
     changed: watch::Sender<u64>,
 }
@@ -173,6 +178,11 @@ impl Backends {
     /// What sending tasks needs.
     pub(super) fn channel(&self) -> &Arc<Channel> {
         &self.channel
+    }
+
+    /// A round of heartbeats at once.
+    pub fn beat_now(&self) {
+        self.beat.notify_one();
     }
 
     /// Who the master is; heartbeats begin with it.
@@ -223,6 +233,22 @@ impl Backends {
             .cloned()
     }
 
+    /// As [`Self::by_address`]. A backend that was just asked for its ports may report before its answer was read: that is waited for.
+    pub async fn reporter(&self, host: &str, be_port: i32) -> Option<Arc<Node>> {
+        let mut changes = self.changed.subscribe();
+        for _ in 0..HEARTBEAT_LOOKS {
+            let found = self.by_address(host, be_port);
+            let asked =
+                |node: &Arc<Node>| node.host == host && node.beating.load(Ordering::Acquire);
+            if found.is_some() || !self.nodes().iter().any(asked) {
+                return found;
+            }
+            // An error means the end of the frontend; the end of the wait is a reason to look again.
+            let _ = tokio::time::timeout(HEARTBEAT_LOOK, changes.changed()).await;
+        }
+        None
+    }
+
     /// Takes a backend in; its first heartbeat goes out at once.
     fn add(&self, registered: &RegisteredBackend, local: Option<Arc<dyn BackendApi>>) {
         let node = Arc::new(Node::new(registered, local));
@@ -260,12 +286,15 @@ impl Backends {
         self.changed.send_modify(|count| *count += 1);
     }
 
-    /// Waits until this many backends can take tablets; false when `within` is over.
+    /// Waits until this many backends can take tablets and have told which they hold; false when `within` is over.
     pub async fn wait_usable(&self, count: usize, within: Duration) -> bool {
         let mut changes = self.changed.subscribe();
         let enough = changes.wait_for(|_| {
             let nodes = self.nodes();
-            let usable = nodes.iter().filter(|node| node.live().takes_tablets());
+            let usable = nodes.iter().filter(|node| {
+                let live = node.live();
+                live.takes_tablets() && live.tablet_report_ms > 0
+            });
             usable.count() >= count
         });
         matches!(tokio::time::timeout(within, enough).await, Ok(Ok(_)))
