@@ -252,3 +252,116 @@ pub fn segment_name(rowset_id: &str, segment: u32) -> String {
 fn unreadable(reason: impl std::fmt::Display) -> BeError {
     BeError::Corrupt(format!("failed to parse rowset meta: {reason}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::be::api::{DeleteCondition, DeleteOp};
+    use crate::model::{Column, DataType, KeysModel};
+
+    fn meta() -> RowsetMeta {
+        let mut key = Column::new("k", DataType::Decimal(20, 4));
+        key.is_key = true;
+        key.unique_id = 3;
+        let value = Column::new("v", DataType::parse("map<int,array<varchar(9)>>").unwrap());
+        let condition = |op: DeleteOp, values: &[&str]| DeleteCondition {
+            column: 3,
+            op,
+            values: values.iter().map(|v| Some((*v).to_owned())).collect(),
+        };
+        RowsetMeta {
+            rowset_id: "02".repeat(24),
+            tablet_id: 7,
+            tablet_uid: TabletUid { hi: -1, lo: 2 },
+            partition_id: 5,
+            tablet_schema_hash: 77,
+            state: RowsetState::Visible,
+            start_version: 4,
+            end_version: 4,
+            num_segments: 2,
+            num_rows: 9,
+            data_size: 100,
+            index_size: 11,
+            txn_id: 13,
+            load_id: (1, -1),
+            creation_time: 1_700_000_000,
+            schema: Arc::new(TableSchema {
+                columns: vec![key, value],
+                keys: KeysModel::Aggregate,
+                schema_hash: 77,
+                schema_version: 2,
+                indexes: Default::default(),
+            }),
+            delete: Some(Arc::new(DeletePredicate {
+                conditions: vec![
+                    condition(DeleteOp::Lt, &["5"]),
+                    condition(DeleteOp::NotIn, &["1", "2"]),
+                    condition(DeleteOp::IsNotNull, &[]),
+                ],
+            })),
+            source_rowset_id: Some("03".repeat(24)),
+            source_tablet_id: Some(8),
+        }
+    }
+
+    #[test]
+    fn a_meta_reads_back_what_was_written() {
+        assert_eq!(RowsetMeta::from_bytes(&meta().to_bytes()).unwrap(), meta());
+    }
+
+    #[test]
+    fn members_are_those_of_doris() {
+        let pb = meta().to_pb();
+        let schema = pb.tablet_schema.unwrap();
+        assert_eq!((schema.keys_type, schema.sort_col_num), (Some(2), Some(1)));
+        assert_eq!(schema.next_column_unique_id, Some(4));
+        let [key, value] = schema.column.as_slice() else {
+            panic!("two columns");
+        };
+        assert_eq!(
+            (key.r#type.as_str(), key.precision, key.frac),
+            ("DECIMAL128I", Some(20), Some(4))
+        );
+        assert_eq!(value.r#type, "MAP");
+        let parts: Vec<&str> = value
+            .children_columns
+            .iter()
+            .map(|c| c.r#type.as_str())
+            .collect();
+        assert_eq!(parts, ["INT", "ARRAY"]);
+        assert_eq!(
+            value.children_columns[1].children_columns[0].length,
+            Some(11)
+        );
+        let delete = pb.delete_predicate.unwrap();
+        let told: Vec<_> = delete
+            .sub_predicates_v2
+            .iter()
+            .map(|sub| {
+                (
+                    sub.op.as_deref().unwrap(),
+                    sub.cond_value.as_deref().unwrap(),
+                )
+            })
+            .collect();
+        assert_eq!(told, [("<<", "5"), ("IS", "NOT NULL")]);
+        assert_eq!(delete.in_predicates[0].values, ["1", "2"]);
+        assert_eq!(delete.in_predicates[0].is_not_in, Some(true));
+    }
+
+    #[test]
+    fn metas_of_others_and_damaged_ones_are_refused() {
+        let mut foreign = meta().to_pb();
+        foreign.sim_schema = None;
+        let refused = RowsetMeta::from_bytes(&foreign.encode_to_vec()).unwrap_err();
+        assert!(
+            refused.to_string().contains("failed to parse rowset meta"),
+            "{refused}"
+        );
+        let bytes = meta().to_bytes();
+        for cut in 0..bytes.len() {
+            assert!(RowsetMeta::from_bytes(&bytes[..cut]).is_err(), "cut {cut}");
+        }
+        assert!(RowsetMeta::from_bytes(b"garbage:x:y").is_err());
+    }
+}

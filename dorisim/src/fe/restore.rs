@@ -324,11 +324,11 @@ impl Frontend {
             .plan
             .pulls
             .iter()
-            .map(|p| (p.local_tablet, p.backend_id))
+            .map(|p| (p.local_tablet, p.ref_tablet, p.backend_id))
             .collect();
         let mut calls = Vec::with_capacity(tasks.len());
-        for (tablet, backend) in tasks {
-            calls.push(self.local_snapshot(tablet, backend));
+        for (tablet, like, backend) in tasks {
+            calls.push(self.local_snapshot(tablet, like, backend));
         }
         let mut results = futures::stream::iter(calls).buffer_unordered(TASKS_AT_ONCE);
         let mut paths = BTreeMap::new();
@@ -381,14 +381,20 @@ impl Frontend {
         Ok(())
     }
 
-    async fn local_snapshot(&self, tablet: i64, id: i64) -> Result<((i64, i64), String), String> {
+    async fn local_snapshot(
+        &self,
+        tablet: i64,
+        like: Option<i64>,
+        id: i64,
+    ) -> Result<((i64, i64), String), String> {
         let backend = self
             .backend(id)
             .ok_or_else(|| format!("backend {id} is gone"))?;
-        let made = backend
-            .make_snapshot(tablet, None)
-            .await
-            .map_err(|e| e.to_string())?;
+        let made = match like {
+            Some(like) => backend.make_snapshot_from(tablet, like, None).await,
+            None => backend.make_snapshot(tablet, None).await,
+        };
+        let made = made.map_err(|e| e.to_string())?;
         Ok(((tablet, id), made.path))
     }
 

@@ -1,5 +1,7 @@
 //! What a restore will do, decided under the lock: schema checks, new ids, which tablet pulls from which.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::api::RestoreRequest;
@@ -24,6 +26,9 @@ pub struct Pull {
     pub remote_tablet: i64,
     /// Schema hash in its path.
     pub remote_schema_hash: i32,
+    /// Tablet of the table that an atomic restore replaces: what it shares with the snapshot is not fetched.
+    #[serde(default)]
+    pub ref_tablet: Option<i64>,
 }
 
 /// The work of a restore.
@@ -168,7 +173,15 @@ pub fn plan(
             return Err(format!("Only support restore OLAP table: {name}"));
         }
         let Some(local) = db.table(&name) else {
-            new_table(state, &mut plan, request, source, &name, backends, now_ms)?;
+            new_table(
+                state,
+                &mut plan,
+                request,
+                (source, None),
+                &name,
+                backends,
+                now_ms,
+            )?;
             continue;
         };
         if local.state != TableState::Normal {
@@ -195,7 +208,8 @@ pub fn plan(
             ));
         }
         if request.atomic_restore {
-            new_table(state, &mut plan, request, source, &name, backends, now_ms)?;
+            let pair = (source, Some(local));
+            new_table(state, &mut plan, request, pair, &name, backends, now_ms)?;
             continue;
         }
         into_existing(state, &mut plan, request, source, local, backends, now_ms)?;
@@ -246,11 +260,12 @@ fn is_set(request: &RestoreRequest, key: &str) -> bool {
         .is_some_and(|v| v.eq_ignore_ascii_case("true"))
 }
 
+/// A table like `source`; `replaced` is the one whose place it takes.
 fn new_table(
     state: &mut FeState,
     plan: &mut Plan,
     request: &RestoreRequest,
-    source: &OlapTable,
+    (source, replaced): (&OlapTable, Option<&OlapTable>),
     name: &str,
     backends: &[i64],
     now_ms: i64,
@@ -282,8 +297,14 @@ fn new_table(
             .insert("dynamic_partition.enable".to_owned(), "false".to_owned());
     }
     for partition in source.partitions.values() {
-        let made = copy_partition(state, &table, request, source, partition, backends, now_ms)?;
+        let mut made = copy_partition(state, &table, request, source, partition, backends, now_ms)?;
+        let old = replaced.and_then(|table| table.partition(&made.name, false));
+        let refs = old.map_or_else(BTreeMap::new, |old| place_like(&mut made, old));
+        let paired = plan.pulls.len();
         pair(plan, &table, &made, source, partition);
+        for pull in plan.pulls.iter_mut().skip(paired) {
+            pull.ref_tablet = refs.get(&pull.local_tablet).copied();
+        }
         plan.creates.extend(partitions::tablet_specs(
             &table,
             &made,
@@ -389,6 +410,27 @@ fn into_existing(
     Ok(())
 }
 
+/// Puts the replicas of a new partition where those of the old one are, tablet by tablet; tells the old tablet of each new one. Partitions of
+/// other buckets or replica numbers have nothing in common.
+fn place_like(made: &mut Partition, old: &Partition) -> BTreeMap<i64, i64> {
+    let mut refs = BTreeMap::new();
+    for (mine, theirs) in made.indexes.iter_mut().zip(&old.indexes) {
+        if mine.tablets.len() != theirs.tablets.len() {
+            continue;
+        }
+        for (tablet, old) in mine.tablets.iter_mut().zip(&theirs.tablets) {
+            if tablet.replicas.len() != old.replicas.len() {
+                continue;
+            }
+            for (replica, old) in tablet.replicas.iter_mut().zip(&old.replicas) {
+                replica.backend_id = old.backend_id;
+            }
+            refs.insert(tablet.id, old.id);
+        }
+    }
+    refs
+}
+
 /// Pairs tablets by index position (base to base) and bucket order.
 fn pair(
     plan: &mut Plan,
@@ -407,6 +449,7 @@ fn pair(
                     local_schema_hash: hash(local),
                     remote_tablet: remote.id,
                     remote_schema_hash: hash(source),
+                    ref_tablet: None,
                 }));
         }
     }

@@ -14,11 +14,11 @@ use dorisim::be::api::{BackendApi, BeError, LocalTxnState, RemoteTabletSnapshot}
 use dorisim::faults::{Effect, Rule};
 use reqwest::StatusCode;
 
-const SOURCE: i64 = 100;
-const TARGET: i64 = 200;
+pub(crate) const SOURCE: i64 = 100;
+pub(crate) const TARGET: i64 = 200;
 
 /// Two clusters; the source tablet has version 2 with three rows (two segments) and an empty version 3.
-async fn pair() -> (SimCluster, SimCluster) {
+pub(crate) async fn pair() -> (SimCluster, SimCluster) {
     let (source, target) = (cluster("source").await, cluster("target").await);
     let be = &source.backends()[0];
     be.create_tablet(spec(SOURCE)).await.unwrap();
@@ -462,7 +462,12 @@ async fn collected_binlogs_are_gone_but_rows_stay() {
     );
 }
 
-fn remote(source: &SimCluster, snapshot: &str, local: &str, token: &str) -> RemoteTabletSnapshot {
+pub(crate) fn remote(
+    source: &SimCluster,
+    snapshot: &str,
+    local: &str,
+    token: &str,
+) -> RemoteTabletSnapshot {
     let address = &source.backend_addresses()[0];
     RemoteTabletSnapshot {
         local_tablet_id: TARGET,

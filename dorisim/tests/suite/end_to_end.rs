@@ -306,6 +306,11 @@ fn snapshot_request(label: &str) -> TGetSnapshotRequest {
 
 /// Carries table `t` to the target by backup and restore; tells the commit seq of the snapshot.
 async fn copy_by_snapshot(source: &SimCluster, target: &SimCluster, label: &str) -> i64 {
+    restore_from(source, target, label, false).await
+}
+
+/// As [`copy_by_snapshot`], also as an atomic restore.
+async fn restore_from(source: &SimCluster, target: &SimCluster, label: &str, atomic: bool) -> i64 {
     source
         .sql(&format!(
             "BACKUP SNAPSHOT `d`.`{label}` TO `__keep_on_local__` ON (`t`) PROPERTIES (\"type\" = \"full\")"
@@ -347,7 +352,7 @@ async fn copy_by_snapshot(source: &SimCluster, target: &SimCluster, label: &str)
         serde_json::to_vec(&info).unwrap(),
         false,
         false,
-        false,
+        atomic,
         None,
         false,
     );
@@ -413,4 +418,29 @@ async fn a_restore_over_the_same_version_brings_other_rows() {
     assert_eq!(target.sql(query).await.unwrap(), [[text("old")]]);
     copy_by_snapshot(&source, &target, "same_1").await;
     assert_eq!(target.sql(query).await.unwrap(), [[text("new")]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_fetches_what_is_new_alone_also_an_atomic_one() {
+    let (source, target) = (start("link-source").await, start("link-target").await);
+    target.sql("DROP TABLE d.t FORCE").await.unwrap();
+    source
+        .sql("INSERT INTO d.t VALUES (1, 'one', 1.00), (2, 'two', 2.00), (3, 'three', 3.00)")
+        .await
+        .unwrap();
+    let mut calls = Vec::new();
+    for (label, atomic) in [("l_1", false), ("l_2", false), ("l_3", true)] {
+        let before = source.faults().count("tablet_download");
+        restore_from(&source, &target, label, atomic).await;
+        calls.push(source.faults().count("tablet_download") - before);
+    }
+    // Two replicas of three tablets: a listing, HEAD and GET of each header, HEAD and GET of each segment.
+    let files = calls[0] - 2 * 3 * 3;
+    assert!(files > 0 && files % 4 == 0, "{calls:?}");
+    assert_eq!(calls[1], calls[0] - files / 2, "the GETs are saved");
+    assert_eq!(calls[2], calls[1], "from the tablets of the replaced table");
+    let query = "SELECT id, v, n FROM d.t ORDER BY id";
+    let rows = target.sql(query).await.unwrap();
+    assert_eq!(rows.len(), 3);
+    assert_eq!(rows, source.sql(query).await.unwrap());
 }

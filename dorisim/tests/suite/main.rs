@@ -8,6 +8,7 @@
 
 mod backend_data_plane;
 mod backend_restart;
+mod backend_snapshots;
 mod backup_restore;
 mod binlog_life;
 mod checklist_b38;

@@ -215,6 +215,31 @@ impl RemoteBackend {
         ))
     }
 
+    async fn snapshot(
+        &self,
+        tablet_id: i64,
+        ref_tablet: Option<i64>,
+        version: Option<i64>,
+    ) -> Result<SnapshotInfo, BeError> {
+        let make = MakeSnapshot {
+            tablet_id,
+            schema_hash: 0,
+            version,
+            timeout_s: SNAPSHOT_TIMEOUT_S,
+            list_files: true,
+            ref_tablet,
+        };
+        let end = self.run_one(AgentTask::MakeSnapshot(make)).await?;
+        let path = end.snapshot_path.ok_or_else(|| BeError::Refused {
+            code: TStatusCode::INTERNAL_ERROR.0,
+            message: format!("the snapshot of tablet {tablet_id} came without its path"),
+        })?;
+        Ok(SnapshotInfo {
+            path,
+            files: end.snapshot_files.unwrap_or_default(),
+        })
+    }
+
     /// Sends tasks again, or such that nobody waits for.
     pub(super) async fn resend(&self, requests: Vec<TAgentTaskRequest>) {
         for batch in requests.chunks(BATCH) {
@@ -387,23 +412,16 @@ impl BackendApi for RemoteBackend {
         tablet_id: i64,
         version: Option<i64>,
     ) -> Result<SnapshotInfo, BeError> {
-        let make = MakeSnapshot {
-            tablet_id,
-            schema_hash: 0,
-            version,
-            timeout_s: SNAPSHOT_TIMEOUT_S,
-            list_files: true,
-            ref_tablet: None,
-        };
-        let end = self.run_one(AgentTask::MakeSnapshot(make)).await?;
-        let path = end.snapshot_path.ok_or_else(|| BeError::Refused {
-            code: TStatusCode::INTERNAL_ERROR.0,
-            message: format!("the snapshot of tablet {tablet_id} came without its path"),
-        })?;
-        Ok(SnapshotInfo {
-            path,
-            files: end.snapshot_files.unwrap_or_default(),
-        })
+        self.snapshot(tablet_id, None, version).await
+    }
+
+    async fn make_snapshot_from(
+        &self,
+        tablet_id: i64,
+        ref_tablet_id: i64,
+        version: Option<i64>,
+    ) -> Result<SnapshotInfo, BeError> {
+        self.snapshot(tablet_id, Some(ref_tablet_id), version).await
     }
 
     async fn release_snapshot(&self, path: &str) -> Result<(), BeError> {
