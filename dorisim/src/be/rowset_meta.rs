@@ -198,6 +198,9 @@ impl RowsetMeta {
             .map(serde_json::from_slice::<DeletePredicate>)
             .transpose()
             .map_err(unreadable)?;
+        if pb.delete_predicate.is_some() && delete.is_none() {
+            return Err(unreadable("the conditions of the DELETE are missing"));
+        }
         let segments = need(pb.num_segments, "num_segments")?;
         let load_id = pb.load_id.unwrap_or(UniqueIdPb { hi: 0, lo: 0 });
         let visible = Some(i32::from(RowsetStatePb::Visible));
