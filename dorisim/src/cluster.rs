@@ -351,7 +351,7 @@ async fn build(config: SimConfig, handle: Handle) -> Result<Built> {
         make_users(&frontend, &config).await?;
         frontend.set_ready()?;
     }
-    frontend.spawn_daemons(stop.clone());
+    let _daemons = frontend.spawn_daemons(stop.clone());
     let ports = frontend_sockets
         .iter()
         .map(FrontendSockets::ports)

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::api::{
@@ -119,16 +120,17 @@ impl Frontend {
             .retain(|b| b.address().id != id);
     }
 
-    /// Runs job ticks, binlog GC and transaction timeouts until cancelled.
-    pub fn spawn_daemons(self: &Arc<Self>, stop: CancellationToken) {
-        tokio::spawn(Arc::clone(self).heartbeats(stop.clone()));
+    /// Runs job ticks, binlog GC and transaction timeouts until cancelled. The handles are for those who end it more abruptly.
+    pub fn spawn_daemons(self: &Arc<Self>, stop: CancellationToken) -> [JoinHandle<()>; 3] {
+        let heartbeats = tokio::spawn(Arc::clone(self).heartbeats(stop.clone()));
         let jobs = Arc::clone(self);
         let stop_jobs = stop.clone();
-        tokio::spawn(async move {
+        let jobs = tokio::spawn(async move {
             let mut ticks = tokio::time::interval(jobs.config.job_tick);
             ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
                 tokio::select! {
+                    biased;
                     () = stop_jobs.cancelled() => break,
                     _ = ticks.tick() => jobs.tick_jobs().await,
                 }
@@ -136,11 +138,12 @@ impl Frontend {
             jobs.stopped.store(true, Ordering::Relaxed);
         });
         let gc = Arc::clone(self);
-        tokio::spawn(async move {
+        let gc = tokio::spawn(async move {
             let mut ticks = tokio::time::interval(gc.config.gc_interval);
             ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
                 tokio::select! {
+                    biased;
                     () = stop.cancelled() => break,
                     _ = ticks.tick() => {
                         gc.gc_now().await;
@@ -149,6 +152,7 @@ impl Frontend {
                 }
             }
         });
+        [heartbeats, jobs, gc]
     }
 
     /// Settings.

@@ -29,7 +29,7 @@ async fn backup(w: &World, label: &str, rest: &str) -> (Vec<u8>, serde_json::Val
 }
 
 /// What a replication tool adds to job_info.
-fn with_extra(source: &World, mut info: serde_json::Value) -> Vec<u8> {
+pub(super) fn with_extra(source: &World, mut info: serde_json::Value) -> Vec<u8> {
     let map: serde_json::Map<_, _> = source
         .backends
         .iter()
@@ -45,7 +45,7 @@ fn with_extra(source: &World, mut info: serde_json::Value) -> Vec<u8> {
     serde_json::to_vec(&info).unwrap()
 }
 
-fn request(label: &str, meta: &[u8], job_info: Vec<u8>) -> RestoreRequest {
+pub(super) fn request(label: &str, meta: &[u8], job_info: Vec<u8>) -> RestoreRequest {
     RestoreRequest {
         db: "d".to_owned(),
         label: label.to_owned(),
@@ -57,7 +57,7 @@ fn request(label: &str, meta: &[u8], job_info: Vec<u8>) -> RestoreRequest {
     }
 }
 
-async fn source() -> World {
+pub(super) async fn source() -> World {
     let w = World::new(2).await;
     w.sql("CREATE TABLE a (k INT, v INT) UNIQUE KEY(k) DISTRIBUTED BY HASH(k) BUCKETS 3 PROPERTIES (\"replication_num\" = \"2\")").await;
     w.sql("CREATE TABLE b (k INT NOT NULL, v VARCHAR(9)) DUPLICATE KEY(k) PARTITION BY RANGE(k) (PARTITION p1 VALUES LESS THAN (10), PARTITION p2 VALUES LESS THAN (20)) DISTRIBUTED BY RANDOM BUCKETS 2").await;

@@ -3,6 +3,7 @@
 mod absences;
 mod alters;
 mod clauses;
+mod durability;
 mod jobs;
 mod loads;
 mod records;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::api::{FrontendConfig, LoadRequest, LoadResult, SessionCtx, SqlError};
@@ -31,8 +33,9 @@ pub(super) struct World {
     pub fe: Arc<Frontend>,
     pub clock: Arc<SimClock>,
     pub backends: Vec<Arc<Backend>>,
-    _dir: TempDir,
+    dir: TempDir,
     stop: CancellationToken,
+    daemons: [JoinHandle<()>; 3],
 }
 
 impl Drop for World {
@@ -93,14 +96,32 @@ impl World {
         }
         let handles = backends.iter().map(|b| Arc::clone(b) as Handle).collect();
         let fe = Frontend::durable(opened, config, Arc::clone(&clock), handles);
-        fe.spawn_daemons(stop.clone());
+        let daemons = fe.spawn_daemons(stop.clone());
         Self {
             fe,
             clock,
             backends,
-            _dir: dir,
+            dir,
             stop,
+            daemons,
         }
+    }
+
+    /// The frontend ends wherever its daemons stand, and another one is opened over its data directory and the same backends.
+    pub async fn reopen(&mut self) {
+        for daemon in &mut self.daemons {
+            daemon.abort();
+            let _ = daemon.await;
+        }
+        assert_durable(&self.fe);
+        self.fe.close();
+        let config = self.fe.config().clone();
+        let opened = super::store::tests::open(self.dir.path(), &config).unwrap();
+        let handles = self.backends.iter().map(|b| Arc::clone(b) as Handle);
+        let handles = handles.collect();
+        self.fe = Frontend::durable(opened, config, Arc::clone(&self.clock), handles);
+        self.fe.resume();
+        self.daemons = self.fe.spawn_daemons(self.stop.clone());
     }
 
     pub async fn try_sql(&self, text: &str) -> Result<(), SqlError> {
