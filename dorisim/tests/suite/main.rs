@@ -6,6 +6,7 @@
     reason = "a test that can not go on has failed"
 )]
 
+mod backend_alone;
 mod backend_data_plane;
 mod backend_restart;
 mod backend_snapshots;
