@@ -106,9 +106,11 @@ async fn a_backend_alone_registers_itself_and_goes_on_after_its_end() {
     let cluster_id = i64::from(frontend.config().cluster_id);
     assert_eq!(alone.ports["cluster_id"].as_i64(), Some(cluster_id));
     assert!(alone.ports["id"].as_i64().unwrap() > 0);
-    let create = "CREATE DATABASE d; CREATE TABLE d.t (id BIGINT, v STRING) DUPLICATE KEY(id) \
+    cluster.sql("CREATE DATABASE d").await.unwrap();
+    // Refused until the first report of disks came.
+    let create = "CREATE TABLE IF NOT EXISTS d.t (id BIGINT, v STRING) DUPLICATE KEY(id) \
                   DISTRIBUTED BY HASH(id) BUCKETS 2 PROPERTIES (\"replication_num\" = \"1\")";
-    cluster.sql(create).await.unwrap();
+    until(&cluster, create, "[]").await;
     cluster
         .sql("INSERT INTO d.t VALUES (1, 'a'), (2, 'b')")
         .await
