@@ -171,7 +171,7 @@ public class Jdbc {
     }
 
     private static void changes() throws Exception {
-        for (String options : List.of("", "&rewriteBatchedStatements=true", "&useServerPrepStmts=true")) {
+        for (String options : List.of("", "&rewriteBatchedStatements=true", "&allowMultiQueries=true", "&useServerPrepStmts=true")) {
             try (Connection connection = connect(DATABASE, options);
                     PreparedStatement insert = connection.prepareStatement("INSERT INTO t (id, v) VALUES (?, ?)")) {
                 for (int id = 100; id < 120; id++) {

@@ -96,6 +96,18 @@ def checks(cluster):
             equal(cursor.execute("DELETE FROM t WHERE id >= %s", (100,)), 2)
             equal(fetch(f"SELECT COUNT(*) FROM {DATABASE}.t"), ((2,),))
 
+    def several_statements():
+        flag = pymysql.constants.CLIENT.MULTI_STATEMENTS
+        with connect(database=DATABASE, client_flag=flag, autocommit=True) as connection, connection.cursor() as cursor:
+            cursor.execute("SET @low = 7; SELECT id FROM t WHERE id > @low; UPDATE t SET si = 5 WHERE id = 7; SELECT 'end'")
+            answers = []
+            while True:
+                answers.append(cursor.rowcount if cursor.description is None else cursor.fetchall())
+                if not cursor.nextset():
+                    break
+            equal(answers, [0, ((8,),), 1, (("end",),)])
+            refused(1054, lambda: cursor.execute("SELECT nothing FROM t; SELECT 1"))
+
     def errors():
         refused(1105, lambda: fetch("SELEC 1"))
         assert "nothing" in refused(1105, lambda: fetch(f"SELECT * FROM {DATABASE}.nothing"))
@@ -119,5 +131,6 @@ def checks(cluster):
         ("describes tables", describe),
         ("transactions", transactions),
         ("UPDATE and DELETE", changes),
+        ("several statements at once", several_statements),
         ("errors and privileges", errors),
     ]

@@ -11,6 +11,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, ReadBuf};
 
+const MULTI_STATEMENTS: u32 = 1 << 16;
 const SESSION_TRACK: u32 = 1 << 23;
 /// Packet header and capability flags.
 const NEEDED: usize = 8;
@@ -35,6 +36,11 @@ impl Capabilities {
             Ok(length @ 0..=0x7f) => format!("{}{text}", char::from(length)),
             Ok(_) | Err(_) => String::new(),
         }
+    }
+
+    /// The client takes an answer per statement.
+    pub(super) fn multi_statements(&self) -> bool {
+        self.flags.load(Ordering::Relaxed) & MULTI_STATEMENTS != 0
     }
 
     /// True once after the client asked for a fresh session.

@@ -5,11 +5,9 @@ use std::collections::BTreeSet;
 use super::answer::Answer;
 use super::session::{SqlSession, Transaction};
 use crate::fe::{LoadError, LoadRequest, LoadResult, LoadState, SqlError, StmtOutcome};
-use crate::model::{Column, DefaultValue, OlapTable, Row};
-use crate::query::{ColumnKind, ResultColumn, delete};
-use crate::sql::ast::{
-    ColumnDef, CreateTable, Insert, InsertSource, InsertValue, ObjectName, Statement,
-};
+use crate::model::{DefaultValue, OlapTable, Row};
+use crate::query::{ColumnKind, ResultColumn};
+use crate::sql::ast::{ColumnDef, CreateTable, Insert, InsertSource, InsertValue, Statement};
 
 pub(super) async fn insert(session: &mut SqlSession, insert: Insert) -> Result<Answer, SqlError> {
     let db = session.db_of(insert.table.db.as_deref())?;
@@ -46,12 +44,26 @@ pub(super) async fn insert(session: &mut SqlSession, insert: Insert) -> Result<A
         return Ok(loaded(&result));
     }
     request.explicit_txn = open_transaction(session, &db)?;
-    let result = session.frontend().load(request).await.map_err(load_error)?;
-    Ok(loaded(&result))
+    request.max_filter_ratio = session.insert_filter_ratio();
+    let ratio = request.max_filter_ratio;
+    let result = session.frontend().load(request).await;
+    Ok(loaded(&result.map_err(|error| filtered(error, ratio))?))
+}
+
+/// In strict mode the refusal names the first row, else how many there were.
+fn filtered(error: LoadError, ratio: f64) -> SqlError {
+    match error {
+        LoadError::TooManyFiltered {
+            total, filtered, ..
+        } if ratio > 0.0 => SqlError::analysis(format!(
+            "Insert has too many filtered data {filtered}/{total} insert_max_filter_ratio is {ratio:.6}"
+        )),
+        other => load_error(other),
+    }
 }
 
 /// The table as it is now.
-fn target(session: &SqlSession, db: &str, table: &str) -> Result<OlapTable, SqlError> {
+pub(super) fn target(session: &SqlSession, db: &str, table: &str) -> Result<OlapTable, SqlError> {
     session.frontend().with_catalog(|catalog| {
         let db = catalog
             .database(db)
@@ -164,7 +176,7 @@ fn not_generated(target: &OlapTable, name: &str) -> Result<(), SqlError> {
     }
 }
 
-fn default_of(session: &SqlSession, target: &OlapTable, name: &str) -> Option<String> {
+pub(super) fn default_of(session: &SqlSession, target: &OlapTable, name: &str) -> Option<String> {
     match target
         .schema
         .column(name)
@@ -207,7 +219,10 @@ fn touched(target: &OlapTable, request: &LoadRequest) -> Result<Vec<String>, Sql
 }
 
 /// The id of the explicit transaction, begun now if only announced.
-fn open_transaction(session: &mut SqlSession, db: &str) -> Result<Option<i64>, SqlError> {
+pub(super) fn open_transaction(
+    session: &mut SqlSession,
+    db: &str,
+) -> Result<Option<i64>, SqlError> {
     match &session.transaction {
         Transaction::None => Ok(None),
         Transaction::Open { id } => Ok(Some(*id)),
@@ -241,130 +256,6 @@ pub(super) async fn rollback(session: &mut SqlSession) -> Result<Answer, SqlErro
             Ok(Answer::nothing())
         }
     }
-}
-
-pub(super) async fn delete(
-    session: &mut SqlSession,
-    table: &ObjectName,
-    partitions: Vec<String>,
-    predicate: Option<&str>,
-) -> Result<Answer, SqlError> {
-    let db = session.db_of(table.db.as_deref())?;
-    let target = target(session, &db, &table.name)?;
-    if !target.schema.keys.is_unique() {
-        let Some(predicate) = predicate else {
-            return Err(SqlError::analysis(
-                "DELETE without a condition is refused; use TRUNCATE TABLE",
-            ));
-        };
-        let conditions = delete::conditions(predicate)?;
-        let frontend = session.frontend();
-        let result = frontend
-            .delete(&db, &table.name, &partitions, &conditions, None)
-            .await
-            .map_err(load_error)?;
-        return Ok(loaded(&result));
-    }
-    let columns: Vec<_> = stored(&target).map(|column| column.name.clone()).collect();
-    let list: Vec<_> = columns.iter().map(|name| quoted(name)).collect();
-    let part = match partitions.as_slice() {
-        [] => String::new(),
-        names => format!(
-            " PARTITION ({})",
-            names
-                .iter()
-                .map(|name| quoted(name))
-                .collect::<Vec<_>>()
-                .join(", ")
-        ),
-    };
-    let filter = predicate.map_or_else(String::new, |predicate| format!(" WHERE {predicate}"));
-    let text = format!(
-        "SELECT {} FROM {}.{}{part}{filter}",
-        list.join(", "),
-        quoted(&db),
-        quoted(&table.name)
-    );
-    let found = session.select(text).await?;
-    if found.rows.is_empty() {
-        return Ok(Answer::nothing());
-    }
-    let mut request = LoadRequest::insert(&db, &table.name, columns, found.rows);
-    request.delete = true;
-    request.explicit_txn = open_transaction(session, &db)?;
-    let result = session.frontend().load(request).await.map_err(load_error)?;
-    Ok(loaded(&result))
-}
-
-pub(super) async fn update(
-    session: &mut SqlSession,
-    table: &ObjectName,
-    assignments: &[(String, String)],
-    predicate: Option<&str>,
-) -> Result<Answer, SqlError> {
-    let db = session.db_of(table.db.as_deref())?;
-    let target = target(session, &db, &table.name)?;
-    if !target.schema.keys.is_unique() {
-        return Err(SqlError::analysis("Only unique table could be updated."));
-    }
-    for (name, _) in assignments {
-        match target.schema.column(name) {
-            None => {
-                return Err(SqlError::new(
-                    1054,
-                    format!("Unknown column '{name}' in table '{}'", target.name),
-                ));
-            }
-            Some(column) if column.is_key => {
-                return Err(SqlError::analysis(format!(
-                    "Only value columns of unique table could be updated: {name}"
-                )));
-            }
-            Some(_) => {}
-        }
-    }
-    let value_of = |column: &Column| {
-        let assigned = assignments.iter().find(|(name, _)| column.is_named(name));
-        match assigned {
-            None => quoted(&column.name),
-            Some((_, text)) if text.eq_ignore_ascii_case("default") => {
-                default_of(session, &target, &column.name).map_or_else(
-                    || "NULL".to_owned(),
-                    |text| format!("'{}'", text.replace('\'', "''")),
-                )
-            }
-            Some((_, text)) => format!("({text})"),
-        }
-    };
-    let list: Vec<_> = stored(&target).map(value_of).collect();
-    let filter = predicate.map_or_else(String::new, |predicate| format!(" WHERE {predicate}"));
-    let text = format!(
-        "SELECT {} FROM {}.{}{filter}",
-        list.join(", "),
-        quoted(&db),
-        quoted(&table.name)
-    );
-    let found = session.select(text).await?;
-    if found.rows.is_empty() {
-        return Ok(Answer::nothing());
-    }
-    let mut columns = stored(&target).map(|column| column.name.clone()).collect();
-    let mut rows = found.rows;
-    session
-        .add_generated(&target.schema, &mut columns, &mut rows)
-        .await?;
-    let mut request = LoadRequest::insert(&db, &table.name, columns, rows);
-    request.explicit_txn = open_transaction(session, &db)?;
-    let result = session.frontend().load(request).await.map_err(load_error)?;
-    Ok(loaded(&result))
-}
-
-/// The visible columns that a load may name.
-fn stored(table: &OlapTable) -> impl Iterator<Item = &Column> {
-    table
-        .schema
-        .visible()
-        .filter(|column| column.generated.is_none())
 }
 
 pub(super) async fn create_as_select(
@@ -432,11 +323,7 @@ fn column_of(column: &ResultColumn) -> ColumnDef {
     }
 }
 
-fn quoted(name: &str) -> String {
-    format!("`{}`", name.replace('`', "``"))
-}
-
-fn load_error(error: LoadError) -> SqlError {
+pub(super) fn load_error(error: LoadError) -> SqlError {
     match error {
         LoadError::Sql(error) => error,
         LoadError::LabelUsed { .. } => SqlError::analysis(error.to_string()),
@@ -448,7 +335,7 @@ fn load_error(error: LoadError) -> SqlError {
 }
 
 /// The OK packet of a load: its text names label, state and transaction, as Doris' does.
-fn loaded(result: &LoadResult) -> Answer {
+pub(super) fn loaded(result: &LoadResult) -> Answer {
     let status = match result.state {
         LoadState::Visible => "VISIBLE",
         LoadState::Committed => "COMMITTED",

@@ -1,9 +1,10 @@
 //! The MySQL face of a cluster: `server` (listener) → `shim` (protocol) → `session` (statements) → `fe`, `query`.
 //!
-//! Reading order: `session`, `dml` (statements that write rows), `show` (SHOW and DESC), `tables` (what queries see).
+//! Reading order: `session`, `dml` and `change` (statements that write rows), `show` (SHOW and DESC), `tables` (what queries see).
 
 mod answer;
 mod capabilities;
+mod change;
 mod definition;
 mod denial;
 mod dml;

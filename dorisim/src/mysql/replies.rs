@@ -31,14 +31,18 @@ impl<W> ReplacingWriter<W> {
     }
 }
 
-/// The greeting with CLIENT_LONG_FLAG, which Doris announces too: without it clients read one byte of column flags and take
-/// the second for the decimals.
+/// The greeting with the capabilities of Doris where they differ. CLIENT_LONG_FLAG: without it clients read one byte of column
+/// flags and take the second for the decimals. No CLIENT_DEPRECATE_EOF: the library forgets there that more answers follow.
 fn greeting(body: &[u8]) -> Option<Vec<u8>> {
     const LONG_FLAG: u8 = 4;
+    const DEPRECATE_EOF: u8 = 1;
     let version = body.iter().position(|byte| *byte == 0)?;
-    // Connection id, the salt's first half, a zero; then the capabilities.
+    // Connection id, the salt's first half, a zero; capabilities, charset, status, capabilities.
+    let lower = version + 1 + 4 + 8 + 1;
+    let upper = lower + 2 + 1 + 2;
     let mut body = body.to_vec();
-    *body.get_mut(version + 1 + 4 + 8 + 1)? |= LONG_FLAG;
+    *body.get_mut(lower)? |= LONG_FLAG;
+    *body.get_mut(upper + 1)? &= !DEPRECATE_EOF;
     Some(body)
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::answer::Answer;
+use super::change::{self, RowSource};
 use super::server::MysqlServer;
 use super::shim::SERVER_VERSION;
 use super::tables::CatalogTables;
@@ -55,6 +56,22 @@ impl SqlSession {
         }
     }
 
+    /// Runs the statements of `text` one after the other; the answers up to the first that fails.
+    pub(super) async fn execute_each(&mut self, text: &str) -> (Vec<Answer>, Option<SqlError>) {
+        let mut answers = Vec::new();
+        let statements = match parsed(text) {
+            Ok(statements) => statements,
+            Err(error) => return (answers, Some(error)),
+        };
+        for (statement, _) in statements {
+            match self.run(statement).await {
+                Ok(answer) => answers.push(answer),
+                Err(error) => return (answers, Some(error)),
+            }
+        }
+        (answers, None)
+    }
+
     /// Runs every statement of `text`; the answer is the last one's.
     ///
     /// # Errors
@@ -87,8 +104,7 @@ impl SqlSession {
             Statement::Use { db } => self.use_db(&db).map(|()| Answer::nothing()),
             Statement::Set { assignments } => {
                 for (name, value) in assignments {
-                    self.variables
-                        .insert(name, value.trim_matches(['\'', '"']).to_owned());
+                    self.set(name, value).await?;
                 }
                 Ok(Answer::nothing())
             }
@@ -103,14 +119,34 @@ impl SqlSession {
             Statement::Insert(insert) => dml::insert(self, *insert).await,
             Statement::Delete {
                 table,
+                alias,
                 partitions,
+                using,
                 predicate,
-            } => dml::delete(self, &table, partitions, predicate.as_deref()).await,
+            } => {
+                let source = RowSource {
+                    alias,
+                    partitions,
+                    others: using,
+                    predicate,
+                };
+                change::delete(self, &table, source).await
+            }
             Statement::Update {
                 table,
+                alias,
                 assignments,
+                from,
                 predicate,
-            } => dml::update(self, &table, &assignments, predicate.as_deref()).await,
+            } => {
+                let source = RowSource {
+                    alias,
+                    partitions: Vec::new(),
+                    others: from,
+                    predicate,
+                };
+                change::update(self, &table, &assignments, source).await
+            }
             Statement::CreateTableAsSelect { table, select } => {
                 dml::create_as_select(self, *table, select).await
             }
@@ -125,6 +161,26 @@ impl SqlSession {
             Statement::NoEffect { .. } => Ok(Answer::nothing()),
             other => self.forward(other).await,
         }
+    }
+
+    /// Sets a variable; those of the user, `@name`, take the value of an expression.
+    async fn set(&mut self, name: String, value: String) -> Result<(), SqlError> {
+        if !name.starts_with('@') {
+            self.variables
+                .insert(name, value.trim_matches(['\'', '"']).to_owned());
+            return Ok(());
+        }
+        let answer = self.select(format!("SELECT {value}")).await?;
+        let cell = answer
+            .rows
+            .into_iter()
+            .next()
+            .and_then(|row| row.into_iter().next());
+        match cell.flatten() {
+            Some(text) => self.variables.insert(name, text),
+            None => self.variables.remove(&name),
+        };
+        Ok(())
     }
 
     /// Hands a statement to the frontend.
@@ -279,6 +335,17 @@ impl SqlSession {
         self.variables
             .get(name)
             .is_some_and(|value| value == "1" || value.eq_ignore_ascii_case("true"))
+    }
+
+    /// Share of rows that an INSERT may refuse: none in strict mode.
+    pub(super) fn insert_filter_ratio(&self) -> f64 {
+        let strict = self.variables.get("enable_insert_strict");
+        let off = strict.is_some_and(|value| value == "0" || value.eq_ignore_ascii_case("false"));
+        if !off {
+            return 0.0;
+        }
+        let ratio = self.variables.get("insert_max_filter_ratio");
+        ratio.and_then(|text| text.parse().ok()).unwrap_or(1.0)
     }
 
     pub(super) fn now_ms(&self) -> i64 {

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use md5::Md5;
 use opensrv_mysql::{
     AsyncMysqlShim, InitWriter, OkResponse, ParamParser, QueryResultWriter, StatementMetaWriter,
+    StatusFlags,
 };
 use sha1::{Digest, Sha1};
 use tokio::io::AsyncWrite;
@@ -87,20 +88,30 @@ impl Shim {
         }
     }
 
+    /// The answer of the last statement, for clients that take one only.
+    async fn run_to_last(&mut self, text: &str) -> io::Result<Result<Answer, SqlError>> {
+        let (mut answers, error) = self.run(text).await?;
+        Ok(match error {
+            Some(error) => Err(error),
+            None => Ok(answers.pop().unwrap_or_else(Answer::nothing)),
+        })
+    }
+
     /// Runs statements under the faults of `sql.<first word>`.
     ///
     /// # Errors
     /// A fault that closes the connection; the statement's own failure is inside.
-    async fn run(&mut self, text: &str) -> io::Result<Result<Answer, SqlError>> {
+    async fn run(&mut self, text: &str) -> io::Result<(Vec<Answer>, Option<SqlError>)> {
         let cut = || io::Error::from(io::ErrorKind::ConnectionReset);
         self.begin().await;
         match self.faults.before(&statement_call(text), None).await {
             Verdict::Proceed | Verdict::Truncate { .. } | Verdict::Corrupt => {
-                Ok(self.session().execute(text).await)
+                Ok(self.session().execute_each(text).await)
             }
             Verdict::Fail { code, message } => {
                 let code = code.and_then(|code| u16::try_from(code).ok());
-                Ok(Err(SqlError::new(code.unwrap_or(1105), message)))
+                let error = SqlError::new(code.unwrap_or(1105), message);
+                Ok((Vec::new(), Some(error)))
             }
             Verdict::ResetBefore | Verdict::Garbage => Err(cut()),
             Verdict::ResetAfter => {
@@ -179,6 +190,59 @@ where
             definitions.expect(&rows.columns);
             send_rows(&rows, binary, results).await
         }
+    }
+}
+
+/// An answer per statement, and the failure that ended them.
+async fn send_each<W>(
+    (mut answers, error): (Vec<Answer>, Option<SqlError>),
+    capabilities: &Capabilities,
+    (definitions, denial): (&Definitions, &Denial),
+    results: QueryResultWriter<'_, W>,
+) -> io::Result<()>
+where
+    W: AsyncWrite + Send + Unpin,
+{
+    if answers.is_empty() && error.is_none() {
+        answers.push(Answer::nothing());
+    }
+    let defined: Vec<_> = answers
+        .iter()
+        .map(|answer| match answer {
+            Answer::Done(_) => Vec::new(),
+            Answer::Rows(rows) => definition::columns(&rows.columns),
+        })
+        .collect();
+    let last = answers.len() - usize::from(error.is_none());
+    let mut results = results;
+    for (at, (answer, columns)) in answers.into_iter().zip(&defined).enumerate() {
+        results = match answer {
+            Answer::Done(outcome) => {
+                let mut ok = OkResponse {
+                    affected_rows: outcome.affected_rows,
+                    info: capabilities.ok_text(outcome.info),
+                    ..OkResponse::default()
+                };
+                ok.status_flags
+                    .set(StatusFlags::SERVER_MORE_RESULTS_EXISTS, at < last);
+                results.complete_one(ok).await?
+            }
+            Answer::Rows(rows) => {
+                definitions.expect(&rows.columns);
+                let mut writer = results.start(columns).await?;
+                for row in &rows.rows {
+                    for cell in row {
+                        writer.write_col(cell.as_deref())?;
+                    }
+                    writer.end_row().await?;
+                }
+                writer.finish_one().await?
+            }
+        };
+    }
+    match error {
+        Some(error) => send_error(&error, denial, results).await,
+        None => results.no_more_results().await,
     }
 }
 
@@ -321,7 +385,7 @@ where
         };
         let literals: Vec<String> = params.into_iter().map(params::literal).collect();
         let text = params::fill(&prepared.text, &prepared.places, &literals);
-        match self.run(&text).await? {
+        match self.run_to_last(&text).await? {
             Ok(answer) => {
                 send_answer(answer, true, &self.capabilities, &self.definitions, results).await
             }
@@ -341,7 +405,12 @@ where
         query: &'a str,
         results: QueryResultWriter<'a, W>,
     ) -> Result<(), io::Error> {
-        match self.run(query).await? {
+        if self.capabilities.multi_statements() {
+            let answers = self.run(query).await?;
+            let kept = (&self.definitions, &self.denial);
+            return send_each(answers, &self.capabilities, kept, results).await;
+        }
+        match self.run_to_last(query).await? {
             Ok(answer) => {
                 send_answer(
                     answer,

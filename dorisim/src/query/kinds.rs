@@ -100,15 +100,36 @@ fn named<'a>(text: &str, item: &'a [Token]) -> (&'a [Token], Option<String>) {
     {
         return (expression, name(alias));
     }
-    // `count(*) n`: a name right behind a bracket.
-    if let [.., close, alias] = item
-        && close.kind == TokenKind::Symbol(")")
+    // `count(*) n`, `1 one`: a name right behind an operand.
+    if let [.., before, alias] = item
+        && !matches!(&before.kind, TokenKind::Word(_))
+        && (before.kind == TokenKind::Symbol(")") || !matches!(&before.kind, TokenKind::Symbol(_)))
         && matches!(alias.kind, TokenKind::Word(_) | TokenKind::Quoted(_))
         && !is_word(alias, "END")
     {
         return (&item[..item.len() - 1], name(alias));
     }
+    // `a b`, `t.a b`: names do not stand side by side otherwise.
+    if let [.., before, alias] = item
+        && matches!(before.kind, TokenKind::Word(_) | TokenKind::Quoted(_))
+        && matches!(alias.kind, TokenKind::Word(_) | TokenKind::Quoted(_))
+        && is_path(&item[..item.len() - 1])
+    {
+        return (&item[..item.len() - 1], name(alias));
+    }
     (item, as_written(item))
+}
+
+/// `a`, `t.a`, `db.t.a`.
+fn is_path(tokens: &[Token]) -> bool {
+    tokens.iter().enumerate().all(|(at, token)| {
+        if at % 2 == 0 {
+            matches!(token.kind, TokenKind::Word(_) | TokenKind::Quoted(_))
+                && !is_word(token, "NOT")
+        } else {
+            token.kind == TokenKind::Symbol(".")
+        }
+    })
 }
 
 fn is_word(token: &Token, wanted: &str) -> bool {
@@ -322,7 +343,7 @@ mod tests {
     #[test]
     fn expressions_have_the_types_of_doris() {
         let text = "select 1, 200 as b, -70000, 1.50, sum(price) s, max(t.day), cast(a as decimal(9,3)) as c, \
-                    a = 1 as same, now(), count(*) n, concat(a, 'x'), case when a = 1 then 2 end from t";
+                    a = 1 as same, now(), count(*) n, 300 num, concat(a, 'x'), case when a = 1 then 2 end from t";
         let mut columns = KnownColumns::default();
         columns.add("Price", ColumnKind::Decimal(18, 2));
         columns.add("day", ColumnKind::Date);
@@ -340,6 +361,7 @@ mod tests {
             ("same", Some(ColumnKind::Boolean)),
             ("now()", Some(ColumnKind::DateTime(0))),
             ("n", Some(ColumnKind::Integer)),
+            ("num", Some(ColumnKind::SmallInt)),
             ("concat(a, 'x')", None),
             ("case when a = 1 then 2 end", None),
         ] {

@@ -260,7 +260,18 @@ impl Rewriter<'_> {
                 return Ok(());
             }
             "@" => {
-                self.push("NULL");
+                let value = match self.kind(1) {
+                    TokenKind::Word(name) | TokenKind::Quoted(name) => {
+                        let name = format!("@{}", name.to_ascii_lowercase());
+                        self.session.variables.get(&name).cloned()
+                    }
+                    _ => None,
+                };
+                match value {
+                    Some(value) if value.parse::<i64>().is_ok() => self.push(&value),
+                    Some(value) => self.push_string(&value),
+                    None => self.push("NULL"),
+                }
                 self.at += 1;
             }
             other => self.push(other),

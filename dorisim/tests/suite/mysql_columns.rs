@@ -73,3 +73,77 @@ async fn columns_are_announced_as_doris_types_them() {
     let nowhere = conn.prep("select a from shop.nowhere").await.unwrap_err();
     assert!(nowhere.to_string().contains("nowhere"), "{nowhere}");
 }
+
+#[tokio::test]
+async fn rows_are_changed_by_joins_and_generated_anew() {
+    let cluster = cluster("changes").await;
+    let mut conn = root(&cluster).await;
+    conn.query_drop("create database shop").await.unwrap();
+    conn.query_drop("use shop").await.unwrap();
+    for sql in [
+        "create table u (k int, v string default 'dv', w int, g int as (w * 10)) unique key(k) distributed by hash(k) buckets 1",
+        "create table o (id int, note string) duplicate key(id) distributed by hash(id) buckets 1",
+        "insert into u (k, w) values (1, 1), (2, 2), (3, 3), (4, 4)",
+        "insert into o values (2, 'two'), (2, 'two'), (3, 'three'), (4, 'four')",
+        "update u set v = o.note, w = u.w + 1 from o where u.k = o.id and o.id < 4",
+        "update u as t set t.v = default where t.k = 3",
+        "delete from u t using o where t.k = o.id and o.note = 'four'",
+        "insert into u values (5, 'five', 5, default)",
+        "insert into u (k, v) select id + 10, note from o where id = 3",
+    ] {
+        conn.query_drop(sql)
+            .await
+            .unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+    let rows: Vec<(i32, String, Option<i32>, Option<i32>)> =
+        conn.query("select * from u order by k").await.unwrap();
+    let row = |k, v: &str, w: Option<i32>| (k, v.to_owned(), w, w.map(|w| w * 10));
+    assert_eq!(
+        rows,
+        [
+            row(1, "dv", Some(1)),
+            row(2, "two", Some(3)),
+            row(3, "dv", Some(4)),
+            row(5, "five", Some(5)),
+            row(13, "three", None)
+        ]
+    );
+    for (sql, wanted) in [
+        (
+            "insert into u values (6, 'x', 6, 60)",
+            "generated column 'g' in table 'u' is not allowed",
+        ),
+        (
+            "update u set g = 1",
+            "generated column 'g' in table 'u' is not allowed",
+        ),
+        (
+            "delete from o using u where o.id = u.k",
+            "only supports unique key model",
+        ),
+        (
+            "insert into u (k, w) values (7, 'seven')",
+            "Insert has filtered data in strict mode",
+        ),
+    ] {
+        let error = conn.query_drop(sql).await.unwrap_err().to_string();
+        assert!(error.contains(wanted), "{sql}: {error}");
+    }
+    conn.query_drop("set enable_insert_strict = false, insert_max_filter_ratio = 0.5")
+        .await
+        .unwrap();
+    conn.query_drop("insert into u (k, w) values (7, 7), (8, 'eight')")
+        .await
+        .unwrap();
+    let error = conn
+        .query_drop("insert into u (k, w) values (9, 'nine')")
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("Insert has too many filtered data 1/1 insert_max_filter_ratio is 0.500000"),
+        "{error}"
+    );
+    let kept: Option<i32> = conn.query_first("select count(*) from u").await.unwrap();
+    assert_eq!(kept, Some(6));
+}

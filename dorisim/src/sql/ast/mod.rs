@@ -226,8 +226,12 @@ pub enum Statement {
     Delete {
         /// The table.
         table: ObjectName,
+        /// Another name for the table.
+        alias: Option<String>,
         /// Partitions; empty means all.
         partitions: Vec<String>,
+        /// Text after `USING`: other tables.
+        using: Option<String>,
         /// Text after `WHERE`; `None` deletes everything.
         predicate: Option<String>,
     },
@@ -235,8 +239,12 @@ pub enum Statement {
     Update {
         /// The table.
         table: ObjectName,
+        /// Another name for the table.
+        alias: Option<String>,
         /// Column and text of the new value.
         assignments: Vec<(String, String)>,
+        /// Text after `FROM`: other tables.
+        from: Option<String>,
         /// Text after `WHERE`.
         predicate: Option<String>,
     },

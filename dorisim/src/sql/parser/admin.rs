@@ -158,11 +158,14 @@ impl Parser<'_> {
         let mut assignments = Vec::new();
         loop {
             self.accept_symbol("@@");
-            self.accept_symbol("@");
+            let own = self.accept_symbol("@");
             if self.accept_any(&["GLOBAL", "SESSION", "LOCAL"]).is_some() {
                 self.accept_symbol(".");
             }
-            let name = self.name()?.to_ascii_lowercase();
+            let mut name = self.name()?.to_ascii_lowercase();
+            if own {
+                name.insert(0, '@');
+            }
             if !self.accept_symbol("=") && !self.accept_symbol(":=") {
                 self.rest();
                 return Ok(Statement::Set { assignments });

@@ -130,19 +130,28 @@ impl Parser<'_> {
     pub(super) fn delete(&mut self) -> Read<Statement> {
         self.expect("FROM")?;
         let table = self.object_name()?;
+        let mut alias = self.alias(&["PARTITION", "PARTITIONS", "USING", "WHERE"])?;
         let (partitions, _) = self.partitions()?;
-        if self.is_word("USING") {
-            return self.fail("DELETE ... USING is not supported");
+        if alias.is_none() {
+            alias = self.alias(&["USING", "WHERE"])?;
         }
+        let using = if self.accept("USING") {
+            Some(self.text_until(&["WHERE"]).to_owned())
+        } else {
+            None
+        };
         Ok(Statement::Delete {
             table,
+            alias,
             partitions,
+            using,
             predicate: self.predicate()?,
         })
     }
 
     pub(super) fn update(&mut self) -> Read<Statement> {
         let table = self.object_name()?;
+        let alias = self.alias(&["SET"])?;
         self.expect("SET")?;
         let mut assignments = Vec::new();
         loop {
@@ -156,14 +165,28 @@ impl Parser<'_> {
                 break;
             }
         }
-        if self.is_word("FROM") {
-            return self.fail("UPDATE ... FROM is not supported");
-        }
+        let from = if self.accept("FROM") {
+            Some(self.text_until(&["WHERE"]).to_owned())
+        } else {
+            None
+        };
         Ok(Statement::Update {
             table,
+            alias,
             assignments,
+            from,
             predicate: self.predicate()?,
         })
+    }
+
+    /// `[AS] name`, unless a word of the statement follows.
+    fn alias(&mut self, words: &[&str]) -> Read<Option<String>> {
+        let named = self.accept("AS");
+        let other = matches!(self.peek_nth(0), TokenKind::Word(_) | TokenKind::Quoted(_));
+        if named || (other && !self.is_any_word(words)) {
+            return self.name().map(Some);
+        }
+        Ok(None)
     }
 
     fn predicate(&mut self) -> Read<Option<String>> {
