@@ -170,6 +170,8 @@ pub struct FrontendConfig {
     pub label_keep: Duration,
     /// `max_running_txn_num_per_db`.
     pub max_running_txns: usize,
+    /// `max_publishing_txn_num_per_table`.
+    pub max_publishing_txns_per_table: usize,
     /// `max_backup_restore_job_num_per_db`.
     pub jobs_kept_per_db: usize,
     /// Replicas of a table that names no number.
@@ -190,6 +192,7 @@ impl Default for FrontendConfig {
             label_keep_num: 200_000,
             label_keep: Duration::from_secs(43_200),
             max_running_txns: 10_000,
+            max_publishing_txns_per_table: 500,
             jobs_kept_per_db: 10,
             default_replication_num: 1,
             agent: AgentSettings::default(),

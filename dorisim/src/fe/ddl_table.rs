@@ -32,6 +32,13 @@ impl Frontend {
             if database.has_name(&create.name.name) {
                 return taken(&create.name.name, create.if_not_exists);
             }
+            let hidden = format!("{}{}", super::restore::ATOMIC_PREFIX, create.name.name);
+            if database.table(&hidden).is_some() {
+                return Err(SqlError::analysis(format!(
+                    "table[{}] is in atomic restore, please cancel the restore operation firstly",
+                    create.name.name
+                )));
+            }
             let properties = database.properties.clone();
             let mut table = build::table(
                 state,

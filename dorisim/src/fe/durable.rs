@@ -154,7 +154,10 @@ fn free_tables(state: &mut FeState) {
         .running()
         .iter()
         .flat_map(|job| match job {
-            Job::Restore(restore) => restore.plan.existing.clone(),
+            Job::Restore(restore) => {
+                let new = restore.plan.tables.iter().map(|t| t.id);
+                restore.plan.existing.iter().copied().chain(new).collect()
+            }
             Job::Backup(_) => Vec::new(),
         })
         .collect();

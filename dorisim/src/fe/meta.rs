@@ -23,11 +23,7 @@ impl Frontend {
                 })
                 .collect(),
         };
-        let mut tables: Vec<TableMeta> = tables
-            .into_iter()
-            .filter(|t| !t.name.starts_with(super::restore::ATOMIC_PREFIX))
-            .map(table_meta)
-            .collect();
+        let mut tables: Vec<TableMeta> = tables.into_iter().map(table_meta).collect();
         // Hash maps on the real side: no order to rely on. Ours is turned by id so that it differs between databases.
         let turn = usize::try_from(db.id).unwrap_or(0);
         let len = tables.len().max(1);

@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`api`] (what goes in and out), [`frontend`] ([`Frontend`] itself), `state` (what it knows); then a statement's way
 //! `ddl`, `ddl_table`, `ddl_view`, `ddl_partition`, `alter` (with `alter_conflict`), `alter_columns`, `alter_feature`, `alter_index`,
-//! `alter_properties` (with `properties`) → `build`, `partitions` (with `partition_index`) → `record` (with [`quirks`]) → `stream`; a load's way `load` → `route` →
+//! `alter_properties` (with `properties`) → `build`, `partitions` (with `partition_index`) → `record` (with [`quirks`]) → `stream` (with `binlog_life`); a load's way `load` → `route` →
 //! `commit` (with `txn`) → `publish` → `record`; reading `scan`, `meta`; jobs `jobs`, `backup`, `restore`, `restore_plan`;
 //! changes that take time `column_change`, `schema_change`, `rollup` → [`alter_job`] → `alter_run`, [`index_job`]; what was dropped [`recycle`];
 //! partitions by the clock `dynamic_partition` → [`dynamic_run`]; the backends and their tasks [`backends`];
@@ -21,6 +21,7 @@ pub mod api;
 mod api_rpc;
 pub mod backends;
 mod backup;
+mod binlog_life;
 mod build;
 mod column_change;
 mod commit;

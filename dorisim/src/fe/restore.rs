@@ -8,9 +8,11 @@ use serde_json::{Value, json};
 
 use super::api::{JobView, RestoreRequest, RpcError};
 use super::backup::{BackupMeta, KEEP_ON_LOCAL};
+use super::ddl_table::remove_table;
 use super::frontend::Frontend;
 use super::jobs::{Job, JobHead, check_label, timeout_s};
 use super::restore_plan::{self, Plan, Pull};
+use super::state::FeState;
 use crate::be::api::RemoteTabletSnapshot;
 use crate::model::{OlapTable, TableState, View};
 
@@ -288,7 +290,11 @@ impl Frontend {
                 let kept = {
                     let mut state = self.lock();
                     state.journal();
-                    state.jobs.put_back(Job::Restore(Box::new(job.clone())))
+                    let kept = state.jobs.put_back(Job::Restore(Box::new(job.clone())));
+                    if kept && next == State::Snapshoting {
+                        show_unfinished(&mut state, &job);
+                    }
+                    kept
                 };
                 // Cancelled while this step ran: what the step made goes, too.
                 if !kept {
@@ -445,10 +451,14 @@ impl Frontend {
     pub(super) async fn clean_up_restore(&self, job: &RestoreJob) {
         {
             let mut state = self.lock();
+            let (db_id, now) = (job.head.db_id, self.clock().now_ms());
             for id in &job.plan.existing {
-                if let Some(table) = state.table_by_id_mut(job.head.db_id, *id) {
+                if let Some(table) = state.table_by_id_mut(db_id, *id) {
                     table.state = TableState::Normal;
                 }
+            }
+            for table in &job.plan.tables {
+                remove_table(&mut state, db_id, table.id, None, now);
             }
         }
         let made = job
@@ -465,6 +475,22 @@ impl Frontend {
                 .collect(),
         )
         .await;
+    }
+}
+
+/// New tables are in the catalogue as soon as their tablets are there: empty, in state RESTORE, and hidden behind a prefix when they are to
+/// take another one's place.
+fn show_unfinished(state: &mut FeState, job: &RestoreJob) {
+    let Some(db) = state.catalog.databases.get_mut(&job.head.db_id) else {
+        return;
+    };
+    for table in &job.plan.tables {
+        let mut table = table.clone();
+        table.state = TableState::Restore;
+        if job.request.atomic_restore {
+            table.name = format!("{ATOMIC_PREFIX}{}", table.name);
+        }
+        db.tables.insert(table.id, table);
     }
 }
 

@@ -30,6 +30,7 @@ impl Frontend {
             for table in plan.tables {
                 if let Some(db) = state.catalog.databases.get(&db_id)
                     && let Some(old) = db.table(&table.name).map(|t| t.id)
+                    && old != table.id
                 {
                     gone.extend(
                         remove_table(state, db_id, old, None, now)

@@ -147,6 +147,7 @@ pub struct TxnTable {
     keep_num: usize,
     keep_ms: i64,
     max_running: usize,
+    max_publishing: usize,
     running: HashMap<i64, usize>,
     /// Finished ones, oldest first: (finish time, id).
     finished: std::collections::VecDeque<(i64, i64)>,
@@ -165,6 +166,7 @@ impl TxnTable {
             keep_num: config.label_keep_num,
             keep_ms: i64::try_from(config.label_keep.as_millis()).unwrap_or(i64::MAX),
             max_running: config.max_running_txns,
+            max_publishing: config.max_publishing_txns_per_table,
             running: HashMap::new(),
             finished: std::collections::VecDeque::new(),
             tails: HashMap::new(),
@@ -181,6 +183,17 @@ impl TxnTable {
                     TxnStatus::Visible | TxnStatus::Aborted => false,
                 }
         })
+    }
+
+    /// Committed transactions on the table that are not visible yet.
+    fn unpublished_txns(&self, table_id: i64) -> usize {
+        // The tail becomes true with the newest one of the table.
+        if self.tails.get(&table_id).is_none_or(|tail| *tail.borrow()) {
+            return 0;
+        }
+        let committed =
+            |t: &&Txn| t.status == TxnStatus::Committed && t.table_ids.contains(&table_id);
+        self.txns.values().filter(committed).count()
     }
 
     /// Parts of committed transactions on the table that are not visible yet.
@@ -326,6 +339,15 @@ impl TxnTable {
                 "current running txns on db {} is {running}, larger than limit {}",
                 new.db_id, self.max_running
             )));
+        }
+        for table in &new.table_ids {
+            let committed = self.unpublished_txns(*table);
+            if committed >= self.max_publishing {
+                return refuse(RpcError::analysis(format!(
+                    "current committed txns on table {table} is {committed}, larger than limit {}",
+                    self.max_publishing
+                )));
+            }
         }
         let id = self.new_id();
         self.txns.insert(

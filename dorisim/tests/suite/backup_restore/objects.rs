@@ -102,6 +102,8 @@ async fn an_atomic_restore_swaps_in_at_its_end_and_refuses_changes_meanwhile() {
     );
     let (_, text) = target.refused("TRUNCATE TABLE d.t").await;
     assert!(text.contains("is in atomic restore state"), "{text}");
+    let hidden = target.table("__doris_atomic_restore_prefix__t");
+    assert_ne!(hidden.id, old.id, "the new one is there, hidden");
     assert_eq!(target.sim_delete(&format!("faults/{rule}")).await, 200);
     fine(restored(&mut target).await);
     assert_eq!(
@@ -110,6 +112,12 @@ async fn an_atomic_restore_swaps_in_at_its_end_and_refuses_changes_meanwhile() {
     );
     let new = target.table("t");
     assert_ne!(new.id, old.id);
+    assert_eq!(new.id, hidden.id);
+    assert!(
+        target
+            .find_table("__doris_atomic_restore_prefix__t")
+            .is_none()
+    );
     let ids = |t: &ccr_doris_wire::TGetMetaTableMeta| -> Vec<i64> {
         t.partitions
             .clone()
@@ -440,4 +448,43 @@ async fn a_restore_makes_no_record_of_its_tables() {
     target.sql("INSERT INTO d.t VALUES (5, 'five')").await;
     let kinds: Vec<i32> = target.records(-1).iter().map(|r| r.kind).collect();
     assert_eq!(kinds, [0], "the tables appear in meta without a record");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_tables_are_there_in_state_restore_before_their_rows() {
+    let (mut source, mut target) = pair("early").await;
+    backup(&mut source, "s", "").await;
+    let snap = snapshot(&mut source, "s");
+    let info = info_with_extra(&mut source, &snap).await;
+    let hold = json!({"call": "task.download", "effect": "hold"});
+    target.sim("faults", &hold).await;
+    let request = restore_request(&Restore::new("r"), snap.meta.unwrap(), &info);
+    assert_eq!(submit(&mut target, request).0, TStatusCode::OK);
+    target
+        .wait_for(super::SHOW_RESTORE, "State", &["DOWNLOADING"])
+        .await;
+    let early = target.table_id("t");
+    let (_, text) = target.refused("INSERT INTO d.t VALUES (1, 'x')").await;
+    assert!(
+        text.contains("is in restore process. Can not load into it"),
+        "{text}"
+    );
+    let (_, text) = target.refused("ALTER TABLE d.t ADD COLUMN c INT").await;
+    assert!(text.contains("state(RESTORE) is not NORMAL"), "{text}");
+    target.sql("CANCEL RESTORE FROM d").await;
+    for _ in 0..200 {
+        if target.find_table("t").is_none() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert!(
+        target.find_table("t").is_none(),
+        "a cancelled restore removes it"
+    );
+    target.sim_delete("faults").await;
+    let snap = snapshot(&mut source, "s");
+    fine(restore(&mut source, &mut target, &snap, &Restore::new("r2")).await);
+    assert!(target.table_id("t") > early);
+    assert_eq!(rows(&mut target, "t").await, ["1,one", "11,eleven"]);
 }

@@ -96,6 +96,35 @@ async fn too_many_running_transactions_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn too_many_unpublished_transactions_of_a_table_are_refused() {
+    let mut fe = Peer::bare(SimConfig {
+        name: "publishing".to_owned(),
+        backends: 1,
+        frontend: dorisim::fe::FrontendConfig {
+            max_publishing_txns_per_table: 1,
+            ..dorisim::fe::FrontendConfig::default()
+        },
+        ..SimConfig::default()
+    })
+    .await;
+    fe.sql("CREATE DATABASE d").await;
+    fe.sql(T).await;
+    let id = fe.table_id("t");
+    let stuck = fe.begin_ok(vec![id], "stuck");
+    let mut request = commit_request(stuck, infos(&mut fe, "t", &["p1"]));
+    request.only_commit = Some(true);
+    assert_eq!(
+        code(&fe.fe.commit_txn(request).unwrap().status),
+        TStatusCode::OK
+    );
+    let refused = fe.begin(vec![id], "next");
+    assert_eq!(code(&refused.status), TStatusCode::ANALYSIS_ERROR);
+    let wanted = format!("current committed txns on table {id} is 1, larger than limit 1");
+    assert!(message(&refused.status).contains(&wanted));
+    fe.begin_ok(Vec::new(), "elsewhere");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn commit_answers_by_the_table() {
     let (mut fe, id) = cluster("commit").await;
     let empty = fe.begin_ok(vec![id], "empty");
