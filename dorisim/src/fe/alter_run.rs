@@ -11,7 +11,7 @@ use super::partitions;
 use super::record;
 use super::state::FeState;
 use crate::be::api::TabletSpec;
-use crate::model::projection::{Misfit, project};
+use crate::model::projection::Misfit;
 use crate::model::{
     IndexState, MaterializedIndex, OlapTable, Partition, Replica, TableSchema, TableState, Tablet,
 };
@@ -36,6 +36,8 @@ struct Fill {
     to: Tablet,
     from_schema: Arc<TableSchema>,
     to_schema: Arc<TableSchema>,
+    /// Condition of a materialized view that is filled from the base index.
+    filter: Option<String>,
     version: i64,
 }
 
@@ -152,7 +154,15 @@ impl Frontend {
         let rows = self
             .merged_rows(&fill.from_schema, &fill.from, fill.version)
             .map_err(|_| Stop::Later)?;
-        let rows = project(&fill.from_schema, &fill.to_schema, &rows, Misfit::Fail)
+        let filter = fill.filter.as_deref();
+        let rows = self
+            .materialize(
+                &fill.from_schema,
+                &fill.to_schema,
+                filter,
+                &rows,
+                Misfit::Fail,
+            )
             .map_err(|reason| Stop::Cancel(format!("schema change failed: {reason}")))?;
         let rows = Arc::new(rows);
         for backend in targets {
@@ -361,6 +371,7 @@ fn plan(state: &FeState, job: &AlterJob) -> Result<Vec<Fill>, Stop> {
                     to,
                     from_schema: Arc::clone(&from_schema),
                     to_schema: Arc::clone(&to_schema),
+                    filter: meta.filter.clone().filter(|_| !job.is_schema_change()),
                     version: partition.visible_version,
                 });
             }

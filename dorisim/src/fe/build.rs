@@ -543,6 +543,7 @@ pub fn table(
         schema: None,
         state: IndexState::Normal,
         define: None,
+        filter: None,
     }];
     for def in &create.rollups {
         if indexes

@@ -113,12 +113,35 @@ pub fn truncate(text: &str, unit: &str) -> Option<String> {
 pub fn step_name(text: &str, unit: &str) -> String {
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
     let keep = match unit.to_ascii_uppercase().as_str() {
+        "WEEK" => return monday_week(text),
         "YEAR" => 4,
         "MONTH" | "QUARTER" => 6,
         "HOUR" => 10,
         _ => 8,
     };
     digits.chars().take(keep).collect()
+}
+
+/// `yyyy_ww` of a date: weeks begin on Monday, the first one holds the first of January.
+fn monday_week(text: &str) -> String {
+    let Some(at) = parse(text) else {
+        return String::new();
+    };
+    let first = days_from_civil(at.year, 1, 1);
+    let days = days_from_civil(at.year, at.month, at.day);
+    // 1970-01-01 was a Thursday; Monday is 0.
+    let week = (days - first + (first + 3).rem_euclid(7)) / 7 + 1;
+    format!("{:04}_{week:02}", at.year)
+}
+
+/// The start of the step behind the one that begins with `text`: months, weeks and years end with the calendar's.
+#[must_use]
+pub fn next_step(text: &str, n: i64, unit: &str) -> Option<String> {
+    let aligned = match unit.to_ascii_uppercase().as_str() {
+        "MONTH" | "WEEK" | "YEAR" | "QUARTER" => truncate(text, unit)?,
+        _ => text.to_owned(),
+    };
+    add(&aligned, n, unit)
 }
 
 /// `yyyy_ww` of a date: weeks begin on Sunday, the first one holds the first of January, and the last days of December stay in

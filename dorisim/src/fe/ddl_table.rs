@@ -46,6 +46,7 @@ impl Frontend {
                 &properties,
                 self.config().default_replication_num,
             )?;
+            self.check_generated(&table.schema)?;
             self.first_partitions(state, &mut table, create)?;
             let binlog = table.binlog_enabled();
             (table, binlog)

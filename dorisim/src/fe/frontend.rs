@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::api::{
     BackendInfo, BeginRefused, BeginTxn, BegunTxn, BinlogLag, BinlogReply, FrontendConfig,
-    LoadSource, RpcError, StatusCode, StreamKey, TxnKey, TxnView,
+    LoadSource, RpcError, SqlError, StatusCode, StreamKey, TxnKey, TxnView,
 };
 use super::backends::Backends;
 use super::commit::{Backend, resolve_db};
@@ -22,6 +22,7 @@ use super::stream::Locked;
 use super::txn::{Begun, NewTxn};
 use crate::clock::SimClock;
 use crate::model::{Catalog, OlapTable};
+use crate::query::QueryEngine;
 
 /// The master FE of a simulated cluster.
 pub struct Frontend {
@@ -36,6 +37,8 @@ pub struct Frontend {
     /// Publishing shares it; a job that exchanges tablets of a table holds it alone.
     pub(super) publish_gate: tokio::sync::RwLock<()>,
     publish_delay_ms: AtomicU64,
+    /// Computes what materialized views select; opened when the first one does.
+    engine: OnceLock<QueryEngine>,
     stopped: AtomicBool,
 }
 
@@ -88,6 +91,7 @@ impl Frontend {
             ddl: tokio::sync::Mutex::new(()),
             publish_gate: tokio::sync::RwLock::new(()),
             publish_delay_ms: AtomicU64::new(0),
+            engine: OnceLock::new(),
             stopped: AtomicBool::new(false),
         })
     }
@@ -174,6 +178,14 @@ impl Frontend {
 
     pub(super) fn held(&self) -> MutexGuard<'_, Held> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn engine(&self) -> Result<&QueryEngine, SqlError> {
+        if let Some(engine) = self.engine.get() {
+            return Ok(engine);
+        }
+        let fresh = QueryEngine::new()?;
+        Ok(self.engine.get_or_init(|| fresh))
     }
 
     pub(super) fn me(&self) -> Option<Arc<Self>> {

@@ -9,7 +9,7 @@ use super::api::{
 use super::frontend::Frontend;
 use super::route::{self, FullRows, Router};
 use crate::be::api::{DeleteCondition, DeletePredicate};
-use crate::model::projection::{Misfit, project};
+use crate::model::projection::Misfit;
 use crate::model::{
     Distribution, KeysModel, OlapTable, Partition, PartitionKind, Row, TableSchema,
 };
@@ -31,8 +31,17 @@ type TabletHome = (i64, Vec<i64>);
 /// A partition as a writer sees it.
 struct Place {
     distribution: Distribution,
-    /// Per index its columns, where they are not those of the load, and its tablets in bucket order.
-    indexes: Vec<(Option<Arc<TableSchema>>, Vec<TabletHome>)>,
+    indexes: Vec<IndexPlace>,
+}
+
+/// An index of a partition as a writer sees it.
+struct IndexPlace {
+    /// Its columns, where they are not those of the load.
+    schema: Option<Arc<TableSchema>>,
+    /// Condition of a materialized view.
+    filter: Option<String>,
+    /// In bucket order.
+    tablets: Vec<TabletHome>,
 }
 
 impl Frontend {
@@ -347,12 +356,21 @@ impl Frontend {
                 buckets[at].push(row);
             }
             let buckets: Vec<Arc<Vec<Row>>> = buckets.into_iter().map(Arc::new).collect();
-            for (other, tablets) in &place.indexes {
+            for IndexPlace {
+                schema: other,
+                filter,
+                tablets,
+            } in &place.indexes
+            {
                 let projected = match other {
                     None => buckets.clone(),
                     Some(to) => buckets
                         .iter()
-                        .map(|rows| project(&schema, to, rows, Misfit::Null).map(Arc::new))
+                        .map(|rows| {
+                            let filter = filter.as_deref();
+                            self.materialize(&schema, to, filter, rows, Misfit::Null)
+                                .map(Arc::new)
+                        })
                         .collect::<Result<_, _>>()
                         .map_err(SqlError::analysis)?,
                 };
@@ -399,10 +417,12 @@ fn place(table: &OlapTable, partition: &Partition, loaded: &TableSchema) -> Plac
                     .map(|t| (t.id, t.replicas.iter().map(|r| r.backend_id).collect()))
                     .collect();
                 let schema = table.index_schema(i.id);
-                (
-                    (schema != loaded).then(|| Arc::new(schema.clone())),
+                let meta = table.indexes.iter().find(|m| m.id == i.id);
+                IndexPlace {
+                    schema: (schema != loaded).then(|| Arc::new(schema.clone())),
+                    filter: meta.and_then(|m| m.filter.clone()),
                     tablets,
-                )
+                }
             })
             .collect(),
     }

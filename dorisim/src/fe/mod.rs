@@ -4,7 +4,7 @@
 //! `ddl`, `ddl_table`, `ddl_view`, `ddl_partition`, `alter` (with `alter_conflict`), `alter_columns`, `alter_feature`, `alter_index`,
 //! `alter_properties` (with `properties`) → `build`, `partitions` (with `partition_index`) → `record` (with [`quirks`]) → `stream` (with `binlog_life`); a load's way `load` → `route` →
 //! `commit` (with `txn`) → `publish` → `record`; reading `scan`, `meta`; jobs `jobs`, `backup`, `restore`, `restore_plan`;
-//! changes that take time `column_change`, `schema_change`, `rollup` → [`alter_job`] → `alter_run`, [`index_job`]; what was dropped [`recycle`];
+//! changes that take time `column_change`, `schema_change`, `rollup` (with `view_query`, `materialize`) → [`alter_job`] → `alter_run`, [`index_job`]; what was dropped [`recycle`];
 //! partitions by the clock `dynamic_partition` → [`dynamic_run`]; the backends and their tasks [`backends`];
 //! on disk `durable` (the lock that writes) → [`store`].
 
@@ -38,6 +38,7 @@ pub mod index_job;
 mod jobs;
 mod load;
 mod load_txn;
+mod materialize;
 mod meta;
 mod overwrite;
 mod partition_index;
@@ -59,6 +60,7 @@ mod state;
 pub mod store;
 mod stream;
 mod txn;
+mod view_query;
 
 #[cfg(test)]
 mod tests;

@@ -208,18 +208,17 @@ fn steps(
             )
         } else {
             let unit = unit.unwrap_or("DAY");
-            let next = dates::add(&lower, interval, unit)
+            let next = dates::next_step(&lower, interval, unit)
                 .ok_or_else(|| SqlError::analysis(format!("bad step {interval} {unit}")))?;
             (
                 canonical(&next)?,
                 format!("p_{}", dates::step_name(&lower, unit)),
             )
         };
-        let next = if ty.compare(&Some(next.clone()), &Some(end.clone())).is_gt() {
-            end.clone()
-        } else {
-            next
-        };
+        // Doris lets days run over the end.
+        let by_day = unit.is_some_and(|u| u.eq_ignore_ascii_case("day")) && !ty.is_integer();
+        let beyond = ty.compare(&Some(next.clone()), &Some(end.clone())).is_gt();
+        let next = if beyond && !by_day { end.clone() } else { next };
         out.push((
             name,
             PartitionItem::Range {

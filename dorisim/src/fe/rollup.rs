@@ -6,8 +6,9 @@ use super::build;
 use super::frontend::Frontend;
 use super::record::{self, Names};
 use super::state::FeState;
+use super::view_query::{view_meta, view_query, view_schema};
 use crate::model::{
-    Aggregation, Column, DataType, IndexMeta, IndexState, KeysModel, MaterializedIndex, OlapTable,
+    Aggregation, Column, IndexMeta, IndexState, KeysModel, MaterializedIndex, OlapTable,
     TableSchema, TableState,
 };
 use crate::sql::ast::RollupDef;
@@ -65,7 +66,7 @@ pub fn rollup_schema(base: &TableSchema, def: &RollupDef) -> Result<TableSchema,
     Ok(finish_schema(columns, base.keys.clone()))
 }
 
-fn finish_schema(columns: Vec<Column>, keys: KeysModel) -> TableSchema {
+pub(super) fn finish_schema(columns: Vec<Column>, keys: KeysModel) -> TableSchema {
     let mut schema = TableSchema {
         columns,
         keys,
@@ -88,128 +89,8 @@ pub fn rollup_meta(id: i64, base: &TableSchema, def: &RollupDef) -> Result<Index
         schema: Some(schema),
         state: IndexState::Normal,
         define: None,
+        filter: None,
     })
-}
-
-/// What a synchronous materialized view selects.
-#[derive(Debug, PartialEq, Eq)]
-struct ViewQuery {
-    /// Table with or without its database.
-    table: String,
-    /// (aggregate function or empty, column).
-    items: Vec<(String, String)>,
-}
-
-/// Reads `SELECT a, sum(b) FROM t GROUP BY a`: plain columns and aggregates of plain columns.
-fn view_query(select: &str) -> Result<ViewQuery, SqlError> {
-    let bad = |what: &str| {
-        SqlError::analysis(format!(
-            "a synchronous materialized view of this simulated frontend selects columns and aggregates of columns, not: {what}"
-        ))
-    };
-    let words: Vec<&str> = select.split_whitespace().collect();
-    let at = |word: &str| words.iter().position(|w| w.eq_ignore_ascii_case(word));
-    let (Some(0), Some(from)) = (at("SELECT"), at("FROM")) else {
-        return Err(bad(select));
-    };
-    if at("WHERE").is_some() || at("JOIN").is_some() {
-        return Err(bad(select));
-    }
-    let table = words
-        .get(from + 1)
-        .map(|t| t.trim_end_matches(';').replace('`', ""))
-        .ok_or_else(|| bad(select))?;
-    let plain = |text: &str| {
-        let text = text.trim().trim_matches('`');
-        let fine = !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || c == '_');
-        fine.then(|| text.to_owned()).ok_or_else(|| bad(text))
-    };
-    let mut items = Vec::new();
-    for item in words[1..from].join(" ").split(',') {
-        let lower = item.to_ascii_lowercase();
-        let item = lower.find(" as ").map_or(item, |i| &item[..i]).trim();
-        items.push(match item.split_once('(') {
-            None => (String::new(), plain(item)?),
-            Some((function, rest)) => (
-                function.trim().to_ascii_uppercase(),
-                plain(rest.trim_end().trim_end_matches(')'))?,
-            ),
-        });
-    }
-    Ok(ViewQuery { table, items })
-}
-
-/// Unique ids of aggregates in a materialized view start here; the base table's stay below.
-const VIEW_IDS: i32 = 1_000_000;
-
-/// Columns of a materialized view, named as Doris names them.
-fn view_schema(base: &TableSchema, query: &ViewQuery) -> Result<TableSchema, SqlError> {
-    let aggregates = query.items.iter().any(|(f, _)| !f.is_empty());
-    let mut columns = Vec::new();
-    for (i, (function, name)) in query.items.iter().enumerate() {
-        let source = base.column(name).ok_or_else(|| {
-            SqlError::analysis(format!("Unknown column '{name}' in 'table list'"))
-        })?;
-        let mut column = Column {
-            default: None,
-            comment: String::new(),
-            auto_inc: None,
-            ..source.clone()
-        };
-        if function.is_empty() {
-            column.name = format!("mv_{}", source.name);
-            column.is_key = aggregates || source.is_key || i == 0;
-            column.aggregation = None;
-        } else {
-            column.name = format!("mva_{function}__`{}`", source.name);
-            column.unique_id = VIEW_IDS.saturating_add(i32::try_from(i).unwrap_or(0));
-            column.generated = Some(format!("`{}`", source.name));
-            column.is_key = false;
-            let wide = match &source.data_type {
-                DataType::TinyInt | DataType::SmallInt | DataType::Int => DataType::BigInt,
-                DataType::Float => DataType::Double,
-                DataType::Decimal(_, scale) => DataType::Decimal(38, *scale),
-                other => other.clone(),
-            };
-            column.aggregation = Some(match function.as_str() {
-                "SUM" => {
-                    column.data_type = wide;
-                    Aggregation::Sum
-                }
-                "COUNT" => {
-                    column.data_type = DataType::BigInt;
-                    column.nullable = false;
-                    column.generated = Some(format!(
-                        "CASE WHEN `{}` IS NULL THEN 0 ELSE 1 END",
-                        source.name
-                    ));
-                    Aggregation::Sum
-                }
-                "MIN" => Aggregation::Min,
-                "MAX" => Aggregation::Max,
-                other => {
-                    return Err(SqlError::analysis(format!(
-                        "The function {other} is not supported in a materialized view"
-                    )));
-                }
-            });
-        }
-        columns.push(column);
-    }
-    if columns.windows(2).any(|w| !w[0].is_key && w[1].is_key) {
-        return Err(SqlError::analysis(
-            "The aggregate column should be after the single column",
-        ));
-    }
-    let keys = if aggregates {
-        KeysModel::Aggregate
-    } else {
-        base.keys.clone()
-    };
-    if !aggregates {
-        columns.extend(base.columns.iter().filter(|c| !c.visible).cloned());
-    }
-    Ok(finish_schema(columns, keys))
 }
 
 impl Frontend {
@@ -276,18 +157,12 @@ impl Frontend {
                 found.state.as_str()
             )));
         }
-        let schema = view_schema(&found.schema, &query)?;
+        let base = found.schema.clone();
+        let schema = view_schema(&base, &query)?;
         free_name(state, &db, table, name)?;
-        let meta = IndexMeta {
-            id: state.new_id(),
-            name: name.to_owned(),
-            schema_hash: schema.schema_hash,
-            columns: query.items.iter().map(|(_, c)| c.clone()).collect(),
-            schema: Some(schema),
-            state: IndexState::Shadow,
-            define: Some(format!("CREATE MATERIALIZED VIEW {name} AS {select}")),
-        };
+        self.check_view(&base, &schema, query.filter.as_deref())?;
         let raw = format!("CREATE MATERIALIZED VIEW {name} AS {select}");
+        let meta = view_meta(state.new_id(), name, raw.clone(), &query, schema);
         let job = submit(state, &db, table, meta, raw, now)?;
         state.emit(record::alter_job(&job), now);
         Ok(())
@@ -430,23 +305,4 @@ fn submit(
     };
     state.alters.submit(job.clone());
     Ok(job)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_view_query_is_columns_and_aggregates() {
-        let query =
-            view_query("SELECT `k`, sum(v) AS s, COUNT(`v`) FROM `d`.`t` GROUP BY k").unwrap();
-        let item = |f: &str, c: &str| (f.to_owned(), c.to_owned());
-        assert_eq!(query.table, "d.t");
-        assert_eq!(
-            query.items,
-            [item("", "k"), item("SUM", "v"), item("COUNT", "v")]
-        );
-        assert!(view_query("SELECT k + 1 FROM t").is_err());
-        assert!(view_query("SELECT k FROM t WHERE k > 1").is_err());
-    }
 }

@@ -294,23 +294,54 @@ pub fn auto_partition(
             ))
         }
         PartitionKind::List(_) => {
-            let mut name = String::from("p");
-            for cell in key {
-                let text = cell.as_deref().unwrap_or("X");
-                for c in text.chars() {
-                    if c.is_ascii_alphanumeric() {
-                        name.push(c)
-                    } else {
-                        name.push_str(&format!("{:x}", u32::from(c)))
-                    }
-                }
-                name.push_str(&text.chars().count().to_string());
-            }
-            name.truncate(50);
+            let name = auto_list_name(key, types.iter().any(is_text));
             Some((name, PartitionItem::List(vec![key.to_vec()])))
         }
         PartitionKind::Unpartitioned => None,
     }
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Char(_) | DataType::Varchar(_) | DataType::String
+    )
+}
+
+/// The longest name of an automatic list partition; longer ones end with their hash.
+const LONGEST_NAME: usize = 50;
+
+/// Each value with its length behind it, `X` for NULL; what is no letter or digit as hexadecimal number.
+fn auto_list_name(key: &[Cell], has_text: bool) -> String {
+    let mut values = String::new();
+    for cell in key {
+        match cell {
+            None => values.push('X'),
+            Some(text) => {
+                values.push_str(text);
+                values.push_str(&text.encode_utf16().count().to_string());
+            }
+        }
+    }
+    let mut name = String::from("p");
+    if values.starts_with('-') {
+        name.push('_');
+    }
+    for c in values.chars() {
+        if c.is_ascii_alphanumeric() {
+            name.push(c);
+        } else {
+            name.push_str(&format!("{:x}", u32::from(c)));
+        }
+    }
+    if has_text && name.len() > LONGEST_NAME {
+        let hash = name.bytes().fold(0_u32, |hash, b| {
+            hash.wrapping_mul(31).wrapping_add(b.into())
+        });
+        name.truncate(LONGEST_NAME);
+        name.push_str(&format!("_{hash:x}"));
+    }
+    name
 }
 
 #[cfg(test)]
@@ -337,6 +368,20 @@ mod tests {
             (Some(1), Some(1), Some(2), Some(3))
         );
         assert_eq!((find("30"), find("-1")), (None, None));
+    }
+
+    #[test]
+    fn automatic_list_partitions_are_named_by_their_values() {
+        let name = |cells: &[Option<&str>], text: bool| {
+            let key: Vec<Cell> = cells.iter().map(|c| c.map(str::to_owned)).collect();
+            auto_list_name(&key, text)
+        };
+        assert_eq!(name(&[Some("Beijing")], true), "pBeijing7");
+        assert_eq!(name(&[None], true), "pX");
+        assert_eq!(name(&[Some("-1")], false), "p_2d12");
+        assert_eq!(name(&[Some("a b"), Some("1")], true), "pa20b311");
+        let long = name(&[Some(&"x".repeat(60))], true);
+        assert!(long.starts_with(&format!("p{}_", "x".repeat(49))), "{long}");
     }
 
     #[test]

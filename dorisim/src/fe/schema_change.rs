@@ -48,6 +48,7 @@ pub fn submit_schema_change(
                 schema: Some(schema),
                 state: IndexState::Shadow,
                 define: index.define,
+                filter: index.filter,
             },
             origin,
         ));

@@ -149,20 +149,16 @@ pub fn create_table(table: &OlapTable, form: Form) -> String {
     sql
 }
 
-/// The rollups, as the synced form lists them; materialized views have columns that no ROLLUP clause can name.
+/// Rollups and materialized views, as the synced form lists them: without quotes.
 fn rollups_sql(table: &OlapTable) -> String {
-    let list: Vec<String> = table
-        .indexes
-        .iter()
-        .skip(1)
-        .filter(|i| {
-            i.state == IndexState::Normal
-                && i.columns.iter().all(|c| {
-                    let schema = i.schema.as_ref().unwrap_or(&table.schema);
-                    schema.column(c).is_some()
-                })
+    let finished = table.indexes.iter().skip(1);
+    let list: Vec<String> = finished
+        .filter(|i| i.state == IndexState::Normal)
+        .map(|i| {
+            let columns = table.index_schema(i.id).visible();
+            let columns: Vec<&str> = columns.map(|c| c.name.as_str()).collect();
+            format!("{} ({})", i.name, columns.join(", "))
         })
-        .map(|i| format!("`{}` ({})", i.name, names(i.columns.iter())))
         .collect();
     if list.is_empty() {
         String::new()

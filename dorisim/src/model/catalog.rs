@@ -164,6 +164,9 @@ pub struct IndexMeta {
     /// The statement that made a materialized view.
     #[serde(default)]
     pub define: Option<String>,
+    /// Condition of a materialized view: rows that do not meet it are not in it.
+    #[serde(default)]
+    pub filter: Option<String>,
 }
 
 /// A secondary index (inverted, bloom filter of n-grams, ...), metadata only.

@@ -43,6 +43,17 @@ pub fn project(
         .collect()
 }
 
+/// Positions and expressions of the columns of a materialized view that are more than a column of the base or its count.
+#[must_use]
+pub fn expressions<'a>(from: &TableSchema, to: &'a TableSchema) -> Vec<(usize, &'a str)> {
+    let computed = |(at, column): (usize, &'a Column)| {
+        let known = from.columns.iter().any(|c| c.unique_id == column.unique_id);
+        let text = column.generated.as_deref()?;
+        (!known && defined_by(from, column).is_none()).then_some((at, text))
+    };
+    to.columns.iter().enumerate().filter_map(computed).collect()
+}
+
 fn source(from: &TableSchema, column: &Column) -> Source {
     let place = from
         .columns
@@ -57,12 +68,13 @@ fn source(from: &TableSchema, column: &Column) -> Source {
 /// The source of a column of a materialized view: its expression is a column, or the CASE of a count over a column.
 fn defined_by(from: &TableSchema, column: &Column) -> Option<Source> {
     let expression = column.generated.as_deref()?;
-    let at = from.position(expression.split('`').nth(1)?)?;
-    Some(if expression.starts_with("CASE ") {
-        Source::CountAt(at)
-    } else {
-        Source::At(at)
-    })
+    let name = expression.split('`').nth(1)?;
+    let at = from.position(name)?;
+    if expression == format!("`{name}`") {
+        return Some(Source::At(at));
+    }
+    let counted = format!("CASE WHEN `{name}` IS NULL THEN 0 ELSE 1 END");
+    (expression == counted).then_some(Source::CountAt(at))
 }
 
 fn constant(column: &Column) -> Source {

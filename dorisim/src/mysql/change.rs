@@ -116,6 +116,10 @@ pub(super) async fn update(
     let value_of = |column: &Column| {
         let assigned = assignments.iter().find(|(name, _)| column.is_named(name));
         match assigned {
+            // The timestamp of an update that does not name it.
+            None if column.on_update.is_some() => {
+                format!("'{}'", crate::clock::datetime_text(session.now_ms()))
+            }
             None => format!("{table_name}.{}", quoted(&column.name)),
             Some((_, text)) if text.eq_ignore_ascii_case("default") => {
                 default_of(session, &target, &column.name).map_or_else(

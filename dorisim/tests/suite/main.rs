@@ -12,6 +12,7 @@ mod backend_restart;
 mod backend_snapshots;
 mod backup_restore;
 mod binlog_life;
+mod catalogue;
 mod checklist_b38;
 mod checklist_b38_data;
 mod checklist_b38_publish;

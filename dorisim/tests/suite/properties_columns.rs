@@ -305,6 +305,52 @@ async fn f031_bloom_filter_fpp() {
 }
 
 #[tokio::test]
+async fn f033_generated_column() {
+    let mut lab = Lab::new("f033").await;
+    lab.sql(
+        "CREATE TABLE t (k INT NOT NULL, a INT, b INT, c INT GENERATED ALWAYS AS (a + b) COMMENT 'sum', \
+         d VARCHAR(20) AS (concat('x', a))) DUPLICATE KEY(k) DISTRIBUTED BY HASH(k) BUCKETS 1",
+    )
+    .await;
+    let shown = lab.shown("t").await;
+    assert!(
+        shown.contains("`c` int AS (a + b) NULL COMMENT \"sum\""),
+        "{shown}"
+    );
+    lab.sql("INSERT INTO t (k, a, b) VALUES (1, 2, 3), (2, NULL, 1)")
+        .await;
+    lab.sql("INSERT INTO t VALUES (3, 4, 5, DEFAULT, DEFAULT)")
+        .await;
+    assert_eq!(
+        lab.rows("SELECT k, c, d FROM t ORDER BY k").await,
+        [["1", "5", "x2"], ["2", "NULL", "NULL"], ["3", "9", "x4"]]
+    );
+    for (create, text) in [
+        (
+            "CREATE TABLE x (k INT, a INT AS (k + 1) DEFAULT '1') DISTRIBUTED BY HASH(k) BUCKETS 1",
+            "Generated columns cannot have default value.",
+        ),
+        (
+            "CREATE TABLE x (k INT, a BIGINT AS (k + 1) AUTO_INCREMENT) DISTRIBUTED BY HASH(k) BUCKETS 1",
+            "Generated columns cannot be auto_increment.",
+        ),
+        (
+            "CREATE TABLE x (k INT, a INT AS (z + 1)) DISTRIBUTED BY HASH(k) BUCKETS 1",
+            "Unknown column 'z'",
+        ),
+    ] {
+        let refusal = lab.refusal(create).await;
+        assert!(refusal.contains(text), "{refusal}");
+    }
+    let refusal = lab.refusal("INSERT INTO t (k, c) VALUES (9, 9)").await;
+    assert!(
+        refusal
+            .contains("The value specified for generated column 'c' in table 't' is not allowed."),
+        "{refusal}"
+    );
+}
+
+#[tokio::test]
 async fn f034_auto_increment() {
     let mut lab = Lab::new("f034").await;
     for (model, table) in [("DUPLICATE", "t"), ("UNIQUE", "u")] {

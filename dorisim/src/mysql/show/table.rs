@@ -154,8 +154,8 @@ fn with_rollups(table: &OlapTable, hidden: bool) -> ResultSet {
                 default_text(column),
                 Some(extra(column, &table.schema.keys)),
                 Some(column.visible.to_string()),
-                Some(String::new()),
-                Some(String::new()),
+                Some(column.generated.clone().unwrap_or_default()),
+                Some(first(index.filter.as_deref().unwrap_or_default())),
             ]);
         }
     }
