@@ -105,7 +105,8 @@ impl Backend {
     }
 
     /// A backend on a store that may have been used before: tablets, rowsets, binlogs and committed transactions are as they were
-    /// when its last process ended, however that ended. Files that belong to nothing are deleted; snapshots stay.
+    /// when its last process ended, however that ended. Files that belong to nothing are deleted, and
+    /// snapshots whose time is over.
     ///
     /// # Errors
     /// [`BeError::MetaStore`], also while another process uses the store; [`BeError::Corrupt`], [`BeError::Io`].
@@ -119,6 +120,7 @@ impl Backend {
         let mut backend = Self::build(address, store, token, clock, faults, MetaStore::open)?;
         let (tablets, txns) = recover::load(&backend.meta, &backend.store)?;
         recover::sweep(&backend.store, &tablets, &txns)?;
+        recover::sweep_snapshots(&backend.store, backend.clock.now_ms())?;
         for (id, tablet) in &tablets {
             backend.partitions.add(tablet.spec.partition_id, *id);
         }
@@ -245,11 +247,11 @@ impl Backend {
     }
 
     /// `<store>/snapshot/<time>.<seq>.<timeout>`
-    pub(super) fn new_snapshot_dir(&self) -> PathBuf {
+    pub(super) fn new_snapshot_dir(&self, timeout_s: i64) -> PathBuf {
         let time = crate::clock::compact_datetime(self.clock.now_ms());
         loop {
             let seq = self.next_snapshot.fetch_add(1, Ordering::Relaxed);
-            let name = format!("{time}.{seq}.86400");
+            let name = format!("{time}.{seq}.{timeout_s}");
             let dir = self.store.join("snapshot").join(name);
             // An earlier process may have made one in the same second.
             if !dir.exists() {

@@ -14,6 +14,7 @@ use super::rowset::{Rowset, io_error, remove_file};
 use super::rowset_meta::{RowsetMeta, RowsetState, TabletUid};
 use super::tablet::Tablet;
 use super::txns::LocalTxns;
+use crate::clock::compact_datetime;
 
 /// Reads everything that the meta store knows. Entries of tablets that are no longer there are forgotten.
 ///
@@ -97,7 +98,8 @@ fn corrupt(key: &str, reason: &dyn std::fmt::Display) -> BeError {
     BeError::Corrupt(format!("meta store: {key}: {reason}"))
 }
 
-/// Deletes tablet directories and files that belong to nothing. Snapshots stay: a frontend may still ask for them.
+/// Deletes tablet directories and files that belong to nothing. Snapshots stay, see
+/// [`sweep_snapshots`].
 ///
 /// # Errors
 /// [`BeError::Io`] when a directory can not be listed.
@@ -132,6 +134,34 @@ pub fn sweep(
     Ok(())
 }
 
+/// Deletes snapshots that were made longer ago than their names allow.
+///
+/// # Errors
+/// [`BeError::Io`] when the directory can not be listed.
+pub fn sweep_snapshots(store: &Path, now_ms: i64) -> Result<(), BeError> {
+    for dir in entries(&store.join("snapshot"))? {
+        let name = dir.file_name().and_then(|name| name.to_str());
+        if name.is_some_and(|name| is_expired(name, now_ms)) {
+            remove_dir(&dir);
+        }
+    }
+    Ok(())
+}
+
+/// `<yyyyMMddHHmmss>.<seq>.<timeout in seconds>`; other names never expire.
+fn is_expired(name: &str, now_ms: i64) -> bool {
+    let mut parts = name.split('.');
+    let (Some(made), Some(_), Some(timeout)) = (parts.next(), parts.next(), parts.next()) else {
+        return false;
+    };
+    let Ok(timeout) = timeout.parse::<i64>() else {
+        return false;
+    };
+    let oldest = now_ms.saturating_sub(timeout.saturating_mul(1000));
+    // Both have 14 digits, so their order is that of time.
+    made.len() == 14 && made < compact_datetime(oldest.max(0)).as_str()
+}
+
 fn keep_only(dir: &Path, names: &HashSet<String>) -> Result<usize, BeError> {
     let mut removed = 0;
     for path in entries(dir)? {
@@ -159,4 +189,28 @@ fn entries(dir: &Path) -> Result<Vec<std::path::PathBuf>, BeError> {
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<Result<_, _>>()
         .map_err(|source| io_error(dir, source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn snapshots_expire_by_their_names() {
+        // 2026-01-08 06:00:00
+        let now_ms = 1_767_852_000_000;
+        for (name, expired) in [
+            ("20260108055959.1.1", false),
+            ("20260108055958.1.1", true),
+            ("20260107060000.7.86400", false),
+            ("20260107055959.7.86400", true),
+            ("20260107055959.7.172800", false),
+            ("19700101000000.1.9223372036854775807", false),
+            ("2026.1.1", false),
+            ("20260101000000.1.soon", false),
+            ("other", false),
+        ] {
+            assert_eq!(is_expired(name, now_ms), expired, "{name}");
+        }
+    }
 }

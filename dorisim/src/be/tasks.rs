@@ -31,6 +31,34 @@ impl AnswerGuard {
     }
 }
 
+/// Seconds until a snapshot may be deleted when nobody says how many.
+const SNAPSHOT_TIMEOUT_S: i64 = 86_400;
+
+impl Backend {
+    /// MAKE_SNAPSHOT with all it can ask for: the tablet whose content is taken, the version, the seconds until the snapshot may be deleted.
+    ///
+    /// # Errors
+    /// Tablets and versions that are not there; [`BeError::Io`].
+    pub async fn snapshot(
+        &self,
+        tablet_id: i64,
+        ref_tablet_id: Option<i64>,
+        version: Option<i64>,
+        timeout_s: i64,
+    ) -> Result<SnapshotInfo, BeError> {
+        let guard = self.task("task.make_snapshot").await?;
+        let target = self.tablet(tablet_id)?;
+        let owner = SnapshotOwner::of(&lock(&target));
+        let other = ref_tablet_id.and_then(|id| self.tablet(id).ok());
+        let source = other.unwrap_or(target);
+        let source = lock(&source);
+        let version = version.unwrap_or(source.version);
+        let made = snapshot::make(&source, owner, version, self.new_snapshot_dir(timeout_s));
+        drop(source);
+        guard.answer(made)
+    }
+}
+
 #[async_trait]
 impl BackendApi for Backend {
     fn address(&self) -> &BackendAddress {
@@ -247,14 +275,8 @@ impl BackendApi for Backend {
         tablet_id: i64,
         version: Option<i64>,
     ) -> Result<SnapshotInfo, BeError> {
-        let guard = self.task("task.make_snapshot").await?;
-        let tablet = self.tablet(tablet_id)?;
-        let tablet = lock(&tablet);
-        let version = version.unwrap_or(tablet.version);
-        let owner = SnapshotOwner::of(&tablet);
-        let made = snapshot::make(&tablet, owner, version, self.new_snapshot_dir());
-        drop(tablet);
-        guard.answer(made)
+        self.snapshot(tablet_id, None, version, SNAPSHOT_TIMEOUT_S)
+            .await
     }
 
     async fn make_snapshot_from(
@@ -263,18 +285,8 @@ impl BackendApi for Backend {
         ref_tablet_id: i64,
         version: Option<i64>,
     ) -> Result<SnapshotInfo, BeError> {
-        let guard = self.task("task.make_snapshot").await?;
-        let target = self.tablet(tablet_id)?;
-        let owner = SnapshotOwner::of(&lock(&target));
-        let source = match self.tablet(ref_tablet_id) {
-            Ok(found) => found,
-            Err(_) => target,
-        };
-        let source = lock(&source);
-        let version = version.unwrap_or(source.version);
-        let made = snapshot::make(&source, owner, version, self.new_snapshot_dir());
-        drop(source);
-        guard.answer(made)
+        self.snapshot(tablet_id, Some(ref_tablet_id), version, SNAPSHOT_TIMEOUT_S)
+            .await
     }
 
     async fn release_snapshot(&self, path: &str) -> Result<(), BeError> {

@@ -118,14 +118,10 @@ fn dispatch_agent(
 
 async fn make_snapshot(backend: &Backend, request: &TSnapshotRequest) -> TAgentResult {
     let make = MakeSnapshot::from_wire(request);
-    let made = match make.ref_tablet {
-        Some(other) => {
-            backend
-                .make_snapshot_from(make.tablet_id, other, make.version)
-                .await
-        }
-        None => backend.make_snapshot(make.tablet_id, make.version).await,
-    };
+    let (version, timeout_s) = (make.version, make.timeout_s);
+    let made = backend
+        .snapshot(make.tablet_id, make.ref_tablet, version, timeout_s)
+        .await;
     match made {
         Ok(made) => TAgentResult::new(status::ok(), made.path, false, 2),
         Err(error) => TAgentResult::new(status::status_of(&error), None, None, None),

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ccr_doris_wire::{TIngestBinlogRequest, TStatusCode, TUniqueId};
+
 use crate::common::{ids, index_schema, rows, schema, spec, write};
 use dorisim::be::api::{BackendAddress, BackendApi, DeleteCondition, DeleteOp, DeletePredicate};
 use dorisim::be::api::{BeError, LocalTxnState};
 use dorisim::be::{Backend, meta_store};
 use dorisim::clock::SimClock;
-use dorisim::faults::Faults;
+use dorisim::faults::{Effect, Faults, Rule};
 use dorisim::model::IndexFormat;
 use tempfile::TempDir;
 
@@ -267,4 +269,75 @@ async fn ten_thousand_tablets_are_made_and_found_again_in_a_moment() {
     println!("{TABLETS} tablets: made in {made:?}, found in {found:?}");
     assert_eq!(again.tablet_ids().len(), usize::try_from(TABLETS).unwrap());
     assert!(made.as_secs() < 20 && found.as_secs() < 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_ingested_is_published_after_a_kill_with_its_index_files() {
+    let source = crate::common::cluster("ingest-restart").await;
+    let from = &source.backends()[0];
+    let schema = index_schema(IndexFormat::V1);
+    let indexed = |tablet: i64| {
+        let mut spec = spec(tablet);
+        spec.schema = Arc::clone(&schema);
+        spec
+    };
+    from.create_tablet(indexed(TABLET)).await.unwrap();
+    from.write_rowset(11, 5, TABLET, Arc::clone(&schema), rows(&[1, 2, 3]), None)
+        .unwrap();
+    from.publish_version(11, &[(5, 2)], &[TABLET])
+        .await
+        .unwrap();
+    let address = &source.backend_addresses()[0];
+    let request = |txn: i64| {
+        TIngestBinlogRequest::new(
+            txn,
+            TABLET,
+            2,
+            address.host.clone(),
+            address.http_port.to_string(),
+            5,
+            TABLET + 1,
+            TUniqueId::new(-1, -1),
+        )
+    };
+
+    let dir = TempDir::new().unwrap();
+    let be = Arc::new(open(dir.path()).unwrap());
+    be.create_tablet(indexed(TABLET + 1)).await.unwrap();
+    // The second attempt replaces the first; the third transaction is given up.
+    for txn in [21, 21, 22] {
+        let status = be.ingest_binlog(request(txn)).await.status.unwrap();
+        assert_eq!(status.status_code, TStatusCode::OK, "{status:?}");
+    }
+    be.clear_txn(22).await.unwrap();
+    let hold = source
+        .faults()
+        .add(Rule::always("get_segment_file", Effect::Hold));
+    let (late, late_request) = (Arc::clone(&be), request(23));
+    let under_way = tokio::spawn(async move { late.ingest_binlog(late_request).await });
+    while be.txn_state(23, TABLET + 1) != LocalTxnState::Prepared {
+        tokio::task::yield_now().await;
+    }
+    let copy = killed_copy(be.store());
+    source.faults().remove(hold);
+    under_way.await.unwrap();
+
+    let again = open(copy.path()).unwrap();
+    assert_eq!(again.txn_state(21, TABLET + 1), LocalTxnState::Committed);
+    for txn in [22, 23] {
+        assert_eq!(again.txn_state(txn, TABLET + 1), LocalTxnState::NotFound);
+    }
+    let data = copy.path().join(format!("data/{}/77", TABLET + 1));
+    assert_eq!(
+        files(data.clone()).len(),
+        2 + 4,
+        "one rowset with its index files"
+    );
+    let published = again
+        .publish_version(21, &[(5, 2)], &[TABLET + 1])
+        .await
+        .unwrap();
+    assert!(published[0].ok);
+    assert_eq!(ids(&again, TABLET + 1, 2), [1, 2, 3]);
+    assert_eq!(files(data.join("_binlog")).len(), 6);
 }

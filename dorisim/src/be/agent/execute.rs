@@ -226,19 +226,11 @@ impl Agent {
     }
 
     async fn make_snapshot(&self, make: &MakeSnapshot) -> Result<Done, BeError> {
-        let made = match make.ref_tablet {
-            Some(other) => {
-                let backend = &self.backend;
-                backend
-                    .make_snapshot_from(make.tablet_id, other, make.version)
-                    .await?
-            }
-            None => {
-                self.backend
-                    .make_snapshot(make.tablet_id, make.version)
-                    .await?
-            }
-        };
+        let (version, timeout_s) = (make.version, make.timeout_s);
+        let made = self
+            .backend
+            .snapshot(make.tablet_id, make.ref_tablet, version, timeout_s)
+            .await?;
         Ok(Done::with(FinishDetail::Snapshot {
             path: made.path,
             files: Some(if make.list_files {
