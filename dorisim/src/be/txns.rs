@@ -112,6 +112,14 @@ impl LocalTxns {
             .and_then(committed_rowset)
     }
 
+    /// Every transaction with its tablets.
+    pub fn open(&self) -> Vec<(i64, Vec<i64>)> {
+        let of_txn = |(txn, tablets): (&i64, &BTreeMap<i64, LocalTxn>)| {
+            (*txn, tablets.keys().copied().collect())
+        };
+        self.by_txn.iter().map(of_txn).collect()
+    }
+
     /// Committed rowsets of a transaction, by tablet.
     pub fn committed(&self, txn_id: i64) -> Vec<(i64, Arc<Rowset>)> {
         let Some(tablets) = self.by_txn.get(&txn_id) else {

@@ -266,3 +266,28 @@ fn b38_6_reports_repeat_and_their_version_grows_with_every_tablet() {
     }
     assert!(idle(seen), "ended tasks leave the report");
 }
+
+#[test]
+fn b38_6_loads_that_nobody_published_are_named_after_half_an_hour() {
+    let double = FeDouble::start(7, TOKEN);
+    let rig = with_rows(&double);
+    load(&rig, TABLET, 12, &[4]);
+    let mut epoch = 1;
+    let mut next_report = || {
+        epoch += 1;
+        double.set_epoch(epoch);
+        let seen = double.reports().len();
+        double.heartbeat(&rig);
+        double.reported_after(seen, |report| report.tablets.is_some())
+    };
+    let ids_of = |report: ccr_doris_wire::TReportRequest| {
+        report.tablets.unwrap()[&TABLET].tablet_infos[0]
+            .transaction_ids
+            .clone()
+    };
+    assert_eq!(ids_of(next_report()), None);
+    rig.clock.advance(1_801_000);
+    assert_eq!(ids_of(next_report()), Some(vec![12]));
+    rig.done(&double, publish(12, 3));
+    assert_eq!(ids_of(next_report()), None);
+}

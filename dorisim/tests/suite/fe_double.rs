@@ -185,6 +185,18 @@ impl FeDouble {
         })
     }
 
+    /// The first report behind the first `seen` ones that `wanted` picks.
+    pub fn reported_after(
+        &self,
+        seen: usize,
+        wanted: impl Fn(&TReportRequest) -> bool,
+    ) -> TReportRequest {
+        self.wait("a further report", |told| {
+            let mut new = told.reports.iter().skip(seen);
+            new.find(|report| wanted(report)).cloned()
+        })
+    }
+
     /// All reports until now, in order.
     pub fn reports(&self) -> Vec<TReportRequest> {
         self.told().reports.clone()

@@ -7,6 +7,7 @@ mod alter;
 pub mod board;
 pub mod cluster_file;
 mod execute;
+pub mod expiry;
 pub mod membership;
 pub mod messenger;
 mod publish;
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::board::{Accepted, Board, Job, Lane};
 use self::execute::Executed;
+use self::expiry::Expiry;
 use self::membership::Membership;
 use self::messenger::{Messenger, Patience};
 use self::report::{Kind, Reports};
@@ -48,6 +50,8 @@ pub struct AgentConfig {
     pub patience: Patience,
     /// How long a publish waits for the versions before its own (`publish_version_task_timeout_s`).
     pub publish_wait: Duration,
+    /// From when on a load that nobody published is named in tablet reports (`pending_data_expire_time_sec`).
+    pub txn_expire: Duration,
     /// Tasks that may wait per kind of work; more are refused.
     pub queue_limit: usize,
     /// `be_node_role`.
@@ -68,6 +72,7 @@ impl Default for AgentConfig {
                 pause: Duration::from_secs(1),
             },
             publish_wait: Duration::from_secs(8),
+            txn_expire: Duration::from_secs(1800),
             queue_limit: 1_000_000,
             role: "mix".to_owned(),
             version: format!("doris-4.0.2-dorisim-{}", env!("CARGO_PKG_VERSION")),
@@ -89,6 +94,7 @@ pub struct Agent {
     report_version: AtomicI64,
     visible_versions: Mutex<BTreeMap<i64, i64>>,
     schemas: SchemaPool,
+    expiry: Expiry,
 }
 
 impl Agent {
@@ -105,6 +111,7 @@ impl Agent {
             report_version: AtomicI64::new(start_ms / 1000 * 100_000),
             visible_versions: Mutex::default(),
             schemas: SchemaPool::default(),
+            expiry: Expiry::default(),
             backend,
             config,
         })

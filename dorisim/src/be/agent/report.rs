@@ -174,10 +174,16 @@ impl Agent {
     }
 
     fn all_tablets(&self) -> BTreeMap<i64, TTablet> {
+        let open = self.backend.txns().open();
+        let now = self.backend.clock().now_ms();
+        let mut expired = self.expiry.expired(&open, now, self.config.txn_expire);
+        let mut tablet = |id: i64| {
+            let mut info = self.tablet_info(id)?;
+            info.transaction_ids = expired.remove(&id);
+            Some((id, TTablet::new(vec![info])))
+        };
         let ids = self.backend.tablet_ids();
-        ids.into_iter()
-            .filter_map(|id| Some((id, TTablet::new(vec![self.tablet_info(id)?]))))
-            .collect()
+        ids.into_iter().filter_map(|id| tablet(id)).collect()
     }
 
     /// Partitions without tablets are forgotten.
