@@ -177,13 +177,13 @@ impl Agent {
         let open = self.backend.txns().open();
         let now = self.backend.clock().now_ms();
         let mut expired = self.expiry.expired(&open, now, self.config.txn_expire);
-        let mut tablet = |id: i64| {
+        let tablet = |id: i64| {
             let mut info = self.tablet_info(id)?;
             info.transaction_ids = expired.remove(&id);
             Some((id, TTablet::new(vec![info])))
         };
         let ids = self.backend.tablet_ids();
-        ids.into_iter().filter_map(|id| tablet(id)).collect()
+        ids.into_iter().filter_map(tablet).collect()
     }
 
     /// Partitions without tablets are forgotten.
