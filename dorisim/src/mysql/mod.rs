@@ -8,6 +8,7 @@ mod change;
 mod definition;
 mod denial;
 mod dml;
+mod explain;
 mod information_schema;
 mod params;
 mod privileges;

@@ -97,9 +97,7 @@ impl SqlSession {
                 Ok(Answer::Rows(show::frontend_config(self, like.as_deref())))
             }
             Statement::Explain { text } => {
-                let mut plan = ResultSet::of_text(&["Explain String(Nereids Planner)"]);
-                plan.push(vec![format!("SIMULATED PLAN OF {text}")]);
-                Ok(Answer::Rows(plan))
+                super::explain::explain(self, &text).await.map(Answer::Rows)
             }
             Statement::Use { db } => self.use_db(&db).map(|()| Answer::nothing()),
             Statement::Set { assignments } => {

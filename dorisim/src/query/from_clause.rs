@@ -59,6 +59,14 @@ impl Rewriter<'_> {
             return Ok(());
         }
         let (partitions, temp) = self.partition_clause();
+        // Tablets and samples: all rows are read.
+        for word in ["TABLET", "TABLESAMPLE"] {
+            if self.word(0) == word && self.is_symbol(1, "(") {
+                self.at += 2;
+                self.text_to_bracket();
+                self.at += 1;
+            }
+        }
         let Some(db) = db.or_else(|| self.db.map(str::to_owned)) else {
             return Err(SqlError::new(1046, "No database selected"));
         };

@@ -300,7 +300,8 @@ fn shows() {
     );
     assert!(matches!(
         one("SHOW PARTITIONS FROM `d`.`t` WHERE PartitionName = \"p1\" LIMIT 1"),
-        Statement::Show(Show::Partitions { rest: ShowTail { filter: Some(filter), limit: Some(_), .. }, .. }) if filter.starts_with("PartitionName")
+        Statement::Show(Show::Narrowed { form, rest: ShowTail { filter: Some(filter), limit: Some(_), .. } })
+            if matches!(*form, Show::Partitions { temp: false, .. }) && filter.starts_with("PartitionName")
     ));
     assert!(matches!(
         one("show alter table column from d"),

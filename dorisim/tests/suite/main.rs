@@ -34,6 +34,7 @@ mod properties_storage;
 mod recycle_and_jobs;
 mod rpc_contract;
 mod statement_faults;
+mod statements;
 mod stream_load;
 mod stream_load_forms;
 mod thrift_dispatch;

@@ -3,7 +3,7 @@
 use crate::query::ResultSet;
 
 /// Words behind SHOW, and the names of the columns.
-const EMPTY: [(&str, &str); 66] = [
+const EMPTY: [(&str, &str); 88] = [
     ("AUTHORS", "Name, Location, Comment"),
     (
         "BROKER",
@@ -58,7 +58,7 @@ const EMPTY: [(&str, &str); 66] = [
         "Name, Sql, SqlHash, PartitionNum, TabletNum, Cardinality, Global, Enable",
     ),
     ("DATA TYPES", "TypeName, Size"),
-    ("COUNT", "COUNT"),
+    ("COUNT ( * )", "COUNT"),
     ("RESOURCES", "Name, ResourceType, Item, Value"),
     (
         "STREAM LOAD",
@@ -181,10 +181,66 @@ const EMPTY: [(&str, &str); 66] = [
     ("CREATE ROUTINE LOAD", "JobId, JobName, CreateStmt"),
     ("CREATE FUNCTION", "Function Signature, Create Function"),
     ("CREATE CATALOG", "Catalog, CreateCatalog"),
+    (
+        "CHAR SET",
+        "Charset, Description, Default collation, Maxlen",
+    ),
+    (
+        "FUNCTION STATUS",
+        "ProcedureName, CatalogId, DbId, DbName, PackageName, OwnerName, CreateTime, ModifyTime",
+    ),
+    ("CREATE USER", "User Identity, Create Stmt"),
+    (
+        "WORKLOAD GROUPS",
+        "Id, Name, min_cpu_percent, max_cpu_percent, min_memory_percent, max_memory_percent, max_concurrency, max_queue_size, queue_timeout, scan_thread_num, max_remote_scan_thread_num, min_remote_scan_thread_num, memory_low_watermark, memory_high_watermark, compute_group, read_bytes_per_second, remote_read_bytes_per_second, slot_memory_policy, running_query_num, waiting_query_num",
+    ),
+    (
+        "CLUSTERS",
+        "cluster, is_current, users, backend_num, sub_clusters, policy, properties",
+    ),
+    (
+        "COMPUTE GROUPS",
+        "Name, IsCurrent, Users, BackendNum, SubComputeGroups, Policy, Properties",
+    ),
+    ("STORAGE VAULTS", "Name, Id, Properties, IsDefault"),
+    ("STORAGE VAULT", "Name, Id, Properties, IsDefault"),
+    (
+        "BACKEND CONFIG",
+        "BackendId, Host, Key, Value, Type, IsMutable",
+    ),
+    ("INVERTED INDEX ANALYZER", "Name, Properties"),
+    ("INVERTED INDEX TOKENIZER", "Name, Properties"),
+    ("INVERTED INDEX TOKEN_FILTER", "Name, Properties"),
+    ("INVERTED INDEX CHAR_FILTER", "Name, Properties"),
+    ("INVERTED INDEX NORMALIZER", "Name, Properties"),
+    (
+        "STAGES",
+        "StageName, StageId, Endpoint, Region, Bucket, Prefix, AK, SK, Provider, DefaultCopyOption",
+    ),
+    (
+        "COPY",
+        "Id, Table Name, Label, State, Progress, Type, Etl Info, Task Info, Error Msg, Create Time, ETL Start Time, ETL Finish Time, Load Start Time, Load Finish Time, URL, Job Details, Transaction Id, Error Tablets, Files",
+    ),
+    (
+        "QUERY PROFILE",
+        "Profile ID, Task Type, Start Time, End Time, Total, Task State, User, Default Catalog, Default Db, Sql Statement",
+    ),
+    (
+        "LOAD PROFILE",
+        "Profile ID, Task Type, Start Time, End Time, Total, Task State, User, Default Catalog, Default Db, Sql Statement",
+    ),
+    ("CATALOG INTERNAL", "Key, Value"),
+    (
+        "TABLETS BELONG",
+        "DbName, TableName, TableSize, PartitionNum, BucketNum, ReplicaCount, TabletIds",
+    ),
+    ("TABLET DIAGNOSIS", "Item, Info, Suggestion"),
+    ("HELP", "name, description, example"),
 ];
 
 /// The answer to a form, by the words behind SHOW in upper case; the longest form counts.
 pub(super) fn empty(text: &str) -> Option<ResultSet> {
+    let text = text.replace("(*)", " ( * )");
     let words: Vec<&str> = text.split_whitespace().collect();
     let begins = |form: &str| {
         let form: Vec<&str> = form.split(' ').collect();

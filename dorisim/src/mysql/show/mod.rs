@@ -25,6 +25,10 @@ pub(super) use table::{default_text, describe};
 /// Answers a SHOW statement.
 pub(super) async fn show(session: &SqlSession, form: Show) -> Result<ResultSet, SqlError> {
     match form {
+        Show::Narrowed { form, rest } => {
+            let answer = Box::pin(show(session, *form)).await?;
+            session.narrow(answer, rest).await
+        }
         Show::Frontends => Ok(cluster::frontends(session.server())),
         Show::Backends => Ok(cluster::backends(session.server())),
         Show::Databases { like } => Ok(objects::databases(session, like.as_deref())),
@@ -46,19 +50,9 @@ pub(super) async fn show(session: &SqlSession, form: Show) -> Result<ResultSet, 
         Show::Columns { full, table, like } => {
             table::columns(session, full, &table, like.as_deref())
         }
-        Show::Partitions { temp, table, rest } => {
-            let answer = objects::partitions(session, temp, &table)?;
-            session.narrow(answer, rest).await
-        }
+        Show::Partitions { temp, table } => objects::partitions(session, temp, &table),
         Show::Index { table } => table::index(session, &table),
-        Show::Tablets {
-            table,
-            partitions,
-            rest,
-        } => {
-            let answer = objects::tablets(session, &table, &partitions)?;
-            session.narrow(answer, rest).await
-        }
+        Show::Tablets { table, partitions } => objects::tablets(session, &table, &partitions),
         Show::Tablet { id } => objects::tablet(session, id),
         Show::ById { kind, id } => Ok(ids::by_id(session, kind, id)),
         Show::Proc { path } => proc::proc(session, &path),

@@ -5,6 +5,13 @@ use super::ObjectName;
 /// `SHOW ...`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Show {
+    /// A form with `WHERE`, `ORDER BY` or `LIMIT` over its columns.
+    Narrowed {
+        /// The form.
+        form: Box<Show>,
+        /// What it is narrowed by.
+        rest: ShowTail,
+    },
     /// `SHOW FRONTENDS`.
     Frontends,
     /// `SHOW BACKENDS`.
@@ -86,8 +93,6 @@ pub enum Show {
         temp: bool,
         /// The table.
         table: ObjectName,
-        /// Text of `WHERE`, `ORDER BY`, `LIMIT`.
-        rest: ShowTail,
     },
     /// `SHOW INDEX FROM t`.
     Index {
@@ -100,8 +105,6 @@ pub enum Show {
         table: ObjectName,
         /// Partitions; empty means all.
         partitions: Vec<String>,
-        /// Text of `WHERE`, `ORDER BY`, `LIMIT`.
-        rest: ShowTail,
     },
     /// `SHOW TABLET id`.
     Tablet {

@@ -1,7 +1,7 @@
 //! Everything else: sessions, backup and restore, recovery, users, administration.
 
 use super::cursor::Parser;
-use crate::sql::ast::{Backup, BackupTable, ObjectName, Properties, Statement};
+use crate::sql::ast::{Backup, BackupTable, ObjectName, Properties, Show, Statement};
 use crate::sql::error::SyntaxError;
 
 type Read<T> = Result<T, SyntaxError>;
@@ -64,6 +64,11 @@ impl Parser<'_> {
         if self.accept("GRANT") {
             let (privileges, on) = self.privileges()?;
             self.expect("TO")?;
+            if self.is_word("ROLE") {
+                return Ok(Statement::NoEffect {
+                    text: self.rest().to_owned(),
+                });
+            }
             return Ok(Statement::Grant {
                 privileges,
                 on,
@@ -73,6 +78,11 @@ impl Parser<'_> {
         if self.accept("REVOKE") {
             let (privileges, on) = self.privileges()?;
             self.expect("FROM")?;
+            if self.is_word("ROLE") {
+                return Ok(Statement::NoEffect {
+                    text: self.rest().to_owned(),
+                });
+            }
             return Ok(Statement::Revoke {
                 privileges,
                 on,
@@ -95,6 +105,12 @@ impl Parser<'_> {
             return Ok(Statement::Admin {
                 text: self.rest().to_owned(),
             });
+        }
+        if self.is_word("HELP") {
+            self.rest();
+            return Ok(Statement::Show(Show::Other {
+                text: "HELP".to_owned(),
+            }));
         }
         if self.accept("EXPLAIN") {
             return Ok(Statement::Explain {

@@ -24,6 +24,19 @@ impl Parser<'_> {
     }
 
     pub(super) fn show(&mut self) -> Read<Show> {
+        let form = self.show_form()?;
+        let rest = self.tail();
+        Ok(if rest == ShowTail::default() {
+            form
+        } else {
+            Show::Narrowed {
+                form: Box::new(form),
+                rest,
+            }
+        })
+    }
+
+    fn show_form(&mut self) -> Read<Show> {
         let start = self.position();
         if let Some(show) = self.show_objects()? {
             return Ok(show);
@@ -31,7 +44,15 @@ impl Parser<'_> {
         if let Some(show) = self.show_jobs()? {
             return Ok(show);
         }
-        self.rest();
+        let mut depth = 0_usize;
+        while !self.at_end() && !(depth == 0 && self.is_any_word(&["WHERE", "LIMIT"])) {
+            if self.is_symbol("(") {
+                depth += 1;
+            } else if self.is_symbol(")") {
+                depth = depth.saturating_sub(1);
+            }
+            self.skip();
+        }
         Ok(Show::Other {
             text: self
                 .slice(start, self.end_of_previous())
@@ -63,6 +84,7 @@ impl Parser<'_> {
             }
         }
         Ok(Some(if self.accept("FRONTENDS") {
+            self.accept("DISKS");
             Show::Frontends
         } else if self.accept("BACKENDS") {
             Show::Backends
@@ -104,7 +126,6 @@ impl Parser<'_> {
             Show::Partitions {
                 temp,
                 table: self.table_clause()?,
-                rest: self.tail(),
             }
         } else if self
             .accept_any(&["INDEX", "INDEXES", "KEYS", "KEY"])
@@ -113,15 +134,15 @@ impl Parser<'_> {
             Show::Index {
                 table: self.table_clause()?,
             }
-        } else if self.accept("TABLETS") {
+        } else if self.is_word("TABLETS") && !self.is_word_nth(1, "BELONG") {
+            self.skip();
             let table = self.table_clause()?;
             let (partitions, _) = self.partitions()?;
-            Show::Tablets {
-                table,
-                partitions,
-                rest: self.tail(),
-            }
-        } else if self.accept("TABLET") {
+            Show::Tablets { table, partitions }
+        } else if self.is_word("TABLET")
+            && (matches!(self.peek_nth(1), TokenKind::Number(_)) || self.is_word_nth(1, "FROM"))
+        {
+            self.skip();
             self.accept("FROM");
             Show::Tablet {
                 id: self.integer()?,
@@ -290,16 +311,9 @@ impl Parser<'_> {
         Ok(table)
     }
 
-    /// `LIKE 'x'`, or `WHERE column = 'x'` / `WHERE column LIKE 'x'`.
+    /// `LIKE 'x'` if it stands here.
     pub(super) fn like(&mut self) -> Read<Option<String>> {
         if self.accept("LIKE") {
-            return self.string().map(Some);
-        }
-        if self.accept("WHERE") {
-            self.name()?;
-            if !self.accept("LIKE") {
-                self.expect_symbol("=")?;
-            }
             return self.string().map(Some);
         }
         Ok(None)
