@@ -9,6 +9,7 @@ use clap::Args;
 use dorisim::be::{BackendNode, NodeConfig};
 use dorisim::clock::SimClock;
 use dorisim::faults::Faults;
+use dorisim::http::load::passed::backend_router;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
 use serde_json::json;
@@ -114,7 +115,8 @@ pub async fn run(arguments: BeArguments, end: impl Future<Output = Result<()>>) 
         ..NodeConfig::new(store)
     };
     let mut node = BackendNode::bind(config, clock, faults)?;
-    node.serve(&Handle::current(), axum::Router::new())?;
+    let loads = backend_router(Arc::clone(node.agent()));
+    node.serve(&Handle::current(), loads)?;
     tokio::pin!(end);
     let joined = async {
         match (&arguments.fe, arguments.no_register) {

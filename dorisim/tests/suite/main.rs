@@ -6,11 +6,13 @@
     reason = "a test that can not go on has failed"
 )]
 
+mod agent_fe;
 mod backend_alone;
 mod backend_data_plane;
 mod backend_restart;
 mod backend_snapshots;
 mod backup_restore;
+mod be_double;
 mod binlog_life;
 mod catalogue;
 mod checklist_b38;

@@ -28,6 +28,7 @@ pub struct Membership {
     token: Option<String>,
     backend_id: Option<i64>,
     host: Option<String>,
+    master_http_port: Option<u16>,
 }
 
 impl fmt::Debug for Membership {
@@ -143,12 +144,19 @@ impl Membership {
             }
         }
         self.backend_id = info.backend_id.or(self.backend_id);
+        let http_port = info.http_port.and_then(|port| u16::try_from(port).ok());
+        self.master_http_port = http_port.filter(|port| *port > 0);
         Ok(Heard { new_master })
     }
 
     /// Where tasks and reports are told, once a heartbeat came.
     pub fn master(&self) -> Option<&Master> {
         self.master.as_ref()
+    }
+
+    /// HTTP port of the master, if heartbeats tell it.
+    pub fn master_http_port(&self) -> Option<u16> {
+        self.master_http_port
     }
 
     /// `cluster_id` that sticks.

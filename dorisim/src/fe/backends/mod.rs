@@ -188,8 +188,9 @@ impl Backends {
     /// Who the master is; heartbeats begin with it.
     pub fn set_master(&self, host: &str, thrift_port: u16, http_port: u16) {
         let mut master = self.master.write().unwrap_or_else(PoisonError::into_inner);
-        // Seconds grow over restarts of the frontend too.
-        let now = self.channel.clock.now_ms().div_euclid(1000);
+        // Real time grows over restarts of the frontend too.
+        let clock = &self.channel.clock;
+        let now = clock.now_ms() - clock.offset_ms();
         let epoch = master.as_ref().map_or(now, |m| now.max(m.epoch + 1));
         *master = Some(MasterAddress {
             host: host.to_owned(),

@@ -1,9 +1,10 @@
 //! Stream load: a frontend redirects to a backend (`redirect`); the backend reads the headers (`settings`), makes rows of the
-//! body (`rows`) and answers (`answer`); `errors` keeps what it refused, `two_phase` is the second phase.
+//! body (`rows`) and answers (`answer`); a backend in another process passes its loads on ([`passed`]); `errors` keeps what it refused, `two_phase` is the second phase.
 
 mod answer;
 mod auth;
 mod errors;
+pub mod passed;
 mod receive;
 mod redirect;
 mod refusal;
@@ -34,7 +35,8 @@ use self::rows::Prepared;
 use self::settings::{Head, Merge, Settings};
 use super::listener::Peer;
 use crate::be::{Backend, BackendApi};
-use crate::faults::Verdict;
+use crate::clock::SimClock;
+use crate::faults::{Faults, Verdict};
 use crate::fe::{
     Frontend, LoadError, LoadRequest, LoadResult, LoadSource, LoadState, SqlError, TxnStatus,
 };
@@ -71,18 +73,56 @@ impl LoadShared {
 #[derive(Clone)]
 pub struct Loader {
     frontend: Arc<Frontend>,
-    backend: Arc<Backend>,
+    place: Place,
     shared: Arc<LoadShared>,
     errors: Arc<ErrorLogs>,
+}
+
+/// Where loads arrive.
+#[derive(Clone)]
+struct Place {
+    /// The backend whose faults apply; none: it runs elsewhere and passes its loads on.
+    backend_id: Option<i64>,
+    http_port: u16,
+    faults: Arc<Faults>,
+    clock: Arc<SimClock>,
 }
 
 impl Loader {
     /// Loads through `frontend`, under the faults of `backend`.
     #[must_use]
     pub fn new(frontend: Arc<Frontend>, backend: Arc<Backend>, shared: Arc<LoadShared>) -> Self {
+        let place = Place {
+            backend_id: Some(backend.id()),
+            http_port: backend.address().http_port,
+            faults: Arc::clone(backend.faults()),
+            clock: Arc::clone(backend.clock()),
+        };
         Self {
             frontend,
-            backend,
+            place,
+            shared,
+            errors: Arc::default(),
+        }
+    }
+
+    /// Loads that backends in other processes pass on to `frontend`.
+    #[must_use]
+    pub fn for_others(
+        frontend: Arc<Frontend>,
+        faults: Arc<Faults>,
+        shared: Arc<LoadShared>,
+    ) -> Self {
+        let place = Place {
+            backend_id: None,
+            // Each load names the port of its backend.
+            http_port: 0,
+            faults,
+            clock: Arc::clone(frontend.clock()),
+        };
+        Self {
+            frontend,
+            place,
             shared,
             errors: Arc::default(),
         }
@@ -92,15 +132,18 @@ impl Loader {
     fn made_label(&self) -> String {
         let number = self.shared.count.fetch_add(1, Ordering::Relaxed);
         let now = self.frontend.clock().now_ms();
-        let hex = hex::encode(Md5::digest(format!("{now}/{number}/{}", self.backend.id())));
+        let hex = hex::encode(Md5::digest(format!(
+            "{now}/{number}/{}",
+            self.place.http_port
+        )));
         let parts = [0..8, 8..12, 12..16, 16..20, 20..32];
         parts.map(|part| &hex[part]).join("-")
     }
 
     fn since(&self, start: Instant) -> u64 {
         let elapsed = self
-            .backend
-            .clock()
+            .place
+            .clock
             .monotonic()
             .saturating_duration_since(start);
         u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
@@ -127,9 +170,12 @@ async fn load(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let faults = loader.backend.faults();
-    let id = loader.backend.id();
-    let verdict = faults.before("stream_load", Some(id)).await;
+    let mut loader = loader;
+    if let Some(port) = passed::port_of(&headers) {
+        loader.place.http_port = port;
+    }
+    let place = &loader.place;
+    let verdict = place.faults.before("stream_load", place.backend_id).await;
     let refused = |text: &str| {
         let mut answer = LoadAnswer::new(String::new());
         answer.status = Status::Fail(text.to_owned());
@@ -163,7 +209,7 @@ async fn run(
     headers: &HeaderMap,
     body: Body,
 ) -> LoadAnswer {
-    let started = loader.backend.clock().monotonic();
+    let started = loader.place.clock.monotonic();
     let label = settings::text(headers, "label").unwrap_or_else(|| loader.made_label());
     let mut answer = LoadAnswer::new(label);
     answer.two_phase = settings::text(headers, "two_phase_commit").as_deref() == Some("true");
@@ -191,7 +237,7 @@ async fn attempt(
     answer: &mut LoadAnswer,
 ) -> Result<(), Refusal> {
     let frontend = &loader.frontend;
-    let now = || loader.backend.clock().monotonic();
+    let now = || loader.place.clock.monotonic();
     if Login::of(headers).is_none() {
         return Err(Refusal::new(
             "NOT_AUTHORIZED",
@@ -255,7 +301,7 @@ async fn attempt(
     answer.first_error = rejected.first();
     if let Some(text) = rejected.log() {
         let name = loader.errors.keep(db, &answer.label, answer.txn_id, text);
-        let port = loader.backend.address().http_port;
+        let port = loader.place.http_port;
         answer.error_url = Some(format!(
             "http://127.0.0.1:{port}/api/_load_error_log?file={name}"
         ));
