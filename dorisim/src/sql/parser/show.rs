@@ -45,7 +45,7 @@ impl Parser<'_> {
             return Ok(show);
         }
         let mut depth = 0_usize;
-        while !self.at_end() && !(depth == 0 && self.is_any_word(&["WHERE", "LIMIT"])) {
+        while !(self.at_end() || depth == 0 && self.is_any_word(&["WHERE", "LIMIT"])) {
             if self.is_symbol("(") {
                 depth += 1;
             } else if self.is_symbol(")") {
