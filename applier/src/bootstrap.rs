@@ -1,12 +1,11 @@
 //! A job's first start: ask for a snapshot, restore it, find where to read on. Each step is durable before the next, so
 //! that a crash anywhere goes on instead of starting again.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ccr_control::{JobState, ProducerRequest};
 use ccr_doris::error::Refusal;
-use ccr_doris::{Inspect, JobProgress, JobState as JobPhase, RestoreSnapshot};
+use ccr_doris::{Inspect, JobProgress, JobState as JobPhase};
 use ccr_log::{GroupReader, NewRecord, Offset, ReaderEvent, Record};
 use ccr_ops::ErrorKind;
 use ccr_schemas::codec::{Codec, RecordAt};
@@ -372,33 +371,19 @@ impl Session<'_> {
         again: bool,
     ) -> Result<Flow<Option<String>>, Error> {
         let token = self.sealer.open(&taken.sealed_token)?;
-        let mapping: &BTreeMap<String, String> = &self.spec.source.host_mapping;
-        let job_info = match snapshot::with_extra_info(&payload.job_info, taken, &token, mapping) {
-            Ok(job_info) => job_info,
-            Err(error) => return Ok(Flow::On(Some(full_text(&error)))),
-        };
-        let mut properties = BTreeMap::new();
-        match self.spec.options.replication_num {
-            None => properties.insert("reserve_replica".to_owned(), "true".to_owned()),
-            Some(number) => properties.insert("replication_num".to_owned(), number.to_string()),
-        };
-        let replace = again || self.spec.replaces_existing();
         // Doris removes what the snapshot does not have, by its names at the source, whoever made it.
         let clean_tables = targets.everything
             && self.spec.is_whole_database()
             && self.spec.resync.is_some_and(|resync| resync.alone);
-        let request = RestoreSnapshot {
-            database: self.spec.dest.database.clone(),
+        let how = snapshot::Restore {
             label: label.to_owned(),
             tables: targets.references(),
-            job_info,
-            meta: payload.meta,
-            compressed: taken.compressed,
-            properties,
+            replace: again || self.spec.replaces_existing(),
             clean_tables,
-            clean_partitions: replace,
-            atomic: replace,
-            force_replace: replace,
+        };
+        let request = match snapshot::restore_request(self.spec, taken, payload, &token, how) {
+            Ok(request) => request,
+            Err(error) => return Ok(Flow::On(Some(full_text(&error)))),
         };
         let mut failures = 0_u32;
         loop {

@@ -6,7 +6,8 @@
 //! has it begun, ingested and, when its turn has come, committed; the position follows in `plan::window`.
 //!
 //! Read in this order: [`service`] (jobs of a process), [`runtime`] (the loop of one job), [`bootstrap`] (first start), [`plan`]
-//! (every decision), [`perform`] (calls), [`plan::checkpoint`] (all that is durable).
+//! (every decision), [`perform`] (calls), [`renew`] (one table by a snapshot),
+//! [`plan::checkpoint`] (all that is durable).
 
 pub mod bootstrap;
 pub mod config;
@@ -19,6 +20,7 @@ pub mod null;
 pub mod perform;
 pub mod plan;
 pub mod progress;
+pub mod renew;
 pub mod replace;
 pub mod runtime;
 pub mod service;

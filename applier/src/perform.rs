@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ccr_doris::{BeginTxn, CommitTxn, Error, SubTxnCommit, TabletCommit, TxnState};
+use ccr_log::Offset;
 use ccr_ops::{Clock, ErrorKind};
 use ccr_schemas::{CommitSeq, TableId, TxnId};
 
@@ -17,6 +18,7 @@ use crate::plan::action::{Begun, Held};
 use crate::plan::ddl::{Before, Ddl, Effect};
 use crate::plan::mapping::{Dest, IngestPlan};
 use crate::plan::{Action, Failure, Input, LayoutRead, Outcome};
+use crate::renew::{Renewed, Renewer};
 
 /// What a job's actions need, shared by those that run at the same time.
 #[derive(Clone)]
@@ -30,6 +32,8 @@ pub struct Performer {
     pub(crate) txn_timeout: Duration,
     pub(crate) visible_timeout: Duration,
     pub(crate) poll_interval: Duration,
+    /// Brings single tables by snapshots.
+    pub(crate) renewer: Renewer,
     /// Destination ids by name, as last seen.
     pub(crate) ids: Arc<Mutex<BTreeMap<String, TableId>>>,
 }
@@ -123,6 +127,24 @@ impl Performer {
                     Ok(outcome) => Input::Performed(seq, outcome),
                     Err(failure) => Input::Performed(seq, Outcome::Failed(failure)),
                 }
+            }
+            Action::RenewTable {
+                seq,
+                renewal,
+                must_be_absent,
+                from,
+                failures,
+            } => {
+                self.back_off(failures).await;
+                if must_be_absent && let Err(failure) = self.refuse_existing(&renewal.dest).await {
+                    return Some(Input::Performed(seq, Outcome::Failed(failure)));
+                }
+                let outcome = match self.renewer.renew(seq, &renewal, Offset(from)).await {
+                    Ok(Renewed::UpTo(upto)) => Outcome::Renewed { upto },
+                    Ok(Renewed::DroppedAt(at)) => Outcome::DroppedAtSource { at },
+                    Err(failure) => Outcome::Failed(failure),
+                };
+                Input::Performed(seq, outcome)
             }
             Action::Record { .. }
             | Action::Applied { .. }
@@ -268,6 +290,21 @@ impl Performer {
         }
     }
 
+    async fn refuse_existing(&self, name: &str) -> Result<(), Failure> {
+        let there = inspect::objects(&*self.dest, &self.database).await;
+        if !there.map_err(|e| failure(&e))?.contains(name) {
+            return Ok(());
+        }
+        Err(Failure {
+            kind: ErrorKind::Invalid,
+            refusal: None,
+            text: format!(
+                "{name} exists already at the destination and its content is not known; keep what is \
+                 needed of it elsewhere, then let the job replace it with `ccr job resync`"
+            ),
+        })
+    }
+
     async fn run_ddl(
         &self,
         ddl: &Ddl,
@@ -280,18 +317,7 @@ impl Performer {
                 return Ok(Outcome::DdlInEffect { before: true });
             }
         } else if let Before::Absent(name) = &ddl.before {
-            let there = inspect::objects(&*self.dest, &self.database).await;
-            if there.map_err(|e| failure(&e))?.contains(name) {
-                return Err(Failure {
-                    kind: ErrorKind::Invalid,
-                    refusal: None,
-                    text: format!(
-                        "{} exists already at the destination and its content is not known; keep what is \
-                         needed of it elsewhere, then let the job replace it with `ccr job resync`",
-                        name
-                    ),
-                });
-            }
+            self.refuse_existing(name).await?;
         }
         for statement in &ddl.statements {
             let done = self.dest.execute(Some(&self.database), statement).await;

@@ -130,6 +130,13 @@ impl Progress {
                 JobState::CatchingUp,
                 format!("catching up, {pending} events under way"),
             ),
+            State::Applying(apply) if !apply.renewing().is_empty() => (
+                JobState::Applying,
+                format!(
+                    "renewing {} by a snapshot, {pending} events under way",
+                    apply.renewing().join(", ")
+                ),
+            ),
             State::Applying(_) if pending == 0 => (JobState::Applying, "following".to_owned()),
             State::Applying(_) => (JobState::Applying, format!("{pending} events under way")),
             State::Draining(_, StopReason::Asked) => (

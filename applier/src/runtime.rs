@@ -25,6 +25,7 @@ use crate::perform::Performer;
 use crate::plan::state::Covered;
 use crate::plan::{Action, Apply, Checkpoint, Input, Settings, Start, State, StopReason, step};
 use crate::progress::Progress;
+use crate::renew::Renewer;
 use crate::session::{Ended, Flow, Session};
 
 /// Records taken at once before anything else is looked at.
@@ -297,6 +298,16 @@ impl Session<'_> {
             txn_timeout: options.txn_timeout,
             visible_timeout: self.config.visible_timeout,
             poll_interval: self.config.poll_interval,
+            renewer: Renewer {
+                log: self.log.clone(),
+                sealer: self.sealer.clone(),
+                clock: self.clock.clone(),
+                dest: self.dest.clone(),
+                spec: Arc::new(self.spec.clone()),
+                prefix: self.config.prefix.clone(),
+                snapshot_timeout: self.config.snapshot_timeout,
+                one_restore: Arc::default(),
+            },
             ids: Arc::new(Mutex::new(BTreeMap::new())),
         }
     }
@@ -451,7 +462,8 @@ impl Session<'_> {
             | Action::CommitTxn { .. }
             | Action::AwaitVisible { .. }
             | Action::ReadEvidence { .. }
-            | Action::RunDdl { .. } => {
+            | Action::RunDdl { .. }
+            | Action::RenewTable { .. } => {
                 let performer = performer.clone();
                 tasks.spawn(async move { performer.perform(action).await });
             }

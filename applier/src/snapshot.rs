@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 
+use ccr_control::JobSpec;
+use ccr_doris::RestoreSnapshot;
 use ccr_log::{Offset, SharedLog};
 use ccr_ops::Secret;
 use ccr_schemas::TopicName;
@@ -185,6 +187,51 @@ pub fn with_extra_info(
         .write_all(text.as_bytes())
         .and_then(|()| encoder.finish())
         .map_err(|error| damaged(label, format!("job info can not be packed: {error}")))
+}
+
+/// How a snapshot is restored.
+#[derive(Debug)]
+pub struct Restore {
+    /// Label of the restore job.
+    pub label: String,
+    /// Source name and, where it differs, destination name of each object; none means all.
+    pub tables: Vec<(String, Option<String>)>,
+    /// Over what bears those names already.
+    pub replace: bool,
+    /// What the snapshot does not have is removed.
+    pub clean_tables: bool,
+}
+
+/// The call that restores a snapshot at this job's destination.
+///
+/// # Errors
+/// [`SnapshotError::Damaged`].
+pub fn restore_request(
+    spec: &JobSpec,
+    taken: &SnapshotTaken,
+    payload: Payload,
+    token: &Secret,
+    how: Restore,
+) -> Result<RestoreSnapshot, SnapshotError> {
+    let mapping = &spec.source.host_mapping;
+    let job_info = with_extra_info(&payload.job_info, taken, token, mapping)?;
+    let replicas = match spec.options.replication_num {
+        None => ("reserve_replica".to_owned(), "true".to_owned()),
+        Some(number) => ("replication_num".to_owned(), number.to_string()),
+    };
+    Ok(RestoreSnapshot {
+        database: spec.dest.database.clone(),
+        label: how.label,
+        tables: how.tables,
+        job_info,
+        meta: payload.meta,
+        compressed: taken.compressed,
+        properties: BTreeMap::from([replicas]),
+        clean_tables: how.clean_tables,
+        clean_partitions: how.replace,
+        atomic: how.replace,
+        force_replace: how.replace,
+    })
 }
 
 #[cfg(test)]

@@ -138,6 +138,17 @@ impl Workload {
                     ))
                     .await
             }
+            // Rows that came by way of temporary partitions: no statement repeats it.
+            99 => {
+                let rest = self.rng.random_range(0..5);
+                world
+                    .sql(&format!(
+                        "INSERT OVERWRITE TABLE log_b SELECT id, v FROM log_b WHERE id % 5 <> {rest}"
+                    ))
+                    .await?;
+                let insert = self.insert_log("log_b");
+                world.sql(&insert).await
+            }
             _ => {
                 let insert = self.insert_log("log_b");
                 world.sql(&insert).await

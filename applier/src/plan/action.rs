@@ -14,6 +14,7 @@ use ccr_schemas::{BackendId, CommitSeq, EventKind, TableId, TabletId, TimestampM
 use crate::plan::checkpoint::Checkpoint;
 use crate::plan::ddl::Ddl;
 use crate::plan::mapping::{Dest, IngestPlan, Layout};
+use crate::plan::state::Renewal;
 
 /// A destination replica that holds its part: sub-transaction position (0 without), tablet, backend.
 pub type Held = (usize, Dest<TabletId>, Dest<BackendId>);
@@ -125,6 +126,20 @@ pub enum Action {
         /// Failures so far.
         failures: u32,
     },
+    /// Asks for a snapshot of one table, restores it aside and puts it into the table's place. Safe to repeat as a whole
+    /// while nothing behind the event is applied to the table: each repetition takes a newer snapshot.
+    RenewTable {
+        /// Event.
+        seq: CommitSeq,
+        /// Table.
+        renewal: Arc<Renewal>,
+        /// Nothing may bear the destination name yet.
+        must_be_absent: bool,
+        /// Next offset to read: what lies there or behind is not known to the planner yet.
+        from: i64,
+        /// Failures so far.
+        failures: u32,
+    },
     /// Makes offset and metadata durable before anything that follows.
     Record {
         /// Next offset to read.
@@ -194,6 +209,16 @@ pub enum Outcome {
         /// It was in effect before a statement was run.
         before: bool,
     },
+    /// [`Action::RenewTable`]: the snapshot is in place.
+    Renewed {
+        /// Events of the table up to here are in it.
+        upto: CommitSeq,
+    },
+    /// [`Action::RenewTable`]: an event at this position drops the table at the source, there is nothing to bring.
+    DroppedAtSource {
+        /// Position of the drop.
+        at: CommitSeq,
+    },
     /// The call failed.
     Failed(Failure),
 }
@@ -251,6 +276,9 @@ impl fmt::Display for Action {
                 let how = if *replay { " again" } else { "" };
                 write!(f, "RunDdl{how} {seq} ({})", ddl.what)
             }
+            Self::RenewTable { seq, renewal, .. } => {
+                write!(f, "RenewTable {seq} ({} as {})", renewal.name, renewal.dest)
+            }
             Self::Record { offset, checkpoint } => {
                 write!(f, "Record @{offset} seq {}", checkpoint.seq)?;
                 for (table, floor) in &checkpoint.floors {
@@ -261,6 +289,9 @@ impl fmt::Display for Action {
                 }
                 for (table, halted) in &checkpoint.halted {
                     write!(f, " h{table}={}", halted.0)?;
+                }
+                for (table, upto) in &checkpoint.renewed {
+                    write!(f, " n{table}={upto}")?;
                 }
                 Ok(())
             }

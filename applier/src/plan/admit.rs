@@ -8,10 +8,10 @@ use ccr_schemas::event::{Gap, RowsetsCommitted};
 use ccr_schemas::invariant::{Link, Violation, link};
 use ccr_schemas::{CommitSeq, Envelope, Event, TableId};
 
-use crate::plan::Action;
 use crate::plan::checkpoint::{Floor, Progress};
 use crate::plan::route::{Route, route};
-use crate::plan::state::{Apply, ChangePhase, LoadPhase, Unit, Work};
+use crate::plan::state::{Apply, ChangePhase, LoadPhase, RenewPhase, Renewal, Unit, Work};
+use crate::plan::{Action, renew};
 
 /// What the floors say of an event.
 enum Below {
@@ -173,11 +173,18 @@ impl Apply {
                 return;
             }
             Route::Load(tables) | Route::Stand { tables, .. } => (tables.clone(), false),
+            Route::Renew(renewal) => {
+                let table = (renewal.table, renewal.name.clone());
+                (BTreeMap::from([table]), false)
+            }
             Route::Change {
                 tables, barrier, ..
             } => (tables.clone(), *barrier),
         };
         let mut tables = tables;
+        let is_renewed = |table: &TableId| self.renewed.get(table).is_some_and(|upto| seq <= *upto);
+        let partly_renewed = tables.keys().any(is_renewed);
+        tables.retain(|table, _| !is_renewed(table));
         // First what the snapshot has: a floor of a table says nothing about an event that never stood in its lane.
         tables.retain(|table, _| !self.covered.contains(*table, seq));
         if tables.is_empty() {
@@ -217,7 +224,9 @@ impl Apply {
                 Work::Load(Arc::new(event), LoadPhase::Waiting)
             }
             (Route::Change { ddl, .. }, _) => {
-                let phase = if incomplete {
+                let phase = if partly_renewed {
+                    ChangePhase::Failed(renew::partly_renewed(seq))
+                } else if incomplete {
                     ChangePhase::Failed(format!(
                         "the change at {seq} also concerns a table that stands"
                     ))
@@ -226,6 +235,16 @@ impl Apply {
                 };
                 self.end_judging(&tables, barrier);
                 Work::Change(Arc::from(ddl), phase)
+            }
+            (Route::Renew(renewal), _) => {
+                self.end_judging(&tables, false);
+                // Its snapshot brings what the source may have no rowsets of any more.
+                self.removed_tables.insert(renewal.table, seq);
+                let renewal = Renewal {
+                    creates: renewal.creates && floor.is_none(),
+                    ..*renewal
+                };
+                Work::Renew(Arc::new(renewal), RenewPhase::Waiting)
             }
             (Route::Stand { reason, .. }, _) => Work::Change(
                 Arc::new(crate::plan::ddl::Ddl {
@@ -329,6 +348,12 @@ impl Apply {
     fn note_removals(&mut self, seq: CommitSeq, event: &Event) {
         if let Event::TableDropped(dropped) = event {
             self.removed_tables.insert(dropped.table.id, seq);
+            self.dropped_tables.insert(dropped.table.id, seq);
+        } else if let Event::TableReplaced(replaced) = event
+            && !replaced.swap
+        {
+            self.removed_tables.insert(replaced.original.id, seq);
+            self.dropped_tables.insert(replaced.original.id, seq);
         } else if let Event::TableTruncated(truncated) = event {
             if truncated.entire {
                 self.removed_tables.insert(truncated.table.id, seq);

@@ -42,7 +42,7 @@ impl Apply {
     }
 
     /// Transactions that the change must see: those of its tables, of all for a database-wide one.
-    fn unseen(&self, unit: &Unit) -> Vec<TxnId> {
+    pub(super) fn unseen(&self, unit: &Unit) -> Vec<TxnId> {
         let mut txns: Vec<TxnId> = self
             .lanes
             .iter()

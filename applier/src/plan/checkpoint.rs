@@ -43,6 +43,9 @@ pub struct Checkpoint {
     /// Tables that stand: this event and everything after it is not applied to them.
     #[serde(rename = "h", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub halted: BTreeMap<TableId, Halted>,
+    /// Tables that a snapshot of their own replaced: their events up to here are in it.
+    #[serde(rename = "n", default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub renewed: BTreeMap<TableId, CommitSeq>,
     /// The first snapshot, while it is not restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore: Option<RestoreMark>,
@@ -154,6 +157,7 @@ impl Checkpoint {
             database: None,
             floors: BTreeMap::new(),
             halted: BTreeMap::new(),
+            renewed: BTreeMap::new(),
             restore: None,
         }
     }
@@ -231,6 +235,7 @@ mod tests {
                 TableId(8),
                 Halted(CommitSeq(44), "t".to_owned(), "why".to_owned()),
             )]),
+            renewed: BTreeMap::from([(TableId(9), CommitSeq(60))]),
             restore: Some(RestoreMark {
                 n: 1,
                 at: Some(5),
@@ -244,7 +249,7 @@ mod tests {
         let text = full().encode().unwrap();
         assert_eq!(
             text,
-            r#"{"v":1,"seq":42,"t":1700000000000,"db":10086,"base":3,"w":40,"d":[50,"s",77],"f":{"7":[45,"d"]},"h":{"8":[44,"t","why"]},"restore":{"n":1,"at":5}}"#
+            r#"{"v":1,"seq":42,"t":1700000000000,"db":10086,"base":3,"w":40,"d":[50,"s",77],"f":{"7":[45,"d"]},"h":{"8":[44,"t","why"]},"n":{"9":60},"restore":{"n":1,"at":5}}"#
         );
         assert_eq!(Checkpoint::decode(&text).unwrap(), full());
         let plain = Checkpoint::at(CommitSeq(-1)).encode().unwrap();

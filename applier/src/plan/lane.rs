@@ -6,7 +6,7 @@ use ccr_schemas::{CommitSeq, TableId};
 
 use crate::plan::Action;
 use crate::plan::checkpoint::Halted;
-use crate::plan::state::{Apply, ChangePhase, LoadPhase, Unit, Work};
+use crate::plan::state::{Apply, ChangePhase, LoadPhase, RenewPhase, Unit, Work};
 
 impl Apply {
     /// Starts and finishes whatever can be.
@@ -51,6 +51,12 @@ impl Apply {
             Work::Change(_, ChangePhase::Waiting(_)) if start_more => {
                 self.start_change(seq, actions)
             }
+            Work::Renew(_, RenewPhase::Waiting) if start_more => self.start_renewal(seq, actions),
+            Work::Renew(_, RenewPhase::Failed(reason)) => {
+                let tables = unit.tables.keys().copied().collect();
+                let reason = reason.clone();
+                self.halt_tables(seq, &tables, &reason, actions);
+            }
             Work::Change(
                 _,
                 ChangePhase::Waiting(_)
@@ -67,7 +73,8 @@ impl Apply {
                 | LoadPhase::Undoing(..)
                 | LoadPhase::Ingesting(..)
                 | LoadPhase::Committing(..),
-            ) => {}
+            )
+            | Work::Renew(_, RenewPhase::Waiting | RenewPhase::Settling | RenewPhase::Running) => {}
         }
     }
 
@@ -141,6 +148,13 @@ impl Apply {
         self.barriers.remove(&seq);
         for table in unit.tables.keys() {
             self.leave_lane(*table, seq);
+            let lane = self.lanes.get(table);
+            let first = lane.and_then(|lane| lane.queue.front());
+            // What needs no work may end before what stands in front of it.
+            if first.is_none_or(|first| *first > seq) {
+                let upto = self.done_upto.entry(*table).or_insert(seq);
+                *upto = (*upto).max(seq);
+            }
         }
         self.window.finish(seq);
         if let Some(first) = self.units.keys().next() {
@@ -148,7 +162,7 @@ impl Apply {
         }
     }
 
-    fn leave_lane(&mut self, table: TableId, seq: CommitSeq) {
+    pub(super) fn leave_lane(&mut self, table: TableId, seq: CommitSeq) {
         let Some(lane) = self.lanes.get_mut(&table) else {
             return;
         };
@@ -227,7 +241,7 @@ impl Apply {
         }
         let with_txn = match &unit.work {
             Work::Load(_, LoadPhase::Ingested(plan, begun, _)) => Some((plan.clone(), begun.txn)),
-            Work::Load(..) | Work::Change(..) => None,
+            Work::Load(..) | Work::Change(..) | Work::Renew(..) => None,
         };
         if let Some((plan, txn)) = with_txn {
             unit.dirty = true;
@@ -245,6 +259,8 @@ impl Apply {
             return;
         }
         match &mut unit.work {
+            // Stands in one lane, so it was left out above.
+            Work::Renew(..) => {}
             Work::Change(_, phase) => {
                 *phase = ChangePhase::Failed(format!(
                     "the change at {seq} also concerns table {table}, which stands"

@@ -1,8 +1,8 @@
 //! Decides what to do next. Pure: the same state and input give the same step.
 //!
 //! Read in this order: [`state`], [`action`], `admit` (an event becomes a unit of work in its lanes), `load_map`,
-//! `load` and `load_end` (a transaction from begin to commit), `change` (a statement from floor to floor), [`judge`],
-//! [`mapping`], [`ddl`], [`checkpoint`], [`window`].
+//! `load` and `load_end` (a transaction from begin to commit), `change` (a statement from floor to floor), `renew` (a table
+//! by a snapshot of its own), [`judge`], [`mapping`], [`ddl`], [`checkpoint`], [`window`].
 
 pub mod action;
 mod admit;
@@ -15,6 +15,7 @@ mod load;
 mod load_end;
 mod load_map;
 pub mod mapping;
+mod renew;
 pub mod route;
 pub mod state;
 pub mod window;
@@ -68,6 +69,7 @@ pub fn step(state: State, input: Input) -> Step {
         State::Applying(mut apply) => {
             let stop = apply.take(input, &mut actions);
             apply.pump(true, &mut actions);
+            apply.secure_behind_renewal(&mut actions);
             match stop {
                 Some(StopReason::Asked) => drain(apply, StopReason::Asked, &mut actions),
                 Some(StopReason::Halted(text)) => {
@@ -162,6 +164,9 @@ impl Apply {
             }
             state::Work::Change(ddl, phase) => {
                 self.change_performed(unit, ddl, phase, outcome, actions)
+            }
+            state::Work::Renew(renewal, phase) => {
+                self.renewal_performed(unit, renewal, phase, outcome, actions)
             }
         }
     }

@@ -9,7 +9,7 @@ use ccr_schemas::{Envelope, Event, Replay, TableId};
 
 use crate::plan::ddl::{self, Ddl};
 use crate::plan::mapping::left_out;
-use crate::plan::state::Settings;
+use crate::plan::state::{Renewal, Settings};
 
 /// What an event means.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub enum Route {
         /// Everything before it ends first, and nothing behind it starts.
         barrier: bool,
     },
+    /// A change that no statement repeats: its table is brought by a snapshot.
+    Renew(Box<Renewal>),
     /// These tables can not go on.
     Stand {
         /// Tables.
@@ -63,7 +65,15 @@ pub fn route(envelope: &Envelope, settings: &Settings) -> Route {
     match &envelope.replay {
         Replay::Skip { reason } => return Route::Skip(reason.clone()),
         Replay::Control => return Route::Pass,
-        Replay::Snapshot { reason } => return unsupported(tables, reason, settings, envelope),
+        Replay::Snapshot { reason } => {
+            // What bears the name before is not known, so it could not be taken away.
+            let is_rename = matches!(envelope.event, Event::TableRenamed(_));
+            return if is_rename {
+                unsupported(tables, reason, settings, envelope)
+            } else {
+                renew(tables, reason, settings, envelope)
+            };
+        }
         Replay::Halt { reason } => return unsupported(tables, reason, settings, envelope),
         Replay::Transaction | Replay::Sql => {}
     }
@@ -121,6 +131,32 @@ fn unsupported(
     }
 }
 
+/// A change of one table whose name is known.
+fn renew(
+    tables: BTreeMap<TableId, String>,
+    reason: &str,
+    settings: &Settings,
+    envelope: &Envelope,
+) -> Route {
+    let one = match settings.options.on_unsupported {
+        Policy::Halt if tables.len() == 1 => tables.first_key_value(),
+        Policy::Halt | Policy::Skip => None,
+    };
+    match one {
+        Some((table, name)) if !name.is_empty() => Route::Renew(Box::new(Renewal {
+            table: *table,
+            name: name.clone(),
+            dest: settings.dest_name(name).to_owned(),
+            reason: format!(
+                "{} can not be repeated by a statement: {reason}",
+                envelope.event.kind().as_str()
+            ),
+            creates: matches!(envelope.event, Event::TableCreated(_)),
+        })),
+        Some(_) | None => unsupported(tables, reason, settings, envelope),
+    }
+}
+
 fn change(envelope: &Envelope, tables: BTreeMap<TableId, String>, settings: &Settings) -> Route {
     let skip = |reason: &str| Route::Skip(reason.to_owned());
     let lane = |ddl: Ddl| Route::Change {
@@ -139,9 +175,10 @@ fn change(envelope: &Envelope, tables: BTreeMap<TableId, String>, settings: &Set
             tables: tables.clone(),
             barrier,
         },
-        Err(error) => unsupported(tables.clone(), &error.to_string(), settings, envelope),
+        Err(error) => renew(tables.clone(), &error.to_string(), settings, envelope),
     };
     let not_by_sql = |reason: &str| unsupported(tables.clone(), reason, settings, envelope);
+    let by_snapshot = |reason: &str| renew(tables.clone(), reason, settings, envelope);
     match &envelope.event {
         Event::TableCreated(e) => match e.table_type.as_str() {
             "OLAP" | "VIEW" => rewritten(ddl::table_created(e, settings), true),
@@ -170,7 +207,7 @@ fn change(envelope: &Envelope, tables: BTreeMap<TableId, String>, settings: &Set
         Event::PartitionAdded(e) => rewritten(ddl::partition_added(e, settings), false),
         Event::PartitionDropped(e) if e.is_temp => skip("temporary partition"),
         Event::PartitionDropped(e) => lane(ddl::partition_dropped(e, settings)),
-        Event::PartitionRenamed(e) if e.old.is_empty() => not_by_sql("the old name is not known"),
+        Event::PartitionRenamed(e) if e.old.is_empty() => by_snapshot("the old name is not known"),
         Event::PartitionRenamed(e) => lane(ddl::partition_renamed(e, settings)),
         Event::TableTruncated(e) => lane(ddl::table_truncated(e, settings)),
         Event::ColumnsChanged(e) => rewritten(ddl::columns_changed(e, settings), false),
@@ -181,9 +218,9 @@ fn change(envelope: &Envelope, tables: BTreeMap<TableId, String>, settings: &Set
             None => skip("properties that belong to each cluster alone"),
         },
         Event::IndexesChanged(e) if e.dropped => lane(ddl::indexes_dropped(e, settings)),
-        Event::IndexesChanged(_) => not_by_sql("a new index gets another id at the destination"),
+        Event::IndexesChanged(_) => by_snapshot("a new index gets another id at the destination"),
         Event::RollupDropped(e) => lane(ddl::rollup_dropped(e, settings)),
-        Event::RollupRenamed(e) if e.old.is_empty() => not_by_sql("the old name is not known"),
+        Event::RollupRenamed(e) if e.old.is_empty() => by_snapshot("the old name is not known"),
         Event::RollupRenamed(e) => lane(ddl::rollup_renamed(e, settings)),
         Event::BucketCountModified(e) => lane(ddl::bucket_count(e, settings)),
         Event::DistributionTypeModified(e) => {
@@ -199,10 +236,10 @@ fn change(envelope: &Envelope, tables: BTreeMap<TableId, String>, settings: &Set
         | Event::SnapshotTaken(_)
         | Event::Gap(_)
         | Event::RowsetsCommitted(_) => Route::Pass,
-        Event::AlterJobChanged(_) => not_by_sql("a schema change or rollup job"),
-        Event::PartitionsReplaced(_) => not_by_sql("partitions were replaced"),
-        Event::IndexJobChanged(_) => not_by_sql("an index was built"),
-        Event::Recovered(_) => not_by_sql("recovered from the recycle bin"),
+        Event::AlterJobChanged(_) => by_snapshot("a schema change or rollup job"),
+        Event::PartitionsReplaced(_) => by_snapshot("partitions were replaced"),
+        Event::IndexJobChanged(_) => by_snapshot("an index was built"),
+        Event::Recovered(_) => by_snapshot("recovered from the recycle bin"),
         Event::Unsupported(e) => not_by_sql(&e.reason),
     }
 }

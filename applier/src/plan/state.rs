@@ -17,6 +17,9 @@ use crate::plan::window::Window;
 /// ones, so every label of the window is still known unless others write much to the same database.
 pub const WINDOW: usize = 500;
 
+/// Most events that are remembered behind a table that is being renewed.
+pub const LONGEST_WINDOW: usize = 200_000;
+
 /// State of a job that has its first snapshot behind it. Does not survive a restart: it is built again from the
 /// [`Checkpoint`] and the log.
 #[derive(Clone, Debug)]
@@ -126,6 +129,10 @@ pub struct Apply {
     pub(crate) floors: BTreeMap<TableId, Floor>,
     pub(crate) database_floor: Option<Floor>,
     pub(crate) halted: BTreeMap<TableId, Halted>,
+    /// Newest event of each table that is done and not passed by the offset; all before it are done.
+    pub(crate) done_upto: BTreeMap<TableId, CommitSeq>,
+    /// Positions contained in the snapshot that replaced a table.
+    pub(crate) renewed: BTreeMap<TableId, CommitSeq>,
     pub(crate) witness: Option<CommitSeq>,
     /// Last transaction known to be finished, with its place in the order in which that was learned.
     pub(crate) last_finished: (u64, Option<CommitSeq>),
@@ -141,7 +148,9 @@ pub struct Apply {
     pub(crate) judged_all: bool,
     /// Tables whose whole data an event read since removes, with its position.
     pub(crate) removed_tables: BTreeMap<TableId, CommitSeq>,
-    /// The same for single source partitions.
+    /// Tables that an event read since drops, with its position.
+    pub(crate) dropped_tables: BTreeMap<TableId, CommitSeq>,
+    /// As `removed_tables` for single source partitions.
     pub(crate) removed_partitions: BTreeMap<PartitionId, CommitSeq>,
     pub(crate) window_versions: BTreeMap<PartitionId, BTreeSet<i64>>,
     /// Loads between begin and commit.
@@ -215,6 +224,8 @@ pub enum Work {
     Load(Arc<RowsetsCommitted>, LoadPhase),
     /// A change of shape.
     Change(Arc<Ddl>, ChangePhase),
+    /// A table is brought anew by a snapshot.
+    Renew(Arc<Renewal>, RenewPhase),
 }
 
 /// How far a transaction is.
@@ -268,6 +279,34 @@ pub enum ChangePhase {
     Failed(String),
 }
 
+/// A table that a snapshot of its own is to replace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Renewal {
+    /// Source table.
+    pub table: TableId,
+    /// Name at the source, as of the event.
+    pub name: String,
+    /// Name at the destination.
+    pub dest: String,
+    /// What can not be repeated by a statement.
+    pub reason: String,
+    /// The event creates the table, and no process before this one began to: what bears its name is not the job's.
+    pub creates: bool,
+}
+
+/// How far a renewal is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RenewPhase {
+    /// Not started, as far as this process knows.
+    Waiting,
+    /// Earlier transactions become visible.
+    Settling,
+    /// The snapshot is asked for, restored and put into place.
+    Running,
+    /// Waits for its turn to halt its table.
+    Failed(String),
+}
+
 impl Unit {
     /// A call of the unit is under way.
     pub(crate) fn in_flight(&self) -> bool {
@@ -286,6 +325,10 @@ impl Unit {
             Work::Change(_, phase) => match phase {
                 ChangePhase::Waiting(_) | ChangePhase::Failed(_) => false,
                 ChangePhase::Settling(_) | ChangePhase::Looking | ChangePhase::Running(_) => true,
+            },
+            Work::Renew(_, phase) => match phase {
+                RenewPhase::Waiting | RenewPhase::Failed(_) => false,
+                RenewPhase::Settling | RenewPhase::Running => true,
             },
         }
     }
@@ -317,6 +360,8 @@ impl Apply {
             floors: checkpoint.floors,
             database_floor: checkpoint.database,
             halted: checkpoint.halted,
+            done_upto: BTreeMap::new(),
+            renewed: checkpoint.renewed,
             witness: checkpoint.witness,
             last_finished: (0, checkpoint.witness),
             issued: BTreeMap::new(),
@@ -326,6 +371,7 @@ impl Apply {
             judged: BTreeSet::new(),
             judged_all: false,
             removed_tables: BTreeMap::new(),
+            dropped_tables: BTreeMap::new(),
             removed_partitions: BTreeMap::new(),
             window_versions: BTreeMap::new(),
             active: 0,
@@ -339,7 +385,7 @@ impl Apply {
 
     /// More can be read.
     pub fn wants_more(&self) -> bool {
-        self.halt.is_none() && self.window.len() < WINDOW
+        self.halt.is_none() && self.window.open_len() < WINDOW && self.window.len() < LONGEST_WINDOW
     }
 
     /// Position up to which everything is applied or stands in a halted table.
@@ -380,6 +426,7 @@ impl Apply {
     pub(crate) fn checkpoint(&mut self) -> (i64, Checkpoint) {
         let (offset, seq) = self.window.committable();
         self.removed_tables.retain(|_, at| *at > seq);
+        self.dropped_tables.retain(|_, at| *at > seq);
         self.removed_partitions.retain(|_, at| *at > seq);
         self.issued.retain(|done, _| *done > seq);
         if offset >= self.judge_end {
@@ -387,6 +434,8 @@ impl Apply {
             self.witness = oldest.unwrap_or(&self.last_finished).1;
         }
         self.floors.retain(|_, floor| floor.at > seq);
+        self.renewed.retain(|_, upto| *upto > seq);
+        self.done_upto.retain(|_, upto| *upto > seq);
         if self.database_floor.is_some_and(|floor| floor.at <= seq) {
             self.database_floor = None;
         }
@@ -402,6 +451,7 @@ impl Apply {
             database: self.database_floor,
             floors: self.floors.clone(),
             halted: self.halted.clone(),
+            renewed: self.renewed.clone(),
             ..Checkpoint::at(seq)
         };
         (offset, checkpoint)

@@ -10,6 +10,8 @@ pub struct Window {
     entries: VecDeque<Entry>,
     /// Where the offset stands when nothing is unfinished.
     next: (i64, CommitSeq),
+    /// Entries that are safe.
+    safe: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -18,6 +20,8 @@ struct Entry {
     /// Offset of the record and position before it.
     before: (i64, CommitSeq),
     done: bool,
+    /// Done, and known to be done after a crash.
+    safe: bool,
 }
 
 impl Window {
@@ -26,6 +30,7 @@ impl Window {
         Self {
             entries: VecDeque::new(),
             next: (offset, seq),
+            safe: 0,
         }
     }
 
@@ -40,6 +45,7 @@ impl Window {
             seq,
             before: (offset, self.next.1),
             done: false,
+            safe: false,
         });
         self.pass(offset, seq);
     }
@@ -49,15 +55,38 @@ impl Window {
         if let Ok(at) = self.entries.binary_search_by_key(&seq, |entry| entry.seq) {
             self.entries[at].done = true;
         }
-        while self.entries.front().is_some_and(|entry| entry.done) {
-            self.entries.pop_front();
+        while let Some(entry) = self.entries.pop_front_if(|entry| entry.done) {
+            self.safe -= usize::from(entry.safe);
         }
+    }
+
+    /// What is done is recorded as such behind the committed offset.
+    pub fn secure(&mut self) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.done) {
+            self.safe += usize::from(!entry.safe);
+            entry.safe = true;
+        }
+    }
+
+    /// First unfinished event.
+    pub fn first(&self) -> Option<CommitSeq> {
+        self.entries.front().map(|entry| entry.seq)
+    }
+
+    /// Entries of which a crash would leave open whether they are done.
+    pub fn open_len(&self) -> usize {
+        self.entries.len() - self.safe
     }
 
     /// Offset to commit and position of the last chained event before it. `OffsetsBehindDurable`: nothing before it is
     /// unfinished.
     pub fn committable(&self) -> (i64, CommitSeq) {
         self.entries.front().map_or(self.next, |entry| entry.before)
+    }
+
+    /// Next offset to read.
+    pub fn next_offset(&self) -> i64 {
+        self.next.0
     }
 
     /// Entries not yet passed.

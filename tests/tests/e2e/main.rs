@@ -11,6 +11,7 @@ mod chaos;
 mod fan_out;
 mod kafka;
 mod quickstart;
+mod renew;
 mod resync;
 mod table_job;
 mod take_over;

@@ -1,7 +1,9 @@
 //! The planner's steps as text.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
+#[path = "../common/mod.rs"]
 mod common;
+mod renewal;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,6 +25,8 @@ struct Planner {
     state: Option<State>,
     offset: i64,
     last: Vec<Action>,
+    /// What was made durable last.
+    recorded: Option<Checkpoint>,
 }
 
 impl Planner {
@@ -53,6 +57,7 @@ impl Planner {
             )))),
             offset: 0,
             last: Vec::new(),
+            recorded: None,
         }
     }
 
@@ -65,6 +70,11 @@ impl Planner {
         let text = next.to_string();
         self.state = Some(next.state);
         self.last = next.actions;
+        for action in &self.last {
+            if let Action::Record { checkpoint, .. } = action {
+                self.recorded = Some((**checkpoint).clone());
+            }
+        }
         text
     }
 

@@ -1,0 +1,284 @@
+//! A table that no statement can bring along: it is replaced by a snapshot of its own while the other lanes go on.
+//!
+//! The event that needs it waits for its turn, then the table is asked for, restored aside and put into its place, by one
+//! action that may be repeated as a whole: every attempt takes a snapshot of its own, and nothing behind the event starts
+//! before it is done. What of the table's events the snapshot contains is left out, now and after a restart
+//! ([`crate::plan::Checkpoint::renewed`]).
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use ccr_log::MAX_METADATA_BYTES;
+use ccr_ops::ErrorKind;
+use ccr_schemas::{CommitSeq, TableId};
+
+use crate::plan::checkpoint::{Floor, Progress};
+use crate::plan::state::{Apply, ChangePhase, RenewPhase, Renewal, Unit, WINDOW, Work};
+use crate::plan::{Action, Failure, Outcome};
+
+/// How often a renewal that fails for a reason of its own is tried before its table stands.
+const MOST_FAILURES: u32 = 4;
+
+impl Apply {
+    /// The event is at the front of its lane.
+    pub(crate) fn start_renewal(&mut self, seq: CommitSeq, actions: &mut Vec<Action>) {
+        let Some(mut unit) = self.units.remove(&seq) else {
+            return;
+        };
+        let Work::Renew(renewal, RenewPhase::Waiting) = &unit.work else {
+            self.units.insert(seq, unit);
+            return;
+        };
+        let renewal = renewal.clone();
+        self.waiting.remove(&seq);
+        let dropped_at = self.dropped_tables.get(&renewal.table).copied();
+        if let Some(at) = dropped_at.filter(|at| *at > seq) {
+            self.dropped_later(unit, &renewal, at, actions);
+            return;
+        }
+        let txns = self.unseen(&unit);
+        if txns.is_empty() {
+            self.renew(unit, renewal, actions);
+            return;
+        }
+        unit.work = Work::Renew(renewal, RenewPhase::Settling);
+        self.units.insert(seq, unit);
+        actions.push(Action::AwaitVisible {
+            seq,
+            txns,
+            failures: 0,
+        });
+    }
+
+    fn renew(&mut self, mut unit: Unit, renewal: Arc<Renewal>, actions: &mut Vec<Action>) {
+        if renewal.creates && !self.floors.contains_key(&renewal.table) {
+            // Durable first: what bears the name after a crash is what was begun here.
+            let floor = Floor {
+                at: unit.seq,
+                progress: Progress::Started,
+                evidence: None,
+            };
+            self.floors.insert(renewal.table, floor);
+            self.record(actions);
+        }
+        actions.push(Action::RenewTable {
+            seq: unit.seq,
+            renewal: renewal.clone(),
+            must_be_absent: renewal.creates,
+            from: self.window.next_offset(),
+            failures: unit.failures,
+        });
+        unit.work = Work::Renew(renewal, RenewPhase::Running);
+        self.units.insert(unit.seq, unit);
+    }
+
+    /// An action of a renewal ended. `unit` was taken out of the table of units.
+    pub(crate) fn renewal_performed(
+        &mut self,
+        mut unit: Unit,
+        renewal: Arc<Renewal>,
+        phase: RenewPhase,
+        outcome: Outcome,
+        actions: &mut Vec<Action>,
+    ) {
+        match (phase, outcome) {
+            (RenewPhase::Settling, Outcome::Visible) => {
+                if let Some(lane) = self.lanes.get_mut(&renewal.table) {
+                    lane.unseen.clear();
+                }
+                self.renew(unit, renewal, actions);
+            }
+            (RenewPhase::Running, Outcome::Renewed { upto }) => {
+                actions.push(Action::Applied {
+                    seq: unit.seq,
+                    kind: unit.kind,
+                    source_at: unit.source_at,
+                    before: false,
+                });
+                self.past(unit, &renewal, upto, "contained in the snapshot", actions);
+            }
+            (RenewPhase::Running, Outcome::DroppedAtSource { at }) => {
+                self.dropped_later(unit, &renewal, at, actions);
+            }
+            (phase, Outcome::Failed(failure)) => {
+                unit.failures += 1;
+                self.last_error = Some(failure.text.clone());
+                self.renewal_failed(unit, renewal, phase, &failure, actions);
+            }
+            (phase, _) => {
+                unit.work = Work::Renew(renewal, phase);
+                self.units.insert(unit.seq, unit);
+            }
+        }
+    }
+
+    /// Nothing of the table is needed before its drop; nothing of it could be applied to its old shape either.
+    fn dropped_later(
+        &mut self,
+        unit: Unit,
+        renewal: &Renewal,
+        at: CommitSeq,
+        actions: &mut Vec<Action>,
+    ) {
+        let reason = "the table is dropped later";
+        actions.push(Action::Skip {
+            seq: unit.seq,
+            reason: reason.to_owned(),
+        });
+        self.past(unit, renewal, CommitSeq(at.0 - 1), reason, actions);
+    }
+
+    /// Everything of the table up to a position is done.
+    fn past(
+        &mut self,
+        unit: Unit,
+        renewal: &Renewal,
+        upto: CommitSeq,
+        reason: &str,
+        actions: &mut Vec<Action>,
+    ) {
+        let seq = unit.seq;
+        let upto = upto.max(seq);
+        self.floors.remove(&renewal.table);
+        self.renewed.insert(renewal.table, upto);
+        self.layouts.remove(&renewal.table);
+        self.leave_out_upto(renewal.table, seq..=upto, reason, actions);
+        self.last_error = None;
+        self.finish(unit);
+        // Durable before anything behind it starts: afterwards a repetition would take away what came later.
+        self.record(actions);
+    }
+
+    /// Queued events behind the first position lose the table. None of them is started: they stand behind.
+    fn leave_out_upto(
+        &mut self,
+        table: TableId,
+        positions: RangeInclusive<CommitSeq>,
+        reason: &str,
+        actions: &mut Vec<Action>,
+    ) {
+        let contained: Vec<CommitSeq> = self
+            .lanes
+            .get(&table)
+            .into_iter()
+            .flat_map(|lane| &lane.queue)
+            .copied()
+            .filter(|seq| seq != positions.start() && positions.contains(seq))
+            .collect();
+        for seq in contained {
+            let Some(mut unit) = self.units.remove(&seq) else {
+                continue;
+            };
+            unit.tables.remove(&table);
+            self.leave_lane(table, seq);
+            if unit.tables.is_empty() {
+                actions.push(Action::Skip {
+                    seq,
+                    reason: reason.to_owned(),
+                });
+                self.finish(unit);
+                continue;
+            }
+            if let Work::Change(_, phase) = &mut unit.work {
+                *phase = ChangePhase::Failed(partly_renewed(seq));
+            }
+            self.touched.insert(seq);
+            self.units.insert(seq, unit);
+        }
+    }
+
+    fn renewal_failed(
+        &mut self,
+        mut unit: Unit,
+        renewal: Arc<Renewal>,
+        phase: RenewPhase,
+        failure: &Failure,
+        actions: &mut Vec<Action>,
+    ) {
+        let seq = unit.seq;
+        let gives_up = match failure.kind {
+            ErrorKind::Unavailable | ErrorKind::Throttled => false,
+            ErrorKind::Transient | ErrorKind::Conflict | ErrorKind::Corrupt => {
+                unit.failures >= MOST_FAILURES
+            }
+            ErrorKind::Fenced | ErrorKind::Invalid => true,
+        };
+        match phase {
+            RenewPhase::Running if gives_up => {
+                let reason = format!(
+                    "{}, and it could not be brought by a snapshot: {}; sync the job again with `ccr job resync {}`",
+                    renewal.reason, failure.text, self.settings.job
+                );
+                unit.work = Work::Renew(renewal, RenewPhase::Failed(reason));
+                self.units.insert(seq, unit);
+                self.touched.insert(seq);
+            }
+            RenewPhase::Running => self.renew(unit, renewal, actions),
+            RenewPhase::Settling => {
+                actions.push(Action::AwaitVisible {
+                    seq,
+                    txns: self.unseen(&unit),
+                    failures: unit.failures,
+                });
+                unit.work = Work::Renew(renewal, RenewPhase::Settling);
+                self.units.insert(seq, unit);
+            }
+            phase @ (RenewPhase::Waiting | RenewPhase::Failed(_)) => {
+                unit.work = Work::Renew(renewal, phase);
+                self.units.insert(seq, unit);
+            }
+        }
+    }
+
+    /// The offset can not pass a table that is being renewed, which may take long. So that the others need not wait for it,
+    /// what they have done is recorded table by table, as far as there is room.
+    pub(crate) fn secure_behind_renewal(&mut self, actions: &mut Vec<Action>) {
+        if self.window.open_len() < WINDOW / 2 {
+            return;
+        }
+        let first = self.window.first().and_then(|seq| self.units.get(&seq));
+        if !first.is_some_and(|unit| matches!(unit.work, Work::Renew(_, RenewPhase::Running))) {
+            return;
+        }
+        let before = self.floors.clone();
+        for (table, upto) in &self.done_upto {
+            let at = self.floors.get(table).map(|floor| floor.at);
+            if at.is_none_or(|at| at < *upto) {
+                let floor = Floor {
+                    at: *upto,
+                    progress: Progress::Done,
+                    evidence: None,
+                };
+                self.floors.insert(*table, floor);
+            }
+        }
+        let text = self.checkpoint().1.encode();
+        if text.is_none_or(|text| text.len() > MAX_METADATA_BYTES * 3 / 4) {
+            self.floors = before;
+            return;
+        }
+        self.window.secure();
+        self.record(actions);
+    }
+
+    /// Names of the tables that are being renewed.
+    pub fn renewing(&self) -> Vec<&str> {
+        self.units
+            .values()
+            .filter_map(|unit| match &unit.work {
+                Work::Renew(renewal, RenewPhase::Running) => Some(renewal.name.as_str()),
+                Work::Renew(
+                    _,
+                    RenewPhase::Waiting | RenewPhase::Settling | RenewPhase::Failed(_),
+                )
+                | Work::Load(..)
+                | Work::Change(..) => None,
+            })
+            .collect()
+    }
+}
+
+/// Why a change of several tables can not be repeated when one of them is past it.
+pub(crate) fn partly_renewed(seq: CommitSeq) -> String {
+    format!("the change at {seq} also concerns a table that a later snapshot has brought")
+}

@@ -1,0 +1,382 @@
+//! Brings one table by a snapshot of its own: ask, wait for the announcement, restore aside, put into place.
+//!
+//! Nothing of an attempt is durable here. An attempt that ends anywhere, also by the death of the process, is followed by
+//! another with a newer snapshot: what it left aside is dropped first, and what it put into place is replaced.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ccr_control::{JobSpec, ProducerRequest};
+use ccr_doris::ddl::{ObjectName, ident};
+use ccr_doris::{Inspect, JobState as JobPhase, RestoreSnapshot, ddl as sql};
+use ccr_log::{NewRecord, Offset, SharedLog};
+use ccr_ops::{Clock, ErrorKind, Sealer};
+use ccr_schemas::event::SnapshotTaken;
+use ccr_schemas::{CommitSeq, Event, TableId, TopicName};
+use tokio::sync::Mutex;
+
+use crate::bootstrap::{decode, label_text};
+use crate::destination::Destination;
+use crate::error::{Error, full_text};
+use crate::perform::failure;
+use crate::plan::Failure;
+use crate::plan::state::Renewal;
+use crate::snapshot;
+
+/// Longest table name of Doris.
+const MAX_NAME_LEN: usize = 64;
+/// Events read at once while waiting for an announcement.
+const PAGE: usize = 500;
+/// Pause between two looks at the log or at the restore job.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How long a snapshot is waited for after its table was renamed.
+const GRACE: Duration = Duration::from_secs(60);
+/// Looks at a restore job that is not listed before it counts as lost.
+const MOST_MISSING: u32 = 50;
+
+/// Renews tables of one job.
+#[derive(Clone)]
+pub struct Renewer {
+    pub(crate) log: SharedLog,
+    pub(crate) sealer: Sealer,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) dest: Arc<dyn Destination>,
+    pub(crate) spec: Arc<JobSpec>,
+    /// First part of topic names.
+    pub(crate) prefix: String,
+    /// Longest wait for a snapshot.
+    pub(crate) snapshot_timeout: Duration,
+    /// Doris runs one restore job per database.
+    pub(crate) one_restore: Arc<Mutex<()>>,
+}
+
+/// What an attempt came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewed {
+    /// Events of the table up to here are in place.
+    UpTo(CommitSeq),
+    /// An event at this position drops the table: the source has nothing to bring.
+    DroppedAt(CommitSeq),
+}
+
+/// What the events tell while a snapshot is waited for.
+enum Told {
+    Snapshot(Box<SnapshotTaken>),
+    DroppedAt(CommitSeq),
+}
+
+impl Renewer {
+    /// One attempt; `from` is the first offset that the planner has not read.
+    ///
+    /// # Errors
+    /// [`Failure`]: another attempt may do, unless its kind says otherwise.
+    pub async fn renew(
+        &self,
+        seq: CommitSeq,
+        renewal: &Renewal,
+        from: Offset,
+    ) -> Result<Renewed, Failure> {
+        let asked = format!(
+            "{}.{}.t{}_{seq}.{}",
+            self.spec.name,
+            self.spec.incarnation,
+            renewal.table,
+            self.clock.now_ms()
+        );
+        let taken = match self.ask(&asked, seq, renewal, from).await? {
+            Told::Snapshot(taken) => taken,
+            Told::DroppedAt(at) => return Ok(Renewed::DroppedAt(at)),
+        };
+        let found = taken
+            .tables
+            .iter()
+            .find(|table| table.table.name == renewal.name);
+        let Some(found) = found.filter(|table| table.table.id == renewal.table) else {
+            return Err(lasting(format!(
+                "the snapshot has another table of the name {}",
+                renewal.name
+            )));
+        };
+        let _one = self.one_restore.lock().await;
+        let aside = label_text(
+            &format!("__ccr_{}_{}_{seq}", renewal.dest, self.spec.incarnation),
+            MAX_NAME_LEN,
+        );
+        self.restore(&asked, &taken, renewal, &aside).await?;
+        self.put_into_place(&aside, &renewal.dest).await?;
+        tracing::info!(job = %self.spec.name, table = renewal.name, position = found.commit_seq.0,
+                       reason = renewal.reason, "table renewed by a snapshot");
+        Ok(Renewed::UpTo(found.commit_seq))
+    }
+
+    /// Posts the request and reads the events from before it until the answer, or until one says that there will be none.
+    async fn ask(
+        &self,
+        asked: &str,
+        seq: CommitSeq,
+        renewal: &Renewal,
+        from: Offset,
+    ) -> Result<Told, Failure> {
+        let source = &self.spec.source;
+        let topic = TopicName::events(&self.prefix, &source.cluster_name, &source.database);
+        self.post(ProducerRequest::Snapshot {
+            request_id: asked.to_owned(),
+            tables: vec![renewal.name.clone()],
+            not_before: seq.0,
+        })
+        .await?;
+        let mut until = self.clock.monotonic() + self.snapshot_timeout;
+        let mut next = from;
+        let mut renamed = false;
+        while self.clock.monotonic() < until {
+            let records = self
+                .log
+                .read_range(&topic, next, PAGE)
+                .await
+                .map_err(of_log)?;
+            for record in &records {
+                next = Offset(record.offset.0 + 1);
+                let envelope = decode(&topic, record).map_err(|error| of(&error))?;
+                match told(envelope.event, asked, renewal.table) {
+                    Word::Nothing => {}
+                    Word::Snapshot(taken) => return Ok(Told::Snapshot(taken)),
+                    Word::Dropped => {
+                        self.withdraw(asked).await?;
+                        return Ok(Told::DroppedAt(envelope.commit_seq));
+                    }
+                    // One taken before is still announced; by the old name there will be no other.
+                    Word::Renamed if !renamed => {
+                        renamed = true;
+                        until = until.min(self.clock.monotonic() + GRACE);
+                    }
+                    Word::Renamed => {}
+                }
+            }
+            if records.len() < PAGE {
+                self.clock.sleep(PAUSE).await;
+            }
+        }
+        self.withdraw(asked).await?;
+        if renamed {
+            return Err(lasting(format!(
+                "{} was renamed or exchanged at the source before a snapshot of it was taken",
+                renewal.name
+            )));
+        }
+        Err(passing(format!(
+            "no snapshot of {} was announced within {} s; see `ccr job status` for what the producer says",
+            renewal.name,
+            self.snapshot_timeout.as_secs()
+        )))
+    }
+
+    async fn withdraw(&self, asked: &str) -> Result<(), Failure> {
+        self.post(ProducerRequest::Withdraw {
+            request_id: asked.to_owned(),
+        })
+        .await
+    }
+
+    async fn post(&self, request: ProducerRequest) -> Result<(), Failure> {
+        let source = &self.spec.source;
+        let control = TopicName::control(&self.prefix, &source.cluster_name, &source.database);
+        let key = match &request {
+            ProducerRequest::Snapshot { request_id, .. }
+            | ProducerRequest::Withdraw { request_id } => request_id.clone(),
+        };
+        let value = serde_json::to_vec(&request)
+            .map_err(|error| lasting(format!("request can not be written: {error}")))?;
+        let record = NewRecord {
+            key,
+            value: Some(value.into()),
+            headers: Vec::new(),
+        };
+        self.log
+            .append(&control, vec![record])
+            .await
+            .map(|_| ())
+            .map_err(of_log)
+    }
+
+    async fn restore(
+        &self,
+        asked: &str,
+        taken: &SnapshotTaken,
+        renewal: &Renewal,
+        aside: &str,
+    ) -> Result<(), Failure> {
+        let source = &self.spec.source;
+        let database = &self.spec.dest.database;
+        let topic = TopicName::snapshots(&self.prefix, &source.cluster_name, &source.database);
+        let damaged = |error: snapshot::SnapshotError| Failure {
+            kind: ErrorKind::Transient,
+            refusal: None,
+            text: full_text(&error),
+        };
+        let payload = snapshot::fetch(&self.log, &topic, taken)
+            .await
+            .map_err(damaged)?;
+        let label = label_text(&format!("ccr_{asked}"), 64);
+        let token = self.sealer.open(&taken.sealed_token);
+        let token = token.map_err(|error| of(&error.into()))?;
+        let how = snapshot::Restore {
+            label: label.clone(),
+            tables: vec![(renewal.name.clone(), Some(aside.to_owned()))],
+            replace: false,
+            clean_tables: false,
+        };
+        let request =
+            snapshot::restore_request(&self.spec, taken, payload, &token, how).map_err(damaged)?;
+        let drop = format!("DROP TABLE IF EXISTS {} FORCE", ident(aside));
+        self.dest
+            .execute(Some(database), &drop)
+            .await
+            .map_err(|error| failure(&error))?;
+        self.start(&request).await?;
+        self.follow(database, &label).await
+    }
+
+    /// Starts the job. One that is busy with another is asked again by the next attempt's back-off.
+    async fn start(&self, request: &RestoreSnapshot) -> Result<(), Failure> {
+        let Err(error) = self.dest.restore_snapshot(request).await else {
+            return Ok(());
+        };
+        let began = error.kind() == ErrorKind::Unavailable
+            && matches!(
+                self.dest
+                    .show_restore(&request.database, &request.label)
+                    .await,
+                Ok(Some(_))
+            );
+        if began {
+            return Ok(());
+        }
+        Err(failure(&error))
+    }
+
+    async fn follow(&self, database: &str, label: &str) -> Result<(), Failure> {
+        let mut missing = 0;
+        loop {
+            let job = self.dest.show_restore(database, label).await;
+            match job.map_err(|error| failure(&error))? {
+                Some(job) => match job.state {
+                    JobPhase::Finished => return Ok(()),
+                    JobPhase::Cancelled => {
+                        return Err(passing(format!(
+                            "restore job {label} was cancelled: {}",
+                            job.status
+                        )));
+                    }
+                    JobPhase::Running => missing = 0,
+                },
+                None => missing += 1,
+            }
+            if missing > MOST_MISSING {
+                return Err(passing(format!(
+                    "restore job {label} is not known to the destination"
+                )));
+            }
+            self.clock.sleep(PAUSE).await;
+        }
+    }
+
+    async fn put_into_place(&self, aside: &str, dest: &str) -> Result<(), Failure> {
+        let database = &self.spec.dest.database;
+        let name = |name| ObjectName {
+            database: None,
+            name,
+        };
+        let there = self.objects(database).await?;
+        let statement = if there.iter().any(|found| found == dest) {
+            sql::replace_table(name(dest), aside, false)
+        } else {
+            sql::rename_table(name(aside), dest)
+        };
+        let Err(error) = self.dest.execute(Some(database), &statement).await else {
+            return Ok(());
+        };
+        // The answer may be lost, and the effect there: then nothing stands aside any more.
+        let there = self.objects(database).await?;
+        if error.kind() == ErrorKind::Unavailable && !there.iter().any(|found| found == aside) {
+            return Ok(());
+        }
+        Err(failure(&error))
+    }
+
+    async fn objects(&self, database: &str) -> Result<Vec<String>, Failure> {
+        self.dest
+            .objects(database)
+            .await
+            .map_err(|error| failure(&error))
+    }
+}
+
+/// What an event says about a renewal.
+enum Word {
+    Nothing,
+    Snapshot(Box<SnapshotTaken>),
+    Dropped,
+    Renamed,
+}
+
+fn told(event: Event, asked: &str, table: TableId) -> Word {
+    if let Event::SnapshotTaken(taken) = event {
+        let is_ours = taken.request_ids.iter().any(|id| id == asked);
+        return if is_ours {
+            Word::Snapshot(Box::new(taken))
+        } else {
+            Word::Nothing
+        };
+    }
+    if let Event::TableDropped(dropped) = &event {
+        return if dropped.table.id == table {
+            Word::Dropped
+        } else {
+            Word::Nothing
+        };
+    }
+    if let Event::TableReplaced(replaced) = &event {
+        return match (replaced.original.id == table, replaced.swap) {
+            (true, false) => Word::Dropped,
+            (true, true) => Word::Renamed,
+            (false, _) if replaced.replacement.id == table => Word::Renamed,
+            (false, _) => Word::Nothing,
+        };
+    }
+    if let Event::TableRenamed(renamed) = &event
+        && renamed.table.id == table
+    {
+        return Word::Renamed;
+    }
+    Word::Nothing
+}
+
+fn of_log(error: ccr_log::Error) -> Failure {
+    of(&error.into())
+}
+
+fn of(error: &Error) -> Failure {
+    Failure {
+        kind: error.kind(),
+        refusal: None,
+        text: error.full_text(),
+    }
+}
+
+/// Another attempt may do.
+fn passing(text: String) -> Failure {
+    Failure {
+        kind: ErrorKind::Transient,
+        refusal: None,
+        text,
+    }
+}
+
+/// No attempt will do.
+fn lasting(text: String) -> Failure {
+    Failure {
+        kind: ErrorKind::Invalid,
+        refusal: None,
+        text,
+    }
+}

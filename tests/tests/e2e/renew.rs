@@ -1,0 +1,195 @@
+//! What no statement repeats: the table comes by a snapshot of its own, and the others do not wait for it.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use ccr_cli::compare::digest;
+use ccr_doris::SqlSession;
+use ccr_tests::world::DATABASE;
+use ccr_tests::{Api, Workload, World, assert_equal, embedded_stack};
+use serde_json::json;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Changes that go by a snapshot, each followed by rows that need it.
+const CHANGES: [&[&str]; 8] = [
+    // A job that writes everything again.
+    &[
+        "ALTER TABLE log_a MODIFY COLUMN v STRING",
+        "INSERT INTO log_a (id, v) VALUES (900001, 'after the heavy change')",
+    ],
+    &[
+        "INSERT OVERWRITE TABLE log_b SELECT id, v FROM log_a WHERE id < 40",
+        "INSERT INTO log_b (id, v) VALUES (900002, 'after the overwrite')",
+    ],
+    &[
+        "ALTER TABLE users ADD TEMPORARY PARTITION tp VALUES [(\"2026-01-01\"), (\"2026-02-01\"))",
+        "INSERT INTO users TEMPORARY PARTITION (tp) (id, day, v) VALUES (7001, '2026-01-09', 'replaced')",
+        "ALTER TABLE users REPLACE PARTITION (p1) WITH TEMPORARY PARTITION (tp)",
+        "INSERT INTO users (id, day, v) VALUES (7002, '2026-01-10', 'after the replacement')",
+    ],
+    &[
+        "ALTER TABLE totals ADD ROLLUP by_k (k, n)",
+        "INSERT INTO totals VALUES (3, 100, 1)",
+    ],
+    &[
+        "ALTER TABLE log_a ADD INDEX words (v) USING INVERTED",
+        "INSERT INTO log_a (id, v) VALUES (900003, 'after the index')",
+    ],
+    // The index' id is part of its files.
+    &[
+        "CREATE TABLE notes (id BIGINT, v STRING, INDEX words (v) USING INVERTED) DUPLICATE KEY(id) \
+         DISTRIBUTED BY HASH(id) BUCKETS 2 PROPERTIES (\"replication_num\" = \"1\")",
+        "INSERT INTO notes (id, v) VALUES (1, 'one'), (2, 'two')",
+    ],
+    &[
+        "ALTER TABLE users DROP PARTITION p2",
+        "RECOVER PARTITION p2 FROM users",
+        "INSERT INTO users (id, day, v) VALUES (7003, '2026-02-10', 'after the recovery')",
+    ],
+    &[
+        "DROP TABLE totals",
+        "RECOVER TABLE totals",
+        "INSERT INTO totals VALUES (4, 100, 1)",
+    ],
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_without_a_statement_arrive_by_a_snapshot_of_their_table() {
+    run().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_under_another_name_keeps_it() {
+    renamed().await.unwrap();
+}
+
+/// Waits for everything, with no table left behind.
+async fn wait_following(api: &Api, world: &World, job: &str) -> Result<()> {
+    let end = world.source_end().await?;
+    api.wait_applied(job, end, PATIENCE).await?;
+    let status = api.status(job).await?;
+    assert_eq!(status["tables_not_following"], json!([]), "{status:#}");
+    Ok(())
+}
+
+async fn run() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let world = World::start(1).await?;
+    let mut workload = Workload::start(&world, 51, true).await?;
+    for _ in 0..30 {
+        workload.step(&world).await?;
+    }
+    let (stack, api) = embedded_stack(folder.path()).await?;
+    api.create(&world.database_job("all", 0)).await?;
+    for _ in 0..10 {
+        workload.step(&world).await?;
+    }
+    let target = &world.targets[0];
+    for change in CHANGES {
+        for statement in change {
+            // A heavy change refuses others while it runs.
+            retried(&world, statement).await?;
+            let is_away = statement.starts_with("DROP TABLE");
+            for _ in 0..if is_away { 0 } else { 3 } {
+                workload.step(&world).await?;
+            }
+        }
+        wait_following(&api, &world, "all")
+            .await
+            .with_context(|| format!("after {change:?}"))?;
+        let rows = assert_equal((&world.source, DATABASE), (target, DATABASE), |_| true)
+            .await
+            .with_context(|| format!("after {change:?}"))?;
+        assert!(rows > 40, "{rows}");
+    }
+    // The shapes, too: columns, rollups, indexes.
+    for question in [
+        "DESC log_a ALL",
+        "DESC totals ALL",
+        "SHOW PARTITIONS FROM users",
+        "SHOW INDEX FROM log_a",
+    ] {
+        let here = shape(&world.source.client, question).await?;
+        let there = shape(&target.client, question).await?;
+        assert_eq!(here, there, "{question}");
+        assert!(!here.is_empty(), "{question}");
+    }
+    let left = target.tables(DATABASE).await?;
+    let aside: Vec<_> = left.iter().filter(|t| t.starts_with("__ccr")).collect();
+    assert!(aside.is_empty(), "{aside:?}");
+    stack.stop().await;
+    Ok(())
+}
+
+/// What names and types an answer shows; ids and times differ.
+async fn shape(
+    client: &impl SqlSession,
+    question: &str,
+) -> Result<Vec<Vec<(String, Option<String>)>>> {
+    const TOLD: [&str; 6] = [
+        "Field",
+        "Type",
+        "IndexName",
+        "PartitionName",
+        "Range",
+        "Key_name",
+    ];
+    let rows = client.query(Some(DATABASE), question).await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            row.into_iter()
+                .filter(|(column, _)| TOLD.contains(&column.as_str()))
+                .collect()
+        })
+        .collect())
+}
+
+async fn renamed() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let world = World::start(1).await?;
+    let mut workload = Workload::start(&world, 52, false).await?;
+    for _ in 0..30 {
+        workload.step(&world).await?;
+    }
+    let (stack, api) = embedded_stack(folder.path()).await?;
+    let mut body = world.database_job("one", 0);
+    body["src"]["table"] = json!("log_a");
+    body["dest"]["table"] = json!("journal");
+    api.create(&body).await?;
+    for round in 0..3 {
+        world
+            .sql("INSERT OVERWRITE TABLE log_a SELECT id, v FROM log_a WHERE id % 3 <> 0")
+            .await?;
+        for _ in 0..10 {
+            workload.step(&world).await?;
+        }
+        wait_following(&api, &world, "one").await?;
+        let target = &world.targets[0];
+        assert_eq!(target.tables(DATABASE).await?, ["journal"], "round {round}");
+        let here = digest(&world.source.client, DATABASE, "log_a").await?;
+        let there = digest(&target.client, DATABASE, "journal").await?;
+        assert_eq!(here, there, "round {round}");
+        assert!(here.rows > 5);
+    }
+    stack.stop().await;
+    Ok(())
+}
+
+async fn retried(world: &World, statement: &str) -> Result<()> {
+    let mut last = Ok(());
+    for _ in 0..100 {
+        last = world
+            .source
+            .client
+            .execute(Some(DATABASE), statement)
+            .await
+            .with_context(|| format!("at the source: {statement}"));
+        if last.is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    last
+}
