@@ -15,6 +15,7 @@ pub mod destination;
 pub mod error;
 pub mod ingest;
 pub mod inspect;
+pub mod look_ahead;
 pub mod metrics;
 pub mod null;
 pub mod perform;

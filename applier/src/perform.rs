@@ -13,6 +13,7 @@ use crate::destination::Destination;
 use crate::error::full_text;
 use crate::ingest::Ingester;
 use crate::inspect;
+use crate::look_ahead::LookAhead;
 use crate::metrics as names;
 use crate::plan::action::{Begun, Held};
 use crate::plan::ddl::{Before, Ddl, Effect};
@@ -32,6 +33,8 @@ pub struct Performer {
     pub(crate) txn_timeout: Duration,
     pub(crate) visible_timeout: Duration,
     pub(crate) poll_interval: Duration,
+    /// Looks at events that are not taken yet.
+    pub(crate) look_ahead: LookAhead,
     /// Brings single tables by snapshots.
     pub(crate) renewer: Renewer,
     /// Destination ids by name, as last seen.
@@ -54,6 +57,13 @@ impl Performer {
             } => {
                 self.back_off(failures).await;
                 Input::LayoutRead(table, self.read_layout(&name).await)
+            }
+            Action::LookAhead { from } => {
+                let found = self.look_ahead.look(Offset(from)).await;
+                Input::LookedAhead(found.unwrap_or_else(|error| {
+                    tracing::warn!(error = %error.full_text(), "events ahead can not be read, trying again");
+                    Vec::new()
+                }))
             }
             Action::BeginTxn {
                 seq,

@@ -20,6 +20,7 @@ use crate::config::ApplierConfig;
 use crate::destination::{Connect, Destination};
 use crate::error::{Error, full_text};
 use crate::ingest::Ingester;
+use crate::look_ahead::LookAhead;
 use crate::metrics as names;
 use crate::perform::Performer;
 use crate::plan::state::Covered;
@@ -298,6 +299,11 @@ impl Session<'_> {
             txn_timeout: options.txn_timeout,
             visible_timeout: self.config.visible_timeout,
             poll_interval: self.config.poll_interval,
+            look_ahead: LookAhead {
+                log: self.log.clone(),
+                topic: self.events_topic(),
+                settings: Arc::new(settings(self.spec)),
+            },
             renewer: Renewer {
                 log: self.log.clone(),
                 sealer: self.sealer.clone(),
@@ -455,6 +461,7 @@ impl Session<'_> {
                 tracing::error!(job = %self.spec.name, %table, %seq, %reason, "table stands");
             }
             Action::ReadLayout { .. }
+            | Action::LookAhead { .. }
             | Action::BeginTxn { .. }
             | Action::RollbackTxn { .. }
             | Action::AskLabel { .. }

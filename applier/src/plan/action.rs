@@ -40,6 +40,11 @@ pub enum Action {
         /// Failures so far: wait accordingly.
         failures: u32,
     },
+    /// Looks through the events from an offset on for what they remove. Changes nothing.
+    LookAhead {
+        /// First offset.
+        from: i64,
+    },
     /// Begins a transaction under the event's label. Safe to repeat: the label can be held only once.
     BeginTxn {
         /// Event.
@@ -249,6 +254,7 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ReadLayout { name, .. } => write!(f, "ReadLayout {name}"),
+            Self::LookAhead { from } => write!(f, "LookAhead @{from}"),
             Self::BeginTxn { seq, .. } => write!(f, "BeginTxn {seq}"),
             Self::RollbackTxn {
                 seq, txn, reason, ..

@@ -9,6 +9,7 @@ use ccr_schemas::invariant::{Link, Violation, link};
 use ccr_schemas::{CommitSeq, Envelope, Event, TableId};
 
 use crate::plan::checkpoint::{Floor, Progress};
+use crate::plan::removal::removals;
 use crate::plan::route::{Route, route};
 use crate::plan::state::{Apply, ChangePhase, LoadPhase, RenewPhase, Renewal, Unit, Work};
 use crate::plan::{Action, renew};
@@ -52,6 +53,9 @@ impl Apply {
                 return;
             }
             Ok(Link::Next) => self.last = Some(seq),
+        }
+        for removal in removals(&envelope, &self.settings) {
+            self.note_removal(removal);
         }
         let route = route(&envelope, &self.settings);
         self.follow(offset, envelope, route, actions);
@@ -209,7 +213,6 @@ impl Apply {
         }
         let incomplete = tables.len() < wanted;
         let judge = self.judges(offset, &tables);
-        self.note_removals(seq, &envelope.event);
         let floor = match below {
             Below::Started(floor) => Some(floor),
             Below::Applied | Below::No => None,
@@ -238,8 +241,6 @@ impl Apply {
             }
             (Route::Renew(renewal), _) => {
                 self.end_judging(&tables, false);
-                // Its snapshot brings what the source may have no rowsets of any more.
-                self.removed_tables.insert(renewal.table, seq);
                 let renewal = Renewal {
                     creates: renewal.creates && floor.is_none(),
                     ..*renewal
@@ -341,28 +342,6 @@ impl Apply {
             self.judged_all = true;
         } else {
             self.judged.extend(tables.keys().copied());
-        }
-    }
-
-    /// Remembers what later events remove: data that the source has no more need not be had then.
-    fn note_removals(&mut self, seq: CommitSeq, event: &Event) {
-        if let Event::TableDropped(dropped) = event {
-            self.removed_tables.insert(dropped.table.id, seq);
-            self.dropped_tables.insert(dropped.table.id, seq);
-        } else if let Event::TableReplaced(replaced) = event
-            && !replaced.swap
-        {
-            self.removed_tables.insert(replaced.original.id, seq);
-            self.dropped_tables.insert(replaced.original.id, seq);
-        } else if let Event::TableTruncated(truncated) = event {
-            if truncated.entire {
-                self.removed_tables.insert(truncated.table.id, seq);
-            }
-            for partition in &truncated.partitions {
-                self.removed_partitions.insert(partition.id, seq);
-            }
-        } else if let Event::PartitionDropped(dropped) = event {
-            self.removed_partitions.insert(dropped.partition_id, seq);
         }
     }
 

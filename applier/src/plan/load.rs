@@ -14,6 +14,9 @@ use crate::plan::mapping::IngestPlan;
 use crate::plan::state::{Apply, LoadPhase, Then, Unit, Work};
 use crate::plan::{Action, Failure, Outcome};
 
+/// Failures of an ingest before events that are not taken yet are asked for the reason.
+const FAILURES_BEFORE_LOOKING: u32 = 2;
+
 impl Apply {
     pub(super) fn begin(
         &mut self,
@@ -107,6 +110,8 @@ impl Apply {
                 if gone.len() > unit.gone.len() {
                     unit.gone = gone;
                     unit.dirty = true;
+                } else {
+                    self.look_ahead(unit.failures, actions);
                 }
                 if unit.dirty {
                     self.undo(unit, plan, begun.txn, Then::PlanAgain, actions);
@@ -129,6 +134,17 @@ impl Apply {
                 self.units.insert(seq, unit);
             }
         }
+    }
+
+    /// What can not be had may be removed by an event for which the window has no room.
+    fn look_ahead(&mut self, failures: u32, actions: &mut Vec<Action>) {
+        if failures < FAILURES_BEFORE_LOOKING || self.wants_more() || self.looking_ahead {
+            return;
+        }
+        self.looking_ahead = true;
+        actions.push(Action::LookAhead {
+            from: self.window.next_offset(),
+        });
     }
 
     fn begun(

@@ -15,6 +15,7 @@ mod load;
 mod load_end;
 mod load_map;
 pub mod mapping;
+pub mod removal;
 mod renew;
 pub mod route;
 pub mod state;
@@ -26,6 +27,7 @@ use ccr_schemas::{CommitSeq, Envelope, TableId};
 
 pub use action::{Action, Failure, LayoutRead, Outcome};
 pub use checkpoint::Checkpoint;
+pub use removal::Removal;
 pub use state::{Apply, Settings, Start, State, StopReason};
 
 /// What woke the planner.
@@ -42,6 +44,8 @@ pub enum Input {
     Performed(CommitSeq, Outcome),
     /// A layout was read.
     LayoutRead(TableId, LayoutRead),
+    /// What events behind the ones read remove; nothing when it could not be found out.
+    LookedAhead(Vec<Removal>),
     /// Time to commit, with the time for the records.
     Tick {
         /// Milliseconds since the epoch.
@@ -142,6 +146,13 @@ impl Apply {
             }
             Input::LayoutRead(table, read) => {
                 self.layout_read(table, read, actions);
+                None
+            }
+            Input::LookedAhead(found) => {
+                self.looking_ahead = false;
+                for removal in found {
+                    self.note_removal(removal);
+                }
                 None
             }
             Input::Tick { now_ms } => {

@@ -153,6 +153,8 @@ pub struct Apply {
     /// As `removed_tables` for single source partitions.
     pub(crate) removed_partitions: BTreeMap<PartitionId, CommitSeq>,
     pub(crate) window_versions: BTreeMap<PartitionId, BTreeSet<i64>>,
+    /// Events that are not taken yet are being looked through.
+    pub(crate) looking_ahead: bool,
     /// Loads between begin and commit.
     pub(crate) active: usize,
     /// Units whose turn may have come.
@@ -374,6 +376,7 @@ impl Apply {
             dropped_tables: BTreeMap::new(),
             removed_partitions: BTreeMap::new(),
             window_versions: BTreeMap::new(),
+            looking_ahead: false,
             active: 0,
             touched: BTreeSet::new(),
             recorded: (offset, checkpoint.seq),

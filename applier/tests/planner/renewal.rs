@@ -1,5 +1,6 @@
 //! A table that a snapshot of its own replaces.
 
+use ccr_applier::plan::Removal;
 use ccr_schemas::Replay;
 use ccr_schemas::event::PartitionsReplaced;
 
@@ -233,4 +234,43 @@ fn the_others_go_on_for_as_long_as_it_takes() {
         }
     }
     assert!(open > 0 && open < 500, "{open}");
+}
+
+#[test]
+fn data_gone_for_a_reason_behind_a_full_window_is_looked_for_ahead() {
+    let mut source = Source::new(1);
+    let a = source.existing("a");
+    let mut planner = Planner::fresh();
+    let first = source.write(&[a]);
+    let seq = first.commit_seq;
+    planner.read(first);
+    planner.layout(a, "a");
+    planner.done(seq, begun(5));
+    while planner.state.as_ref().unwrap().wants_more() {
+        let event = source.write(&[a]);
+        planner.read(event);
+    }
+    let gone = || Outcome::IngestIncomplete {
+        held: BTreeSet::new(),
+        tablet_missing: false,
+        restart: false,
+        text: "tablet is not exist".to_owned(),
+    };
+    let text = planner.done(seq, gone());
+    assert!(!text.contains("LookAhead"), "once may be a hiccup: {text}");
+    let text = planner.done(seq, gone());
+    assert!(
+        text.contains(&format!("LookAhead @{}", planner.offset)),
+        "{text}"
+    );
+    let text = planner.done(seq, gone());
+    assert!(!text.contains("LookAhead"), "one at a time: {text}");
+    let removal = Removal::Table {
+        table: TableId(a),
+        at: CommitSeq(source.seq().0 + 1),
+        is_drop: true,
+    };
+    planner.put(Input::LookedAhead(vec![removal]));
+    let text = planner.done(seq, gone());
+    assert!(text.contains(&format!("RollbackTxn {seq}")), "{text}");
 }

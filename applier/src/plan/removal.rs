@@ -1,0 +1,77 @@
+//! What events take away: data that the source has no more need not be had, when a later event removes it everywhere.
+
+use ccr_schemas::{CommitSeq, Envelope, Event, PartitionId, TableId};
+
+use crate::plan::route::{Route, route};
+use crate::plan::state::{Apply, Settings};
+
+/// Everything of a table or partition before a position goes, or comes anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// Of a table.
+    Table {
+        /// Source table.
+        table: TableId,
+        /// Position of the event.
+        at: CommitSeq,
+        /// The table itself goes.
+        is_drop: bool,
+    },
+    /// Of a partition.
+    Partition {
+        /// Source partition.
+        partition: PartitionId,
+        /// Position of the event.
+        at: CommitSeq,
+    },
+}
+
+/// What an event removes for a job of these settings.
+pub fn removals(envelope: &Envelope, settings: &Settings) -> Vec<Removal> {
+    if matches!(envelope.event, Event::RowsetsCommitted(_)) {
+        return Vec::new();
+    }
+    let at = envelope.commit_seq;
+    let of_table = |table: TableId, is_drop: bool| Removal::Table { table, at, is_drop };
+    if let Route::Renew(renewal) = route(envelope, settings) {
+        // Its snapshot brings what the source may have no rowsets of any more.
+        return vec![of_table(renewal.table, false)];
+    }
+    if let Event::TableDropped(dropped) = &envelope.event {
+        return vec![of_table(dropped.table.id, true)];
+    }
+    if let Event::TableReplaced(replaced) = &envelope.event
+        && !replaced.swap
+    {
+        return vec![of_table(replaced.original.id, true)];
+    }
+    let of_partition = |partition| Removal::Partition { partition, at };
+    if let Event::TableTruncated(truncated) = &envelope.event {
+        let partitions = truncated.partitions.iter().map(|p| of_partition(p.id));
+        let table = truncated
+            .entire
+            .then(|| of_table(truncated.table.id, false));
+        return partitions.chain(table).collect();
+    }
+    if let Event::PartitionDropped(dropped) = &envelope.event {
+        return vec![of_partition(dropped.partition_id)];
+    }
+    Vec::new()
+}
+
+impl Apply {
+    /// Remembers it, until the offset has passed it.
+    pub(crate) fn note_removal(&mut self, removal: Removal) {
+        match removal {
+            Removal::Table { table, at, is_drop } => {
+                self.removed_tables.insert(table, at);
+                if is_drop {
+                    self.dropped_tables.insert(table, at);
+                }
+            }
+            Removal::Partition { partition, at } => {
+                self.removed_partitions.insert(partition, at);
+            }
+        }
+    }
+}
