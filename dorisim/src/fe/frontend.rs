@@ -260,6 +260,12 @@ impl Frontend {
         (*self.lock().settings).clone()
     }
 
+    /// One of the [`Self::settings`].
+    #[must_use]
+    pub fn setting(&self, name: &str) -> Option<String> {
+        self.lock().settings.get(name).cloned()
+    }
+
     /// ADMIN SET FRONTEND CONFIG.
     pub fn set_settings(&self, settings: BTreeMap<String, String>) {
         self.lock().settings.extend(settings);

@@ -11,6 +11,7 @@ use wire::{TNetworkAddress, TStatus, TStatusCode};
 
 use super::auth::{Account, Need, authenticate, authorize, need, peer_ip};
 use super::convert;
+use super::level::{self, Level};
 use super::roles::Roles;
 use super::server::{Dispatch, Service, encode, read_argument};
 use crate::fe::{self, Frontend, RpcError, StatusCode};
@@ -41,6 +42,9 @@ impl Service for FrontendService {
         input: &mut dyn TInputProtocol,
     ) -> thrift::Result<Dispatch> {
         let calls = Arc::clone(&self.calls);
+        if !calls.level().knows(method) {
+            return Ok(Dispatch::Unknown);
+        }
         macro_rules! call {
             (async $method:ident) => {{
                 let request = read_argument(input)?;
@@ -114,6 +118,11 @@ impl From<RpcError> for Refused {
 }
 
 impl Calls {
+    /// The version whose RPCs are spoken now.
+    pub(super) fn level(&self) -> Level {
+        Level::of(self.frontend.setting(level::SETTING).as_deref())
+    }
+
     pub(super) fn master_only(&self, always_tell: bool) -> Result<(), Refused> {
         if self.roles.master() == self.index {
             return Ok(());
@@ -121,7 +130,9 @@ impl Calls {
         let error = RpcError::plain(StatusCode::NotMaster, "FE is not master");
         Err(Refused {
             status: convert::refusal(&error),
-            master: self.roles.master_address(always_tell),
+            master: self
+                .roles
+                .master_address(always_tell || self.level().tells_master()),
         })
     }
 
@@ -244,6 +255,7 @@ impl Calls {
         &self,
         request: wire::TCommitTxnRequest,
     ) -> Result<fe::Committed, Refused> {
+        let request = self.level().commit_request(request);
         self.master_only(false)?;
         need(request.user.as_ref(), "user")?;
         need(request.passwd.as_ref(), "passwd")?;
@@ -341,6 +353,7 @@ impl Calls {
     }
 
     fn get_binlog(&self, request: wire::TGetBinlogRequest) -> wire::TGetBinlogResult {
+        let request = self.level().binlog_request(request);
         let follower = request.allow_follower_read == Some(true);
         let asked = self.stream_of(&request, follower, true);
         let num = request.num_acquired.unwrap_or(1);
@@ -366,7 +379,7 @@ impl Calls {
                     .map_err(Refused::from)
             });
         match answered {
-            Ok(lag) => convert::lag_result(&lag),
+            Ok(lag) => self.level().lag_result(convert::lag_result(&lag)),
             Err(refused) => convert::no_lag(refused.status, refused.master),
         }
     }
@@ -490,7 +503,10 @@ impl Calls {
 
     fn get_meta(&self, request: wire::TGetMetaRequest, peer: IpAddr) -> wire::TGetMetaResult {
         match self.try_get_meta(&request, peer) {
-            Ok(meta) => wire::TGetMetaResult::new(convert::ok(), meta, None),
+            Ok(meta) => {
+                let whole = wire::TGetMetaResult::new(convert::ok(), meta, None);
+                self.level().meta_result(whole)
+            }
             Err(refused) => wire::TGetMetaResult::new(refused.status, None, refused.master),
         }
     }

@@ -1,5 +1,5 @@
 //! Thrift of the simulated cluster: [`protocol`] (bounded reading), [`server`] (connections and dispatch), [`backend`] and [`frontend`]
-//! (methods onto calls, with [`auth`], [`roles`] and [`convert`]), [`agent`] (tasks, their ends and reports between frontend and backends).
+//! (methods onto calls, with [`auth`], [`roles`], [`level`] and [`convert`]), [`agent`] (tasks, their ends and reports between frontend and backends).
 
 pub mod agent;
 pub mod auth;
@@ -8,6 +8,7 @@ pub mod client;
 pub mod convert;
 pub mod frontend;
 pub mod heartbeat;
+pub mod level;
 pub mod protocol;
 pub mod roles;
 pub mod server;

@@ -8,6 +8,7 @@ use ccr_doris_wire as wire;
 use super::auth::{Account, Need, authorize, need, peer_ip};
 use super::convert;
 use super::frontend::{Calls, Refused};
+use super::level::Level;
 use crate::fe::{self, RpcError, StatusCode};
 
 impl Calls {
@@ -16,11 +17,12 @@ impl Calls {
         request: wire::TGetSnapshotRequest,
         peer: IpAddr,
     ) -> wire::TGetSnapshotResult {
+        let request = self.level().snapshot_request(request);
         let compress = request.enable_compress == Some(true);
         match self.try_get_snapshot(&request, peer) {
             Ok(snapshot) => {
                 let pack = |bytes: Vec<u8>| if compress { gzip(&bytes) } else { bytes };
-                wire::TGetSnapshotResult {
+                self.level().snapshot_result(wire::TGetSnapshotResult {
                     status: Some(convert::ok()),
                     meta: Some(pack(snapshot.meta)),
                     job_info: Some(pack(snapshot.job_info)),
@@ -28,7 +30,7 @@ impl Calls {
                     compressed: compress.then_some(true),
                     expired_at: Some(snapshot.expired_at),
                     commit_seq: Some(snapshot.commit_seq),
-                }
+                })
             }
             Err(refused) => wire::TGetSnapshotResult::new(
                 refused.status,
@@ -108,19 +110,22 @@ impl Calls {
             return Err(RpcError::plain(StatusCode::InternalError, "").into());
         }
         let settings = self.frontend.settings();
+        // An older frontend neither knows the member nor looks whether the bytes are compressed.
+        let old = self.level() == Level::Autumn2024;
         let may_compress = settings
             .get("enable_restore_snapshot_rpc_compression")
             .is_none_or(|v| v == "true");
-        if may_compress && request.compressed == Some(true) {
+        if !old && may_compress && request.compressed == Some(true) {
             let failed = || RpcError::analysis("decompress meta and job info failed");
             meta = gunzip(&meta).ok_or_else(failed)?;
             job_info = gunzip(&job_info).ok_or_else(failed)?;
-        } else if is_gzip(&meta) || is_gzip(&job_info) {
+        } else if !old && (is_gzip(&meta) || is_gzip(&job_info)) {
             return Err(RpcError::analysis(
                 "The request is compressed, but the config `enable_restore_snapshot_rpc_compressed` is not enabled.",
             )
             .into());
         }
+        let request = self.level().restore_request(request);
         let request = convert::restore_request(request, meta, job_info);
         let command = format!(
             "RESTORE SNAPSHOT `{}`.`{}` FROM `{}`",

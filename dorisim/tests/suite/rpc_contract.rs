@@ -3,6 +3,7 @@
 mod auth;
 mod fields;
 mod transactions;
+mod versions;
 mod views;
 
 use ccr_doris_wire::{
