@@ -15,22 +15,10 @@ pub struct Input {
 }
 
 impl Input {
-    /// Fields of a load. They are text, as in Doris; columns of nothing but numbers compare as numbers and keep their text.
+    /// Fields of a load, see [`field_columns`].
     #[must_use]
     pub fn of_fields(names: &[String], rows: &[Row]) -> Self {
-        let kind = |at: usize| {
-            let number = |row: &Row| row[at].as_deref().is_none_or(is_number);
-            if rows.iter().all(number) {
-                ColumnKind::Large
-            } else {
-                ColumnKind::Text
-            }
-        };
-        let columns = names.iter().enumerate().map(|(at, name)| ResultColumn {
-            name: name.clone(),
-            kind: kind(at),
-        });
-        Self::numbered(columns.collect(), rows)
+        Self::numbered(field_columns(names, rows), rows)
     }
 
     /// Rows of known types.
@@ -60,6 +48,24 @@ impl Input {
             },
         }
     }
+}
+
+/// Columns of a load's fields. They are text, as in Doris; columns of nothing but numbers compare as numbers and keep their text.
+#[must_use]
+pub fn field_columns(names: &[String], rows: &[Row]) -> Vec<ResultColumn> {
+    let kind = |at: usize| {
+        let number = |row: &Row| row[at].as_deref().is_none_or(is_number);
+        if rows.iter().all(number) {
+            ColumnKind::Large
+        } else {
+            ColumnKind::Text
+        }
+    };
+    let column = |(at, name): (usize, &String)| ResultColumn {
+        name: name.clone(),
+        kind: kind(at),
+    };
+    names.iter().enumerate().map(column).collect()
 }
 
 fn is_number(text: &str) -> bool {

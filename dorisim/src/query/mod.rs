@@ -33,7 +33,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-pub use compute::{Input, add_generated, compute};
+pub use compute::{Input, add_generated, compute, field_columns};
 pub use engine::QueryEngine;
 pub use session::{VARIABLES, variable};
 pub use source::{

@@ -318,3 +318,61 @@ async fn hostile_requests_leave_no_transaction_open() {
         "Success"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_insert_reads_the_body_as_a_table() {
+    let cluster = start().await;
+    let port = cluster.http_port();
+    let send = async |sql: &str, body: &str| -> Value {
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .unwrap();
+        let put = |url: String| {
+            client
+                .put(url)
+                .basic_auth(ROOT.0, Some(ROOT.1))
+                .header("expect", "100-continue")
+                .header("sql", sql)
+                .body(body.to_owned())
+                .send()
+        };
+        let first = put(format!("http://127.0.0.1:{port}/api/_http_stream"))
+            .await
+            .unwrap();
+        let to = first.headers()["location"].to_str().unwrap().to_owned();
+        put(to).await.unwrap().json().await.unwrap()
+    };
+    let csv = r#"INSERT INTO d.t WITH LABEL streamed (v, id) SELECT upper(c2), c1 * 2 FROM http_stream("format" = "csv", "column_separator" = ",") WHERE c1 > 1"#;
+    let answer = send(csv, "1,a\n2,b\n10,c\n").await;
+    assert_eq!(
+        (&answer["Status"], &answer["Label"]),
+        (&json!("Success"), &json!("streamed")),
+        "{answer}"
+    );
+    let names = r#"INSERT INTO d.t SELECT id, name FROM http_stream("format" = "csv_with_names", "column_separator" = ",")"#;
+    assert_eq!(send(names, "name,id\nx,7\n").await["NumberLoadedRows"], 1);
+    assert_eq!(
+        rows(&cluster, "SELECT id, v FROM d.t ORDER BY id").await,
+        ["4|B", "7|x", "20|C"]
+    );
+    for (sql, wanted) in [
+        ("SELECT 1", "the header sql has to be INSERT"),
+        ("INSERT INTO d.t SELECT * FROM d.t", "Unknown table 't'"),
+        (
+            "INSERT INTO d.none SELECT c1 FROM http_stream()",
+            "table not found, tableName=none",
+        ),
+        (
+            "INSERT INTO d.t SELECT c1 FROM http_stream()",
+            "insert into cols should be corresponding to the query output",
+        ),
+    ] {
+        let answer = send(sql, "1\n").await;
+        assert_eq!(answer["Status"], "Fail", "{sql}: {answer}");
+        assert!(
+            answer["Message"].as_str().unwrap().contains(wanted),
+            "{sql}: {answer}"
+        );
+    }
+}

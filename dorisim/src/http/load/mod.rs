@@ -1,9 +1,11 @@
 //! Stream load: a frontend redirects to a backend (`redirect`); the backend reads the headers (`settings`), makes rows of the
-//! body (`rows`) and answers (`answer`); a backend in another process passes its loads on ([`passed`]); `errors` keeps what it refused, `two_phase` is the second phase.
+//! body (`rows`) and answers (`answer`); a backend in another process passes its loads on ([`passed`]); `errors` keeps what it
+//! refused, `two_phase` is the second phase, `http_stream` a load by an INSERT.
 
 mod answer;
 mod auth;
 mod errors;
+mod http_stream;
 pub mod passed;
 mod receive;
 mod redirect;
@@ -159,6 +161,7 @@ pub fn load_router(loader: Loader) -> Router {
             "/api/{db}/{table}/_stream_load_2pc",
             put(two_phase::finish_table),
         )
+        .route("/api/_http_stream", put(http_stream::http_stream))
         .route("/api/_load_error_log", get(errors::error_log))
         .with_state(loader)
 }
@@ -287,10 +290,22 @@ async fn attempt(
         .await
         .map_err(|error| Refusal::new("INTERNAL_ERROR", format!("reading the body: {error}")))??;
     answer.times.write = loader.since(start);
-    let start = now();
-    let (request, mut rejected) = request(db, table, &head, settings, prepared, answer);
-    let loaded = frontend.load(request).await;
+    let (request, rejected) = request(db, table, &head, settings, prepared, answer);
+    let result = commit(loader, request, rejected, answer).await;
     drop(memory);
+    result
+}
+
+/// Hands the rows over, and tells what became of them.
+async fn commit(
+    loader: &Loader,
+    request: LoadRequest,
+    mut rejected: Rejections,
+    answer: &mut LoadAnswer,
+) -> Result<(), Refusal> {
+    let start = loader.place.clock.monotonic();
+    let db = request.db.clone();
+    let loaded = loader.frontend.load(request).await;
     answer.times.commit = loader.since(start);
     let result = finished(loaded, &mut rejected, answer);
     answer.filtered = rejected.count;
@@ -300,7 +315,7 @@ async fn attempt(
     }
     answer.first_error = rejected.first();
     if let Some(text) = rejected.log() {
-        let name = loader.errors.keep(db, &answer.label, answer.txn_id, text);
+        let name = loader.errors.keep(&db, &answer.label, answer.txn_id, text);
         let port = loader.place.http_port;
         answer.error_url = Some(format!(
             "http://127.0.0.1:{port}/api/_load_error_log?file={name}"

@@ -70,6 +70,7 @@ pub fn backend_router(agent: Arc<Agent>) -> Router {
         .route("/api/{db}/{table}/_stream_load", put(pass_on))
         .route("/api/{db}/_stream_load_2pc", put(pass_on))
         .route("/api/{db}/{table}/_stream_load_2pc", put(pass_on))
+        .route("/api/_http_stream", put(pass_on))
         .route("/api/_load_error_log", get(pass_on))
         .with_state(passer)
 }

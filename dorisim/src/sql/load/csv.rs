@@ -71,6 +71,13 @@ pub fn parse_csv(body: &[u8], options: &LoadOptions, columns: &[String]) -> Pars
     parsed
 }
 
+/// Fields of the body's first line, skipped lines included.
+#[must_use]
+pub fn first_line(body: &[u8], options: &LoadOptions) -> Row {
+    let first = lines(body, options).into_iter().next().unwrap_or_default();
+    fields(&String::from_utf8_lossy(first), options)
+}
+
 fn mismatch(expected: usize, found: usize, options: &LoadOptions) -> String {
     let quote = |name: &str, byte: Option<u8>| {
         byte.map_or_else(String::new, |byte| format!(" {name}:{}", char::from(byte)))

@@ -7,7 +7,7 @@ mod csv;
 mod json;
 
 pub use columns::{ColumnMapping, DerivedColumn};
-pub use csv::{parse_csv, unescape_separator};
+pub use csv::{first_line, parse_csv, unescape_separator};
 pub use json::parse_json;
 
 use std::collections::HashMap;
