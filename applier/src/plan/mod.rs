@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`state`], [`action`], `admit` (an event becomes a unit of work in its lanes), `load_map`,
 //! `load` and `load_end` (a transaction from begin to commit), `change` (a statement from floor to floor), `renew` (a table
-//! by a snapshot of its own), [`judge`], [`mapping`], [`ddl`], [`checkpoint`], [`window`].
+//! by a snapshot of its own), `secure` (nobody waits for the slowest), [`judge`], [`mapping`], [`ddl`], [`checkpoint`], [`window`].
 
 pub mod action;
 mod admit;
@@ -18,6 +18,7 @@ pub mod mapping;
 pub mod removal;
 mod renew;
 pub mod route;
+mod secure;
 pub mod state;
 pub mod window;
 
@@ -73,7 +74,7 @@ pub fn step(state: State, input: Input) -> Step {
         State::Applying(mut apply) => {
             let stop = apply.take(input, &mut actions);
             apply.pump(true, &mut actions);
-            apply.secure_behind_renewal(&mut actions);
+            apply.secure_behind_slow(&mut actions);
             match stop {
                 Some(StopReason::Asked) => drain(apply, StopReason::Asked, &mut actions),
                 Some(StopReason::Halted(text)) => {

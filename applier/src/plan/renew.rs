@@ -8,12 +8,11 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use ccr_log::MAX_METADATA_BYTES;
 use ccr_ops::ErrorKind;
 use ccr_schemas::{CommitSeq, TableId};
 
 use crate::plan::checkpoint::{Floor, Progress};
-use crate::plan::state::{Apply, ChangePhase, RenewPhase, Renewal, Unit, WINDOW, Work};
+use crate::plan::state::{Apply, ChangePhase, RenewPhase, Renewal, Unit, Work};
 use crate::plan::{Action, Failure, Outcome};
 
 /// How often a renewal that fails for a reason of its own is tried before its table stands.
@@ -228,37 +227,6 @@ impl Apply {
                 self.units.insert(seq, unit);
             }
         }
-    }
-
-    /// The offset can not pass a table that is being renewed, which may take long. So that the others need not wait for it,
-    /// what they have done is recorded table by table, as far as there is room.
-    pub(crate) fn secure_behind_renewal(&mut self, actions: &mut Vec<Action>) {
-        if self.window.open_len() < WINDOW / 2 {
-            return;
-        }
-        let first = self.window.first().and_then(|seq| self.units.get(&seq));
-        if !first.is_some_and(|unit| matches!(unit.work, Work::Renew(_, RenewPhase::Running))) {
-            return;
-        }
-        let before = self.floors.clone();
-        for (table, upto) in &self.done_upto {
-            let at = self.floors.get(table).map(|floor| floor.at);
-            if at.is_none_or(|at| at < *upto) {
-                let floor = Floor {
-                    at: *upto,
-                    progress: Progress::Done,
-                    evidence: None,
-                };
-                self.floors.insert(*table, floor);
-            }
-        }
-        let text = self.checkpoint().1.encode();
-        if text.is_none_or(|text| text.len() > MAX_METADATA_BYTES * 3 / 4) {
-            self.floors = before;
-            return;
-        }
-        self.window.secure();
-        self.record(actions);
     }
 
     /// Names of the tables that are being renewed.

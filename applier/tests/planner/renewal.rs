@@ -237,6 +237,39 @@ fn the_others_go_on_for_as_long_as_it_takes() {
 }
 
 #[test]
+fn the_others_go_on_behind_a_transaction_that_fails_again_and_again() {
+    let mut source = Source::new(1);
+    let (a, b) = (source.existing("a"), source.existing("b"));
+    let mut planner = Planner::fresh();
+    let stuck = source.write(&[a]);
+    let seq = stuck.commit_seq;
+    planner.read(stuck);
+    planner.layout(a, "a");
+    planner.done(seq, begun(5));
+    for _ in 0..3 {
+        let failed = Outcome::IngestIncomplete {
+            held: BTreeSet::new(),
+            tablet_missing: false,
+            restart: false,
+            text: "connection refused".to_owned(),
+        };
+        planner.done(seq, failed);
+    }
+    for n in 0..1_200 {
+        let wants_more = planner.state.as_ref().unwrap().wants_more();
+        assert!(wants_more, "stands after {n} events");
+        let event = source.write(&[b]);
+        let seq = event.commit_seq;
+        if planner.read(event).ends_with("ReadLayout b") {
+            planner.layout(b, "b");
+        }
+        planner.done(seq, begun(n));
+        planner.ingested(seq);
+        planner.done(seq, Outcome::Commit(CommitOutcome::Committed));
+    }
+}
+
+#[test]
 fn data_gone_for_a_reason_behind_a_full_window_is_looked_for_ahead() {
     let mut source = Source::new(1);
     let a = source.existing("a");
