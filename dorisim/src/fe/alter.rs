@@ -7,7 +7,7 @@ use super::alter_conflict;
 use super::api::SqlError;
 use super::build;
 use super::ddl_table::{recycle_table, remove_table};
-use super::dynamic_partition;
+use super::dynamic_check;
 use super::frontend::Frontend;
 use super::record::{self, Names};
 use super::state::FeState;
@@ -160,7 +160,7 @@ impl Frontend {
         if temp {
             return Ok(());
         }
-        dynamic_partition::allows_by_hand(self.lock().table(db, table)?)
+        dynamic_check::allows_by_hand(self.lock().table(db, table)?)
     }
 
     fn alterable(&self, db: &str, table: &str) -> Result<(), SqlError> {

@@ -1,10 +1,12 @@
 //! ALTER TABLE SET: [`decide`] says what a list of properties means for a table, [`Frontend::set_properties`] does it and makes the record.
 
 use super::api::SqlError;
+use super::dynamic_check;
 use super::dynamic_partition::{self, DynamicPartition};
 use super::frontend::Frontend;
 use super::partitions::enough_backends;
-use super::properties::{self, TIME_SERIES};
+use super::properties;
+use super::property_values::{self, TIME_SERIES};
 use super::record::{self, Names};
 use super::schema_change::submit_schema_change;
 use super::show_create::{allocation, take_replicas};
@@ -149,7 +151,7 @@ fn decide(
             refuse("Not support set 'in_memory'='true' now!")
         }
         "in_memory" => Ok(Change::Nothing),
-        "light_schema_change" => light(table, &properties::canonical(key, value)?),
+        "light_schema_change" => light(table, &property_values::canonical(key, value)?),
         "bloom_filter_columns" | "bloom_filter_fpp" => bloom_filter(table, key, value),
         "store_row_column" | "row_store_columns" => row_store(table, key, value),
         "storage_policy" => {
@@ -164,7 +166,7 @@ fn decide(
         "partition.retention_count" => {
             let auto_range = table.auto_partition.is_some()
                 && matches!(table.partition_kind, PartitionKind::Range(_));
-            let value = properties::canonical(key, value)?;
+            let value = property_values::canonical(key, value)?;
             if !auto_range {
                 return refuse(
                     "Only AUTO RANGE PARTITION table could set partition.retention_count",
@@ -197,7 +199,8 @@ fn decide(
             refuse("modifying property [file_cache_ttl_seconds] is forbidden")
         }
         name if PLAIN.contains(&name) || TIME_SERIES.iter().any(|(n, ..)| *n == name) => {
-            let value = properties::canonical(name, value).map_err(|error| wording(name, error))?;
+            let value =
+                property_values::canonical(name, value).map_err(|error| wording(name, error))?;
             check_plain(table, name, &value)?;
             Ok(Change::Plain(alone(value)))
         }
@@ -251,7 +254,7 @@ fn check_plain(table: &OlapTable, name: &str, value: &str) -> Result<(), SqlErro
 }
 
 fn binlog(table: &OlapTable, db_binlog: bool, given: &Properties) -> Result<Change, SqlError> {
-    let changed = properties::canonicalize(given)?;
+    let changed = property_values::canonicalize(given)?;
     let mut all: Properties = table
         .properties
         .iter()
@@ -273,7 +276,7 @@ fn binlog(table: &OlapTable, db_binlog: bool, given: &Properties) -> Result<Chan
 }
 
 fn dynamic(table: &OlapTable, db: &str, given: &Properties) -> Result<Change, SqlError> {
-    dynamic_partition::check_names(given)?;
+    dynamic_check::check_names(given)?;
     if table.properties.contains_key("partition.retention_count") {
         return refuse(
             "Can not use partition.retention_count and dynamic_partition properties at the same time",
@@ -289,7 +292,7 @@ fn dynamic(table: &OlapTable, db: &str, given: &Properties) -> Result<Change, Sq
         all.extend(logged.clone());
         all
     } else {
-        dynamic_partition::complete(table, &logged).map_err(|_| {
+        dynamic_check::complete(table, &logged).map_err(|_| {
             SqlError::analysis(format!(
                 "Table {db}.{} is not a dynamic partition table. Use command `HELP ALTER TABLE` to see how to change a normal \
                  table to a dynamic partition table.",
@@ -297,7 +300,7 @@ fn dynamic(table: &OlapTable, db: &str, given: &Properties) -> Result<Change, Sq
             ))
         })?
     };
-    let all = dynamic_partition::analyze(table, &all)?;
+    let all = dynamic_check::analyze(table, &all)?;
     Ok(Change::Dynamic { all, logged })
 }
 
@@ -355,7 +358,7 @@ fn bloom_filter(table: &OlapTable, key: &str, value: &str) -> Result<Change, Sql
         }
         changed.insert(key.to_owned(), names);
     } else {
-        let fpp = properties::canonical(key, value)?;
+        let fpp = property_values::canonical(key, value)?;
         let before = table.properties.get(key).map_or("0.05", String::as_str);
         if had.is_none() || before == fpp {
             return no_change();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::api::{SessionCtx, SqlError, StmtOutcome};
 use super::frontend::Frontend;
-use super::properties;
+use super::property_values;
 use super::record;
 use super::recycle::Dropped;
 use crate::model::catalog::Properties;
@@ -272,7 +272,7 @@ impl Frontend {
         name: &str,
         properties: Properties,
     ) -> Result<(), SqlError> {
-        let properties = properties::canonicalize(&properties)?;
+        let properties = property_values::canonicalize(&properties)?;
         let mut state = self.lock();
         if state.catalog.database(name).is_some() {
             return if if_not_exists {
@@ -338,7 +338,7 @@ impl Frontend {
     }
 
     fn alter_database(&self, name: &str, properties: Properties) -> Result<(), SqlError> {
-        let properties = properties::canonicalize(&properties)?;
+        let properties = property_values::canonicalize(&properties)?;
         let now = self.clock().now_ms();
         let mut state = self.lock();
         let db = state.db_mut(name)?;

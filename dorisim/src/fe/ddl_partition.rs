@@ -9,6 +9,7 @@ use super::ddl_table::{medium, set_data_property};
 use super::frontend::Frontend;
 use super::partitions::{self, PartitionSpec};
 use super::properties;
+use super::property_values;
 use super::record::{self, ModifiedPartitions, Names, ReplacedPartitions};
 use super::recycle::Dropped;
 use super::show_create;
@@ -421,7 +422,7 @@ impl Frontend {
                 "Not support set 'in_memory'='true' now!",
             ));
         }
-        let properties = properties::canonicalize(&properties)?;
+        let properties = property_values::canonicalize(&properties)?;
         let replicas = show_create::take_replicas(&mut properties.clone(), "")?;
         if let Some(replicas) = replicas {
             partitions::enough_backends(replicas, alive, "HDD")?;

@@ -2,10 +2,10 @@
 //!
 //! Reading order: [`api`] (what goes in and out), [`frontend`] ([`Frontend`] itself), `state` (what it knows); then a statement's way
 //! `ddl`, `ddl_table`, `ddl_view`, `ddl_partition`, `alter` (with `alter_conflict`), `alter_columns`, `alter_feature`, `alter_index`,
-//! `alter_properties` (with `properties`) → `build`, `partitions` (with `partition_index`) → `record` (with [`quirks`]) → `stream` (with `binlog_life`); a load's way `load` → `route` →
+//! `alter_properties` (with `properties`, `property_values`) → `build` (with `build_properties`), `partitions` (with `partition_index`) → `record` (with [`quirks`]) → `stream` (with `binlog_life`); a load's way `load` → `route` →
 //! `commit` (with `txn`) → `publish` → `record`; reading `scan`, `meta`; jobs `jobs`, `backup`, `restore`, `restore_plan`;
 //! changes that take time `column_change`, `schema_change`, `rollup` (with `view_query`, `materialize`) → [`alter_job`] → `alter_run`, [`index_job`]; what was dropped [`recycle`];
-//! partitions by the clock `dynamic_partition` → [`dynamic_run`]; the backends and their tasks [`backends`];
+//! partitions by the clock `dynamic_partition` (with `dynamic_check`) → [`dynamic_run`]; the backends and their tasks [`backends`];
 //! on disk `durable` (the lock that writes) → [`store`].
 
 mod accounts;
@@ -23,6 +23,7 @@ pub mod backends;
 mod backup;
 mod binlog_life;
 mod build;
+mod build_properties;
 mod column_change;
 mod commit;
 mod dates;
@@ -31,6 +32,7 @@ mod ddl_partition;
 mod ddl_table;
 mod ddl_view;
 mod durable;
+mod dynamic_check;
 mod dynamic_partition;
 pub mod dynamic_run;
 pub mod frontend;
@@ -44,6 +46,7 @@ mod overwrite;
 mod partition_index;
 mod partitions;
 mod properties;
+mod property_values;
 mod publish;
 pub mod quirks;
 mod record;

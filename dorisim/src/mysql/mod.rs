@@ -9,6 +9,7 @@ mod definition;
 mod denial;
 mod dml;
 mod explain;
+mod guards;
 mod information_schema;
 mod params;
 mod privileges;

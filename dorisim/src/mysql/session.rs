@@ -87,6 +87,7 @@ impl SqlSession {
 
     async fn run(&mut self, statement: Statement) -> Result<Answer, SqlError> {
         super::privileges::check(self, &statement)?;
+        super::guards::check(self, &statement)?;
         match statement {
             Statement::Select { text } => self.select(text).await.map(Answer::Rows),
             Statement::Show(form) => show::show(self, form).await.map(Answer::Rows),

@@ -252,6 +252,14 @@ async fn every_type_is_shown_loaded_and_read() {
         ("v6", "IPV6", "ipv6", "'::1'", "::1"),
     ];
     let columns: Vec<String> = types.iter().map(|t| format!("{} {}", t.0, t.1)).collect();
+    let refusal = lab
+        .refusal("CREATE TABLE x (k INT, d DECIMAL(39, 2)) DUPLICATE KEY(k) DISTRIBUTED BY HASH(k) BUCKETS 1")
+        .await;
+    assert!(
+        refusal.contains("set enable_decimal256 = true"),
+        "{refusal}"
+    );
+    lab.sql("SET enable_decimal256 = true").await;
     lab.sql(&format!(
         "CREATE TABLE t (k INT NOT NULL, {}) DUPLICATE KEY(k) DISTRIBUTED BY HASH(k) BUCKETS 1",
         columns.join(", ")

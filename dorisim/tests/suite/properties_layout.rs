@@ -17,6 +17,13 @@ async fn f007_key_models() {
         "CREATE TABLE u (k INT NOT NULL, v INT) UNIQUE KEY(k) DISTRIBUTED BY HASH(k) BUCKETS 1",
     )
     .await;
+    let states = "CREATE TABLE x (k INT, g AGG_STATE<sum(INT)> GENERIC) AGGREGATE KEY(k) DISTRIBUTED BY HASH(k) BUCKETS 1";
+    let refusal = lab.refusal(states).await;
+    assert!(
+        refusal.contains("agg state not enable, need set enable_agg_state=true"),
+        "{refusal}"
+    );
+    lab.sql("SET enable_agg_state = true").await;
     lab.sql(
         "CREATE TABLE a (k INT NOT NULL, s BIGINT SUM DEFAULT '0', mi INT MIN, ma INT MAX, r INT REPLACE, \
          n INT REPLACE_IF_NOT_NULL, h HLL HLL_UNION, b BITMAP BITMAP_UNION, \

@@ -354,6 +354,13 @@ async fn f023_variant_flatten_nested() {
     let mut lab = Lab::new("f023").await;
     let key = "variant_enable_flatten_nested";
     let create = PLAIN.replace("v INT", "v VARIANT");
+    lab.create_refused(
+        &create,
+        &format!("\"{key}\" = \"true\""),
+        "please set session variable: enable_variant_flatten_nested = true",
+    )
+    .await;
+    lab.sql("SET enable_variant_flatten_nested = true").await;
     lab.sql(&format!("{create} PROPERTIES (\"{key}\" = \"true\")"))
         .await;
     assert_eq!(lab.property("t", key).await.unwrap(), "true");
