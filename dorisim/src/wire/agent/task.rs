@@ -3,18 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ccr_doris_wire::{
-    TAgentServiceVersion, TAgentTaskRequest, TAlterMaterializedViewParam, TAlterTabletReqV2,
-    TAlterTabletType, TCheckConsistencyReq, TClearTransactionTaskRequest, TDownloadReq,
-    TDropTabletReq, TExpr, TExprNode, TExprNodeType, TGcBinlogReq, TMoveDirReq, TNetworkAddress,
-    TPartitionVersionInfo, TPublishVersionRequest, TReleaseSnapshotRequest, TRemoteTabletSnapshot,
-    TSlotRef, TSnapshotRequest, TTabletGcBinlogInfo, TTabletMetaInfo, TTaskType,
+    TAgentServiceVersion, TAgentTaskRequest, TCheckConsistencyReq, TClearTransactionTaskRequest,
+    TDropTabletReq, TGcBinlogReq, TMoveDirReq, TPartitionVersionInfo, TPublishVersionRequest,
+    TReleaseSnapshotRequest, TTabletGcBinlogInfo, TTabletMetaInfo, TTaskType,
     TUpdateTabletMetaInfoReq, TVisibleVersionReq,
 };
 
-use super::schema::{CreateTablet, binlog_config, column_from_wire, column_to_wire};
+use super::alter::AlterTablet;
+use super::schema::{CreateTablet, binlog_config};
+use super::snapshot::{Download, MakeSnapshot, ReleaseSnapshot};
 use super::{WireError, push::Push};
-use crate::be::api::RemoteTabletSnapshot;
-use crate::model::Column;
 
 /// DROP.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,43 +36,6 @@ pub struct PublishVersion {
     pub partitions: Vec<(i64, i64)>,
     /// Tablets of base indexes, for counting rows.
     pub base_tablets: BTreeSet<i64>,
-}
-
-/// MAKE_SNAPSHOT.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MakeSnapshot {
-    /// Which tablet.
-    pub tablet_id: i64,
-    /// Its schema hash.
-    pub schema_hash: i32,
-    /// At which version; none: the newest.
-    pub version: Option<i64>,
-    /// Seconds until the backend may delete it.
-    pub timeout_s: i64,
-    /// The end lists the files.
-    pub list_files: bool,
-    /// Tablet whose files may be linked, for atomic restores.
-    pub ref_tablet: Option<i64>,
-}
-
-/// RELEASE_SNAPSHOT.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReleaseSnapshot {
-    /// Path as MAKE_SNAPSHOT told it.
-    pub path: String,
-    /// Tablet of the snapshot.
-    pub tablet_id: i64,
-    /// The job ended well.
-    pub job_completed: bool,
-}
-
-/// DOWNLOAD of snapshots that other backends keep.
-#[derive(Clone, Debug)]
-pub struct Download {
-    /// Restore job.
-    pub job_id: i64,
-    /// What to pull, and the id of the backend that has it.
-    pub snapshots: Vec<(RemoteTabletSnapshot, i64)>,
 }
 
 /// MOVE.
@@ -101,38 +62,6 @@ pub struct TabletMeta {
     pub replica_id: Option<i64>,
     /// Partition id that the backend shall use.
     pub partition_id: Option<i64>,
-}
-
-/// Where a column of a rollup or materialized view comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RollupColumn {
-    /// Column of the new tablet.
-    pub name: String,
-    /// Column of the base tablet.
-    pub origin: String,
-    /// It counts values: 1 for a value, 0 for NULL.
-    pub counts: bool,
-}
-
-/// ALTER: fills a new tablet from an old one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AlterTablet {
-    /// Tablet that is read.
-    pub base_tablet: i64,
-    /// Tablet that CREATE made before.
-    pub new_tablet: i64,
-    /// Schema hash of the old one.
-    pub base_schema_hash: i32,
-    /// Schema hash of the new one.
-    pub new_schema_hash: i32,
-    /// Data up to this version is converted.
-    pub version: i64,
-    /// Makes a rollup, else another form of the same index.
-    pub rollup: bool,
-    /// Columns of the base index as they are now (light changes do not reach tablets by themselves).
-    pub base_columns: Vec<Column>,
-    /// Columns of materialized views.
-    pub rollup_columns: Vec<RollupColumn>,
 }
 
 /// What a frontend asks of a backend.
@@ -417,114 +346,6 @@ fn publish_from_wire(request: TPublishVersionRequest) -> PublishVersion {
     }
 }
 
-impl MakeSnapshot {
-    fn to_wire(&self) -> TSnapshotRequest {
-        TSnapshotRequest {
-            tablet_id: self.tablet_id,
-            schema_hash: self.schema_hash,
-            version: self.version,
-            version_hash: None,
-            timeout: Some(self.timeout_s),
-            missing_version: None,
-            list_files: Some(self.list_files),
-            preferred_snapshot_version: Some(2),
-            is_copy_tablet_task: None,
-            start_version: None,
-            end_version: None,
-            is_copy_binlog: None,
-            ref_tablet_id: self.ref_tablet,
-        }
-    }
-
-    /// Reads the request, also that of the RPC `make_snapshot`.
-    pub fn from_wire(request: &TSnapshotRequest) -> Self {
-        MakeSnapshot {
-            tablet_id: request.tablet_id,
-            schema_hash: request.schema_hash,
-            version: request.version.filter(|version| *version > 0),
-            timeout_s: request.timeout.filter(|s| *s > 0).unwrap_or(172_800),
-            list_files: request.list_files.unwrap_or(false),
-            ref_tablet: request.ref_tablet_id.filter(|id| *id > 0),
-        }
-    }
-}
-
-impl Download {
-    fn to_wire(&self) -> TDownloadReq {
-        let snapshots: Vec<_> = self
-            .snapshots
-            .iter()
-            .map(|(snapshot, backend_id)| {
-                TRemoteTabletSnapshot::new(
-                    snapshot.local_tablet_id,
-                    snapshot.local_snapshot_path.clone(),
-                    snapshot.remote_tablet_id,
-                    *backend_id,
-                    TNetworkAddress::new(
-                        snapshot.remote_host.clone(),
-                        i32::from(snapshot.remote_http_port),
-                    ),
-                    snapshot.remote_snapshot_path.clone(),
-                    snapshot.remote_token.clone(),
-                )
-            })
-            .collect();
-        TDownloadReq {
-            job_id: self.job_id,
-            src_dest_map: BTreeMap::new(),
-            broker_addr: TNetworkAddress::new(String::new(), 0),
-            broker_prop: None,
-            location: None,
-            remote_tablet_snapshots: Some(snapshots),
-        }
-    }
-
-    fn from_wire(request: TDownloadReq) -> Result<Self, WireError> {
-        let snapshots = request.remote_tablet_snapshots.ok_or_else(|| {
-            WireError::new(format!(
-                "download of job {} is not from backends; repositories are not served",
-                request.job_id
-            ))
-        })?;
-        Ok(Download {
-            job_id: request.job_id,
-            snapshots: snapshots
-                .into_iter()
-                .map(remote_snapshot)
-                .collect::<Result<_, _>>()?,
-        })
-    }
-}
-
-fn remote_snapshot(
-    snapshot: TRemoteTabletSnapshot,
-) -> Result<(RemoteTabletSnapshot, i64), WireError> {
-    let missing = |name: &str| WireError::new(format!("remote tablet snapshot lacks {name}"));
-    let address = snapshot
-        .remote_be_addr
-        .ok_or_else(|| missing("remote_be_addr"))?;
-    let port = address.port;
-    let remote = RemoteTabletSnapshot {
-        local_tablet_id: snapshot
-            .local_tablet_id
-            .ok_or_else(|| missing("local_tablet_id"))?,
-        local_snapshot_path: snapshot
-            .local_snapshot_path
-            .ok_or_else(|| missing("local_snapshot_path"))?,
-        remote_tablet_id: snapshot
-            .remote_tablet_id
-            .ok_or_else(|| missing("remote_tablet_id"))?,
-        remote_host: address.hostname,
-        remote_http_port: u16::try_from(port)
-            .map_err(|_| WireError::new(format!("{port} is no port of a backend")))?,
-        remote_snapshot_path: snapshot
-            .remote_snapshot_path
-            .ok_or_else(|| missing("remote_snapshot_path"))?,
-        remote_token: snapshot.remote_token.unwrap_or_default(),
-    };
-    Ok((remote, snapshot.remote_be_id.unwrap_or(-1)))
-}
-
 fn meta_to_wire(meta: &TabletMeta) -> TTabletMetaInfo {
     TTabletMetaInfo {
         tablet_id: Some(meta.tablet_id),
@@ -549,84 +370,4 @@ fn meta_from_wire(info: &TTabletMetaInfo) -> Option<TabletMeta> {
         replica_id: info.replica_id.filter(|id| *id > 0),
         partition_id: info.partition_id.filter(|id| *id > 0),
     })
-}
-
-impl AlterTablet {
-    fn to_wire(&self) -> TAlterTabletReqV2 {
-        let kind = if self.rollup {
-            TAlterTabletType::ROLLUP
-        } else {
-            TAlterTabletType::SCHEMA_CHANGE
-        };
-        let parameters = self.rollup_columns.iter().map(rollup_column_to_wire);
-        TAlterTabletReqV2 {
-            base_tablet_id: self.base_tablet,
-            new_tablet_id: self.new_tablet,
-            base_schema_hash: self.base_schema_hash,
-            new_schema_hash: self.new_schema_hash,
-            alter_version: Some(self.version),
-            materialized_view_params: Some(parameters.collect()),
-            alter_tablet_type: Some(kind),
-            columns: Some(self.base_columns.iter().map(column_to_wire).collect()),
-        }
-    }
-
-    fn from_wire(request: &TAlterTabletReqV2) -> Result<Self, WireError> {
-        let columns = request.columns.as_deref().unwrap_or_default();
-        let base_columns: Vec<Column> = columns
-            .iter()
-            .map(column_from_wire)
-            .collect::<Result<_, _>>()?;
-        let parameters = request.materialized_view_params.as_deref();
-        let rollup_columns = parameters
-            .unwrap_or_default()
-            .iter()
-            .filter_map(|parameter| rollup_column(parameter, &base_columns))
-            .collect();
-        Ok(AlterTablet {
-            base_tablet: request.base_tablet_id,
-            new_tablet: request.new_tablet_id,
-            base_schema_hash: request.base_schema_hash,
-            new_schema_hash: request.new_schema_hash,
-            version: request.alter_version.unwrap_or(1),
-            rollup: request.alter_tablet_type == Some(TAlterTabletType::ROLLUP),
-            base_columns,
-            rollup_columns,
-        })
-    }
-}
-
-fn rollup_column_to_wire(column: &RollupColumn) -> TAlterMaterializedViewParam {
-    let counted = column
-        .counts
-        .then(|| TExpr::new(vec![TExprNode::new(TExprNodeType::CASE_EXPR, None)]));
-    TAlterMaterializedViewParam::new(column.name.clone(), column.origin.clone(), counted)
-}
-
-/// By the name of the origin, else by the column of the expression; what can not be found is left to names.
-fn rollup_column(
-    parameter: &TAlterMaterializedViewParam,
-    base_columns: &[Column],
-) -> Option<RollupColumn> {
-    let nodes = parameter.mv_expr.as_ref().map(|expr| expr.nodes.as_slice());
-    let nodes = nodes.unwrap_or_default();
-    let by_slot = || {
-        let slot = |node: &TExprNode| node.slot_ref.as_ref().and_then(slot_column);
-        let unique_id = nodes.iter().find_map(slot)?;
-        let column = base_columns
-            .iter()
-            .find(|column| column.unique_id == unique_id)?;
-        Some(column.name.clone())
-    };
-    Some(RollupColumn {
-        name: parameter.column_name.clone(),
-        origin: parameter.origin_column_name.clone().or_else(by_slot)?,
-        counts: nodes
-            .first()
-            .is_some_and(|node| node.node_type == TExprNodeType::CASE_EXPR),
-    })
-}
-
-fn slot_column(slot: &TSlotRef) -> Option<i32> {
-    slot.col_unique_id.filter(|id| *id >= 0)
 }
