@@ -7,8 +7,8 @@ use super::frontend::Frontend;
 use super::record;
 use super::show_create::column_sql;
 use crate::model::catalog::Properties;
-use crate::model::column::{DELETE_SIGN, SEQUENCE_COL, hidden};
-use crate::model::{Aggregation, Column, DataType, KeysModel, OlapTable};
+use crate::model::column::{DELETE_SIGN, SEQUENCE_COL, SKIP_BITMAP_COL, hidden};
+use crate::model::{Aggregation, Column, DataType, DefaultValue, KeysModel, OlapTable};
 
 /// The hidden column of a feature.
 fn column_of(
@@ -37,6 +37,15 @@ fn column_of(
                 return refuse("sequence type only support integer types and date types");
             }
             hidden(SEQUENCE_COL, data_type, true, None)
+        }
+        "UPDATE_FLEXIBLE_COLUMNS" if mow => Column {
+            default: Some(DefaultValue::Function("BITMAP_EMPTY".to_owned())),
+            ..hidden(SKIP_BITMAP_COL, DataType::Bitmap, false, None)
+        },
+        "UPDATE_FLEXIBLE_COLUMNS" => {
+            return refuse(
+                "Update flexible columns feature is only supported on merge-on-write unique tables.",
+            );
         }
         _ => return refuse("unknown feature for alter clause"),
     };
@@ -79,6 +88,10 @@ impl Frontend {
             table.schema.columns.push(column);
             table.schema.schema_version += 1;
             table.properties.extend(properties.clone());
+            if feature.eq_ignore_ascii_case("UPDATE_FLEXIBLE_COLUMNS") {
+                let key = "enable_unique_key_skip_bitmap_column".to_owned();
+                table.properties.insert(key, "true".to_owned());
+            }
             let raw = format!("ALTER TABLE `{db}`.`{name}` ADD COLUMN {text}");
             let record = record::alter_columns(db_id, table, &before, job_id, &raw);
             let job = light_change(table, &[base], (db_id, job_id), &raw, now);

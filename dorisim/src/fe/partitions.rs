@@ -9,6 +9,7 @@ use super::partition_index::{DisjointItems, UpperBounds};
 use super::state::FeState;
 use crate::be::api::TabletSpec;
 use crate::model::catalog::NEVER_MS;
+use crate::model::partition::MAX_OF_LIST;
 use crate::model::partition::compare_bounds;
 use crate::model::{
     Bound, DataType, Distribution, IndexMeta, MaterializedIndex, OlapTable, Partition,
@@ -153,9 +154,7 @@ fn item_of(
                             PartitionValue::Value(text) => {
                                 ty.canonicalize(text).map_err(SqlError::analysis)
                             }
-                            PartitionValue::Max => {
-                                Err(SqlError::analysis("MAXVALUE is not a value of a list"))
-                            }
+                            PartitionValue::Max => Ok(Some(MAX_OF_LIST.to_owned())),
                         })
                         .collect()
                 })

@@ -281,7 +281,12 @@ fn combine(schema: &TableSchema, old: &mut Row, new: Row) -> Option<bool> {
 
 fn aggregate(aggregation: Aggregation, ty: &DataType, old: Cell, new: Cell) -> Cell {
     match aggregation {
-        Aggregation::Replace | Aggregation::Generic => new,
+        Aggregation::Replace => new,
+        // States are lists of the rows they were made of.
+        Aggregation::Generic => match (&old, &new) {
+            (Some(a), Some(b)) => crate::query::union_of_states(a, b).or(new),
+            (None, _) | (Some(_), None) => new.or(old),
+        },
         Aggregation::ReplaceIfNotNull => new.or(old),
         Aggregation::Min | Aggregation::Max | Aggregation::Sum if old.is_none() => new,
         Aggregation::Min | Aggregation::Max | Aggregation::Sum if new.is_none() => old,

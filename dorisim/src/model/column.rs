@@ -109,6 +109,8 @@ pub const DELETE_SIGN: &str = "__DORIS_DELETE_SIGN__";
 pub const SEQUENCE_COL: &str = "__DORIS_SEQUENCE_COL__";
 /// Hidden column with the version that wrote the row.
 pub const VERSION_COL: &str = "__DORIS_VERSION_COL__";
+/// Hidden column of tables whose rows may bring different columns.
+pub const SKIP_BITMAP_COL: &str = "__DORIS_SKIP_BITMAP_COL__";
 /// Hidden column with the whole row, of tables with `store_row_column`.
 pub const ROW_STORE_COL: &str = "__DORIS_ROW_STORE_COL__";
 
@@ -120,6 +122,7 @@ pub fn hidden(name: &str, data_type: DataType, nullable: bool, default: Option<&
         SEQUENCE_COL => "sequence column hidden column",
         VERSION_COL => "doris version hidden column",
         ROW_STORE_COL => "doris row store hidden column",
+        SKIP_BITMAP_COL => "doris skip bitmap hidden column",
         _ => "",
     };
     Column {

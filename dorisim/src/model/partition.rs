@@ -42,6 +42,9 @@ pub enum Bound {
     Max,
 }
 
+/// `MAXVALUE` among the values of a list; it equals no row.
+pub const MAX_OF_LIST: &str = "MAXVALUE";
+
 /// What a partition holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PartitionItem {
@@ -122,11 +125,10 @@ impl PartitionItem {
                     .map(|tuple| {
                         let inner: Vec<String> = tuple
                             .iter()
-                            .map(|c| {
-                                c.as_ref().map_or_else(
-                                    || "NULL".to_owned(),
-                                    |v| format!("\"{}\"", v.replace('"', "\\\"")),
-                                )
+                            .map(|c| match c.as_deref() {
+                                None => "NULL".to_owned(),
+                                Some(MAX_OF_LIST) => MAX_OF_LIST.to_owned(),
+                                Some(v) => format!("\"{}\"", v.replace('"', "\\\"")),
                             })
                             .collect();
                         format!("({})", inner.join(", "))

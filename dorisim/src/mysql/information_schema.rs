@@ -1,9 +1,10 @@
 //! `information_schema`: the tables that tools ask for.
 
+use super::information_schema_empty::EMPTY;
 use crate::clock::datetime_text;
 use crate::fe::Frontend;
 use crate::model::{Column, DataType, Database, OlapTable};
-use crate::query::{ColumnKind, ResultColumn, ResultSet};
+use crate::query::{ColumnKind, ResultColumn, ResultSet, VARIABLES};
 
 /// Rows of a table; `None` when it is not known.
 pub(super) fn table(frontend: &Frontend, name: &str) -> Option<ResultSet> {
@@ -13,8 +14,56 @@ pub(super) fn table(frontend: &Frontend, name: &str) -> Option<ResultSet> {
         "columns" => columns(frontend),
         "partitions" => partitions(frontend),
         "views" => views(frontend),
-        _ => return None,
+        "session_variables" | "global_variables" => variables(),
+        name => return empty(name),
     })
+}
+
+/// Names of all tables.
+pub(super) fn names() -> Vec<&'static str> {
+    let own = [
+        "columns",
+        "global_variables",
+        "partitions",
+        "schemata",
+        "session_variables",
+        "tables",
+        "views",
+    ];
+    let mut names: Vec<&str> = own
+        .into_iter()
+        .chain(EMPTY.iter().map(|(name, _)| *name))
+        .collect();
+    names.sort_unstable();
+    names
+}
+
+fn empty(name: &str) -> Option<ResultSet> {
+    let (_, columns) = EMPTY.iter().find(|(known, _)| *known == name)?;
+    let columns: Vec<(&str, ColumnKind)> = columns
+        .split(' ')
+        .map(|column| match column.strip_suffix('*') {
+            Some(column) => (column, ColumnKind::Integer),
+            None => (column, ColumnKind::Text),
+        })
+        .collect();
+    Some(result(&columns))
+}
+
+fn variables() -> ResultSet {
+    const T: ColumnKind = ColumnKind::Text;
+    let mut answer = result(&[
+        ("VARIABLE_NAME", T),
+        ("VARIABLE_VALUE", T),
+        ("DEFAULT_VALUE", T),
+        ("CHANGED", T),
+    ]);
+    for (name, value) in VARIABLES {
+        answer
+            .rows
+            .push(vec![text(name), text(value), text(value), text("0")]);
+    }
+    answer
 }
 
 fn result(columns: &[(&str, ColumnKind)]) -> ResultSet {

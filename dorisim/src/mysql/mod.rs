@@ -11,6 +11,7 @@ mod dml;
 mod explain;
 mod guards;
 mod information_schema;
+mod information_schema_empty;
 mod params;
 mod privileges;
 mod replies;

@@ -8,9 +8,10 @@ use super::functions::{ANY, text_of};
 use super::functions_nested::{nested, value_of};
 use super::functions_sketch::{Members, joined, members};
 use super::nested::Nested;
+use super::states;
 
 /// What is made of the rows of a group; rows are the arguments.
-type Finish = fn(&[Vec<Value>]) -> Value;
+pub(super) type Finish = fn(&[Vec<Value>]) -> Value;
 
 struct Collected(Finish);
 
@@ -103,7 +104,11 @@ pub(super) fn register(connection: &Connection) -> Result<()> {
     for (names, finish) in all {
         for name in names {
             connection.create_aggregate_function(*name, ANY, flags, Collected(finish))?;
+            states::register(connection, name, finish)?;
         }
+    }
+    for (name, finish) in states::PLAIN {
+        states::register(connection, name, finish)?;
     }
     Ok(())
 }
@@ -132,7 +137,7 @@ fn united(rows: &[Vec<Value>]) -> Members {
     texts(rows).iter().flat_map(|text| members(text)).collect()
 }
 
-fn number(value: &Value) -> Option<f64> {
+pub(super) fn number(value: &Value) -> Option<f64> {
     text_of(value.into())?.trim().parse().ok()
 }
 

@@ -28,6 +28,7 @@ mod operands;
 mod rewrite;
 mod session;
 mod source;
+mod states;
 mod words;
 
 #[cfg(test)]
@@ -39,3 +40,4 @@ pub use session::{VARIABLES, variable};
 pub use source::{
     ColumnKind, Named, ResultColumn, ResultSet, SessionInfo, TableKey, TableRef, Tables,
 };
+pub use states::union_of_states;

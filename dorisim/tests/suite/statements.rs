@@ -572,6 +572,10 @@ async fn clients_are_answered_at_connect() {
         ("SHOW FRONTENDS", 20),
         ("SHOW BACKENDS", 29),
         ("HELP 'ALTER TABLE'", 3),
+        ("SELECT * FROM information_schema.statistics", 16),
+        ("SELECT * FROM information_schema.key_column_usage", 12),
+        ("SELECT * FROM information_schema.session_variables", 4),
+        ("SELECT ROUTINE_NAME FROM information_schema.routines", 1),
     ] {
         let (names, _) = ask(&mut conn, statement).await;
         assert_eq!(names.len(), columns, "{statement}: {names:?}");

@@ -72,7 +72,7 @@ pub(super) fn tables(
     let heading = format!("Tables_in_{db}");
     if db.eq_ignore_ascii_case("information_schema") {
         let mut answer = ResultSet::of_text(&[&heading]);
-        for name in ["columns", "partitions", "schemata", "tables", "views"] {
+        for name in crate::mysql::information_schema::names() {
             answer.push(vec![name.to_owned()]);
         }
         return Ok(answer);

@@ -206,6 +206,14 @@ fn sketches_and_aggregates_of_whole_groups() {
             "0.816496580927726|0.6666666666666666|2",
         ),
         ("select map_agg(id, note) from u where id = 9", "{9:\"z\"}"),
+        (
+            "select max_by_merge(s), count_merge(c) from (select max_by_state(note, id) s, count_state(id) c from u) x",
+            "z|3",
+        ),
+        (
+            "select sum_merge(s) from (select sum_union(sum_state(id)) s from u) x",
+            "13",
+        ),
     ]);
 }
 
