@@ -11,7 +11,6 @@ use wire::{TNetworkAddress, TStatus, TStatusCode};
 
 use super::auth::{Account, Need, authenticate, authorize, need, peer_ip};
 use super::convert;
-use super::level::{self, Level};
 use super::roles::Roles;
 use super::server::{Dispatch, Service, encode, read_argument};
 use crate::fe::{self, Frontend, RpcError, StatusCode};
@@ -55,7 +54,7 @@ impl Service for FrontendService {
                 Dispatch::Call(Box::pin(async move { encode(&calls.$method(request $(, $peer)?)) }))
             }};
         }
-        Ok(match method {
+        let dispatched = match method {
             "beginTxn" => call!(begin_txn),
             "commitTxn" => call!(async commit_txn),
             "rollbackTxn" => call!(async rollback_txn),
@@ -87,6 +86,14 @@ impl Service for FrontendService {
                 }))
             }
             _ => Dispatch::Unknown,
+        };
+        let for_backends = matches!(method, "finishTask" | "report" | "snapshotLoaderReport");
+        Ok(match dispatched {
+            Dispatch::Call(call) if !for_backends && self.calls.adds_members() => {
+                Dispatch::Call(Box::pin(async move { call.await.with_unknown_members() }))
+            }
+            Dispatch::Call(call) => Dispatch::Call(call),
+            Dispatch::Unknown => Dispatch::Unknown,
         })
     }
 
@@ -118,11 +125,6 @@ impl From<RpcError> for Refused {
 }
 
 impl Calls {
-    /// The version whose RPCs are spoken now.
-    pub(super) fn level(&self) -> Level {
-        Level::of(self.frontend.setting(level::SETTING).as_deref())
-    }
-
     pub(super) fn master_only(&self, always_tell: bool) -> Result<(), Refused> {
         if self.roles.master() == self.index {
             return Ok(());

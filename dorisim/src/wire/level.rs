@@ -5,8 +5,13 @@
 
 use ccr_doris_wire as wire;
 
+use super::frontend::Calls;
+
 /// Name of the setting, for ADMIN SET FRONTEND CONFIG and `/sim/settings`.
 pub const SETTING: &str = "dorisim_rpc_version";
+
+/// Setting of which `true` lets answers carry members that no reader knows.
+pub const UNKNOWN_MEMBERS: &str = "dorisim_unknown_reply_members";
 
 /// The version whose RPCs a frontend speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,5 +123,17 @@ impl Level {
             }
         }
         result
+    }
+}
+
+impl Calls {
+    /// Answers shall carry members of a later version.
+    pub(super) fn adds_members(&self) -> bool {
+        self.frontend.setting(UNKNOWN_MEMBERS).as_deref() == Some("true")
+    }
+
+    /// The version whose RPCs are spoken now.
+    pub(super) fn level(&self) -> Level {
+        Level::of(self.frontend.setting(SETTING).as_deref())
     }
 }

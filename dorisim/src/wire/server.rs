@@ -282,6 +282,22 @@ impl TSerializable for OnlyStatus {
     }
 }
 
+impl Reply {
+    /// The same answer with members of a later version at the end of its struct: a number, a text and a struct, which readers have to skip.
+    #[must_use]
+    pub fn with_unknown_members(mut self) -> Self {
+        if self.kind == TType::Struct && self.bytes.pop() == Some(0) {
+            // Ids 30000 to 30002: i64, string, struct with a bool; then the stop byte of the answer itself.
+            self.bytes.extend([10, 0x75, 0x30, 0, 0, 0, 0, 0, 0, 0, 7]);
+            self.bytes.extend([11, 0x75, 0x31, 0, 0, 0, 5]);
+            self.bytes.extend(b"later");
+            self.bytes.extend([12, 0x75, 0x32, 2, 0, 1, 1, 0]);
+            self.bytes.push(0);
+        }
+        self
+    }
+}
+
 /// A success value that is a struct.
 pub fn encode<T: TSerializable>(value: &T) -> Reply {
     encode_as(TType::Struct, |output| value.write_to_out_protocol(output))

@@ -356,6 +356,14 @@ async fn restored_tables_are_being_synced_without_colocation_policy_and_dynamic_
         text.contains("\"dynamic_partition.enable\" = \"true\""),
         "{text}"
     );
+    let grouped = Restore {
+        refs: vec![("t", Some("grouped"))],
+        properties: vec![("reserve_replica", "true"), ("reserve_colocate", "true")],
+        ..Restore::new("r2c")
+    };
+    fine(end(&mut source, &mut target, "s", &grouped).await);
+    let text = ddl(&mut target, "grouped").await;
+    assert!(text.contains("\"colocate_with\" = \"g\""), "{text}");
     // The end of a sync.
     target
         .sql("ALTER TABLE d.kept SET (\"is_being_synced\" = \"false\")")

@@ -101,3 +101,38 @@ async fn an_older_frontend_lacks_methods_and_members() {
         .await;
     assert_eq!(fe.read(-1, Some(255)).binlogs.unwrap().len(), 3);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_may_carry_members_of_later_versions() {
+    let mut fe = Peer::start("later", 1).await;
+    fe.sql(T).await;
+    let plain = fe.records(-1);
+    fe.sim(
+        "settings",
+        &json!({"dorisim_unknown_reply_members": "true"}),
+    )
+    .await;
+    let read = fe.records(-1);
+    assert_eq!(read[0].raw, plain[0].raw, "a reader skips them");
+    let id = fe.table_id("t");
+    let txn = fe.begin_ok(vec![id], "l");
+    assert_eq!(fe.commit(txn, Vec::new()).0, TStatusCode::OK);
+    assert_eq!(fe.lag(-1).lag, Some(1));
+
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", fe.sim.thrift_port())).unwrap();
+    stream
+        .set_read_timeout(Some(std::time::Duration::from_secs(10)))
+        .unwrap();
+    // getMasterToken with an empty request: refused, but answered.
+    let mut call = vec![0x80, 1, 0, 1, 0, 0, 0, 14];
+    call.extend(b"getMasterToken");
+    call.extend([0, 0, 0, 1, 12, 0, 1, 0, 0]);
+    std::io::Write::write_all(&mut stream, &call).unwrap();
+    let mut answer: Vec<u8> = Vec::new();
+    while !answer.windows(5).any(|w| w == b"later") {
+        let mut piece = [0; 256];
+        let count = std::io::Read::read(&mut stream, &mut piece).unwrap();
+        assert_ne!(count, 0, "ended without the members: {answer:?}");
+        answer.extend(&piece[..count]);
+    }
+}
