@@ -47,7 +47,9 @@ pub(super) async fn insert(session: &mut SqlSession, insert: Insert) -> Result<A
     request.max_filter_ratio = session.insert_filter_ratio();
     let ratio = request.max_filter_ratio;
     let result = session.frontend().load(request).await;
-    Ok(loaded(&result.map_err(|error| filtered(error, ratio))?))
+    let result = result.map_err(|error| filtered(error, ratio))?;
+    session.note_insert(&db, &insert.table.name, &result);
+    Ok(loaded(&result))
 }
 
 /// In strict mode the refusal names the first row, else how many there were.

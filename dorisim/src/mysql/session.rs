@@ -9,10 +9,10 @@ use super::server::MysqlServer;
 use super::shim::SERVER_VERSION;
 use super::tables::CatalogTables;
 use super::{dml, show};
-use crate::fe::{Frontend, SessionCtx, SqlError};
+use crate::fe::{Frontend, LoadResult, LoadState, SessionCtx, SqlError};
 use crate::model::{Row, TableSchema};
 use crate::query::{ResultColumn, ResultSet, SessionInfo, add_generated};
-use crate::sql::ast::{ShowTail, Statement};
+use crate::sql::ast::{Show, ShowTail, Statement};
 use crate::sql::parse_with_text;
 
 /// A user's session.
@@ -24,6 +24,8 @@ pub struct SqlSession {
     db: Option<String>,
     variables: BTreeMap<String, String>,
     pub(super) transaction: Transaction,
+    /// The last INSERT that was not part of an explicit transaction, as SHOW LAST INSERT shows it.
+    last_insert: Option<Vec<String>>,
 }
 
 /// The explicit transaction of a session.
@@ -53,7 +55,42 @@ impl SqlSession {
             db: None,
             variables: BTreeMap::new(),
             transaction: Transaction::None,
+            last_insert: None,
         }
+    }
+
+    /// Remembers an INSERT.
+    pub(super) fn note_insert(&mut self, db: &str, table: &str, result: &LoadResult) {
+        let status = match result.state {
+            LoadState::Visible => "VISIBLE",
+            LoadState::Committed => "COMMITTED",
+            LoadState::Precommitted => return,
+        };
+        self.last_insert = Some(vec![
+            result.txn_id.to_string(),
+            result.label.clone(),
+            db.to_owned(),
+            table.to_owned(),
+            status.to_owned(),
+            result.loaded.to_string(),
+            result.filtered.to_string(),
+        ]);
+    }
+
+    fn last_insert_rows(&self) -> ResultSet {
+        let mut rows = ResultSet::of_text(&[
+            "TransactionId",
+            "Label",
+            "Database",
+            "Table",
+            "TransactionStatus",
+            "LoadedRows",
+            "FilteredRows",
+        ]);
+        if let Some(last) = &self.last_insert {
+            rows.push(last.clone());
+        }
+        rows
     }
 
     /// Runs the statements of `text` one after the other; the answers up to the first that fails.
@@ -90,6 +127,9 @@ impl SqlSession {
         super::guards::check(self, &statement)?;
         match statement {
             Statement::Select { text } => self.select(text).await.map(Answer::Rows),
+            Statement::Show(Show::Other { text }) if text.eq_ignore_ascii_case("LAST INSERT") => {
+                Ok(Answer::Rows(self.last_insert_rows()))
+            }
             Statement::Show(form) => show::show(self, form).await.map(Answer::Rows),
             Statement::Describe { table, all } => {
                 show::describe(self, &table, all).map(Answer::Rows)

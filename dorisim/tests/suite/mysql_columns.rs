@@ -144,6 +144,15 @@ async fn rows_are_changed_by_joins_and_generated_anew() {
         error.contains("Insert has too many filtered data 1/1 insert_max_filter_ratio is 0.500000"),
         "{error}"
     );
+    conn.query_drop("insert into u with label mine (k) values (20), (21)")
+        .await
+        .unwrap();
+    let last: Row = conn.query_first("show last insert").await.unwrap().unwrap();
+    assert_eq!(last.get::<String, _>("Label").unwrap(), "mine");
+    assert_eq!(last.get::<String, _>("LoadedRows").unwrap(), "2");
+    conn.query_drop("delete from u where k >= 20")
+        .await
+        .unwrap();
     let kept: Option<i32> = conn.query_first("select count(*) from u").await.unwrap();
     assert_eq!(kept, Some(6));
 }

@@ -12,7 +12,7 @@ use super::answer::{LoadAnswer, Status};
 use super::auth::Login;
 use super::refusal::Refusal;
 use super::settings::{Head, text};
-use super::{Loader, authorized, commit, receive, refused, target};
+use super::{Loader, authorized, commit, passed, receive, refused, target};
 use crate::fe::{LoadRequest, LoadSource, SqlError, TableScan};
 use crate::model::{OlapTable, Row};
 use crate::query::{
@@ -25,10 +25,13 @@ use crate::sql::load::{
 use crate::sql::{TokenKind, parse, tokenize};
 
 pub(super) async fn http_stream(
-    State(loader): State<Loader>,
+    State(mut loader): State<Loader>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
+    if let Some(port) = passed::port_of(&headers) {
+        loader.place.http_port = port;
+    }
     // As for a stream load: it ends its transaction whether the client stays or not.
     let running = tokio::spawn(async move { run(&loader, &headers, body).await });
     match running.await {
