@@ -48,6 +48,12 @@ impl Held {
         )
     }
 
+    /// Rows written so far.
+    #[cfg(test)]
+    pub fn rows_written(&self) -> u64 {
+        self.store.as_ref().map_or(0, Store::rows_written)
+    }
+
     fn commit(&mut self) {
         let Some(store) = &mut self.store else { return };
         if let Err(error) = store.commit(&mut self.state) {

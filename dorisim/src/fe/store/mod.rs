@@ -224,6 +224,11 @@ impl Store {
         files::set_ready(&self.connection, &self.path)
     }
 
+    #[cfg(test)]
+    pub(super) fn rows_written(&self) -> u64 {
+        self.connection.total_changes()
+    }
+
     /// The number of a map's place, given out when it is first asked for.
     fn place(&mut self, kind: Kind, owner: i64) -> u64 {
         let next = self.last_place + 1;
