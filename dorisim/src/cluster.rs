@@ -347,7 +347,7 @@ async fn build(config: SimConfig, handle: Handle) -> Result<Built> {
         frontend.set_publish_delay(config.publish_delay);
     }
     if is_old {
-        frontend.resume();
+        frontend.resume().await;
     } else {
         make_users(&frontend, &config).await?;
         frontend.set_ready()?;

@@ -107,8 +107,8 @@ impl Drop for StateGuard<'_> {
 
 impl Frontend {
     /// What a start on an old data directory does, before anything is served: what lived in memory only is gone, streams are as after
-    /// an image reload, and COMMITTED transactions go on to VISIBLE in the order of their commits.
-    pub fn resume(self: &Arc<Self>) {
+    /// an image reload, COMMITTED transactions go on to VISIBLE in the order of their commits, unfinished INSERT OVERWRITEs are taken back.
+    pub async fn resume(self: &Arc<Self>) {
         self.restart();
         self.resume_backends();
         let mut committed = {
@@ -137,6 +137,7 @@ impl Frontend {
             };
             self.spawn_publish(id, before, done);
         }
+        self.roll_back_overwrites().await;
     }
 
     /// Notes that the first start on a data directory came to its end: later ones make no accounts.

@@ -5,7 +5,32 @@ use super::frontend::Frontend;
 use super::partitions::PartitionSpec;
 use crate::model::catalog::Properties;
 
+/// Temporary partitions of INSERT OVERWRITE are named so.
+const TEMP_PREFIX: &str = "iot_temp_";
+
 impl Frontend {
+    /// Takes back what an INSERT OVERWRITE had made when its process ended, as Doris does with tasks that it finds at a start.
+    pub(super) async fn roll_back_overwrites(&self) {
+        let left: Vec<(String, String, String)> = self.with_catalog(|catalog| {
+            let tables = catalog.databases.values();
+            let tables = tables.flat_map(|db| db.tables.values().map(|table| (&db.name, table)));
+            tables
+                .flat_map(|(db, table)| table.partitions.values().map(move |p| (db, table, p)))
+                .filter(|(_, _, p)| p.is_temp && p.name.starts_with(TEMP_PREFIX))
+                .map(|(db, table, p)| (db.clone(), table.name.clone(), p.name.clone()))
+                .collect()
+        });
+        for (db, table, temp) in left {
+            let _one_at_a_time = self.ddl.lock().await;
+            let dropped = self
+                .drop_partition(&db, &table, true, &temp, true, true)
+                .await;
+            if let Err(error) = dropped {
+                tracing::warn!(db, table, partition = temp, %error, "a left-over of INSERT OVERWRITE stays");
+            }
+        }
+    }
+
     /// INSERT OVERWRITE: loads into temporary partitions and replaces. `partitions` empty: the whole table.
     pub async fn insert_overwrite(
         &self,
@@ -26,7 +51,7 @@ impl Frontend {
             let turn = state.new_id();
             let temps: Vec<String> = names
                 .iter()
-                .map(|n| format!("iot_temp_{n}_{turn}"))
+                .map(|n| format!("{TEMP_PREFIX}{n}_{turn}"))
                 .collect();
             (names, temps)
         };

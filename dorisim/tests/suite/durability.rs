@@ -211,6 +211,96 @@ async fn a_killed_process_loses_nothing_that_was_acknowledged() {
     );
 }
 
+/// What a statement does to the rows of `d.m`, as far as it is done.
+fn after(rows: &[(i64, i64)], turn: i64) -> (String, Vec<(i64, i64)>) {
+    let mut rows = rows.to_vec();
+    let sql = match turn % 9 {
+        0 => {
+            rows.clear();
+            "TRUNCATE TABLE d.m".to_owned()
+        }
+        1 | 2 | 4 | 6 | 8 => {
+            rows.extend([(turn % 20, turn), (10 + turn % 10, turn)]);
+            format!(
+                "INSERT INTO d.m VALUES ({}, {turn}), ({}, {turn})",
+                turn % 20,
+                10 + turn % 10
+            )
+        }
+        3 => {
+            rows = vec![(1, turn), (11, turn)];
+            format!("INSERT OVERWRITE TABLE d.m VALUES (1, {turn}), (11, {turn})")
+        }
+        5 => {
+            rows.retain(|(k, _)| *k != 11);
+            "DELETE FROM d.m WHERE k = 11".to_owned()
+        }
+        _ => {
+            rows.retain(|(k, _)| *k < 10);
+            "TRUNCATE TABLE d.m PARTITIONS (p2)".to_owned()
+        }
+    };
+    rows.sort_unstable();
+    (sql, rows)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_in_flight_is_done_or_not_done() {
+    let dir = TempDir::new().unwrap();
+    let mut process = Process::start(dir.path());
+    let mut conn = process.client().await;
+    for sql in [
+        "CREATE DATABASE d PROPERTIES (\"binlog.enable\" = \"true\")",
+        "CREATE TABLE d.m (k INT NOT NULL, v INT) DUPLICATE KEY(k) PARTITION BY RANGE(k) (PARTITION p1 VALUES LESS THAN (10), \
+         PARTITION p2 VALUES LESS THAN (30)) DISTRIBUTED BY HASH(k) BUCKETS 2 PROPERTIES (\"replication_num\" = \"2\")",
+    ] {
+        conn.query_drop(sql).await.unwrap();
+    }
+    let (mut rows, mut turn) = (Vec::new(), 0);
+    for round in 0..8_u64 {
+        let stop = tokio::time::Instant::now() + Duration::from_millis(90 + 31 * round);
+        let in_flight = loop {
+            turn += 1;
+            let (sql, wanted) = after(&rows, turn);
+            let running = conn.query_drop(&sql);
+            match tokio::time::timeout_at(stop, running).await {
+                Ok(done) => done.unwrap_or_else(|e| panic!("{sql}: {e}")),
+                Err(_) => break (sql, wanted),
+            }
+            rows = wanted;
+        };
+        process.kill();
+        process = Process::start(dir.path());
+        conn = process.client().await;
+        let sql = "SELECT k, v FROM d.m ORDER BY k, v";
+        let mut found: Vec<(i64, i64)> = conn.query(sql).await.unwrap();
+        // A load that was committed is published after the start.
+        for _ in 0..200 {
+            if found == rows || found == in_flight.1 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            found = conn.query(sql).await.unwrap();
+        }
+        assert!(
+            found == rows || found == in_flight.1,
+            "round {round}, {}: {found:?} is neither {rows:?} nor {:?}",
+            in_flight.0,
+            in_flight.1
+        );
+        let pending: Vec<mysql_async::Row> = conn
+            .query("SHOW TRANSACTION FROM d WHERE status = 'COMMITTED'")
+            .await
+            .unwrap_or_default();
+        if !pending.is_empty() {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+        rows = conn.query(sql).await.unwrap();
+        assert!(rows == found || rows == in_flight.1);
+    }
+    assert!(turn > 20, "only {turn} statements ran");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn objects_accounts_and_settings_survive() {
     let dir = TempDir::new().unwrap();

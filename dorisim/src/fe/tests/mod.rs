@@ -120,7 +120,7 @@ impl World {
         let handles = self.backends.iter().map(|b| Arc::clone(b) as Handle);
         let handles = handles.collect();
         self.fe = Frontend::durable(opened, config, Arc::clone(&self.clock), handles);
-        self.fe.resume();
+        self.fe.resume().await;
         self.daemons = self.fe.spawn_daemons(self.stop.clone());
     }
 
