@@ -139,6 +139,13 @@ fn matches(how: &str, whole: &[String], wanted: &[String]) -> bool {
 }
 
 fn search(connection: &Connection) -> Result<()> {
+    define(connection, &["tokenize"], 2, |ctx| {
+        let found = words(&text(ctx, 0)?).into_iter();
+        let tokens = found
+            .map(|word| serde_json::json!({ "token": word }))
+            .collect();
+        Some(serde_json::Value::Array(tokens).to_string())
+    })?;
     define(connection, &["instr"], 2, |ctx| {
         let (whole, part) = (text(ctx, 0)?, text(ctx, 1)?);
         Some(found(&whole, &part, 0))

@@ -89,6 +89,7 @@ pub(super) fn proc(session: &SqlSession, path: &str) -> Result<ResultSet, SqlErr
             Ok(answer)
         }
         ["statistic"] => Ok(statistic(session)),
+        ["cluster_health", "tablet_health"] => Ok(tablet_health(session)),
         ["jobs"] => Ok(by_database(session, &["DbId", "DbName"])),
         ["transactions"] => Ok(by_database(
             session,
@@ -112,6 +113,41 @@ fn by_database(session: &SqlSession, columns: &[&str]) -> ResultSet {
         for db in catalog.databases.values() {
             let mut cells = vec![db.id.to_string(), db.name.clone()];
             cells.resize(columns.len(), "0".to_owned());
+            answer.push(cells);
+        }
+    });
+    answer
+}
+
+/// Every tablet is healthy: there is no clone and no balance.
+fn tablet_health(session: &SqlSession) -> ResultSet {
+    let mut answer = ResultSet::of_text(&[
+        "DbId",
+        "DbName",
+        "TabletNum",
+        "HealthyNum",
+        "ReplicaMissingNum",
+        "VersionIncompleteNum",
+        "ReplicaRelocatingNum",
+        "RedundantNum",
+        "ReplicaMissingForTagNum",
+        "ForceRedundantNum",
+        "ColocateMismatchNum",
+        "ColocateRedundantNum",
+        "NeedFurtherRepairNum",
+        "UnrecoverableNum",
+        "ReplicaCompactionTooSlowNum",
+        "InconsistentNum",
+        "OversizeNum",
+        "CloningNum",
+    ]);
+    let width = answer.columns.len();
+    session.frontend().with_catalog(|catalog| {
+        for db in catalog.databases.values() {
+            let partitions = db.tables.values().flat_map(|t| t.partitions.values());
+            let tablets = partitions.flat_map(|p| p.tablets()).count().to_string();
+            let mut cells = vec![db.id.to_string(), db.name.clone(), tablets.clone(), tablets];
+            cells.resize(width, "0".to_owned());
             answer.push(cells);
         }
     });

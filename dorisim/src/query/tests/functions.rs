@@ -82,6 +82,10 @@ fn json() {
 fn patterns_and_words() {
     table(&[
         (
+            "select tokenize('A b', '')",
+            "[{\"token\":\"a\"},{\"token\":\"b\"}]",
+        ),
+        (
             "select 'abc' regexp '^a.c$', 'abc' rlike 'x', not 'abc' regexp 'x'",
             "1|0|1",
         ),

@@ -309,7 +309,13 @@ impl Parser<'_> {
         }
         if self.accept_all(&["MATERIALIZED", "VIEW"]) {
             let if_exists = self.if_exists();
-            let name = self.name()?;
+            let name = self.object_name()?.name;
+            if if_exists && self.at_end() {
+                // An asynchronous view, of which there are none.
+                return Ok(Statement::NoEffect {
+                    text: format!("DROP MATERIALIZED VIEW IF EXISTS {name}"),
+                });
+            }
             self.expect("ON")?;
             return Ok(Statement::DropMaterializedView {
                 if_exists,
