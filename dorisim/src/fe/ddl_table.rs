@@ -185,7 +185,8 @@ impl Frontend {
         };
         self.make_tablets(&table, table.partitions.values(), binlog)
             .await?;
-        self.install(db, table, if_not_exists).await
+        self.install(db, table, if_not_exists).await?;
+        self.schedule_table(db, name).await
     }
 
     pub(super) async fn drop_table(

@@ -447,6 +447,12 @@ async fn the_scheduler_follows_the_clock_and_its_switch() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     assert_eq!(kinds, [1]);
+    // A new table is looked after at once, a copy too: what is over goes, what is to come is made.
+    lab.sql("ADMIN SET FRONTEND CONFIG (\"dynamic_partition_enable\" = \"false\")")
+        .await;
+    lab.sim.clock().advance(5 * 86_400_000);
+    let kinds = lab.kinds_of("CREATE TABLE twin LIKE days").await;
+    assert_eq!(kinds, [2, 3, 3, 3, 3, 1, 1, 1]);
 }
 
 #[tokio::test]
