@@ -27,7 +27,10 @@ impl Frontend {
                 // Cancelled meanwhile; whoever cancelled it also removes what was made.
                 return;
             }
-            for table in plan.tables {
+            // Readers that saw the new partitions empty must not take them for what they are now.
+            let seen = |partition: &mut Partition| partition.visible_version_time = now;
+            for mut table in plan.tables {
+                table.partitions.values_mut().for_each(seen);
                 if let Some(db) = state.catalog.databases.get(&db_id)
                     && let Some(old) = db.table(&table.name).map(|t| t.id)
                     && old != table.id
@@ -42,7 +45,8 @@ impl Frontend {
                     db.tables.insert(table.id, table);
                 }
             }
-            for (table_id, partition) in plan.partitions {
+            for (table_id, mut partition) in plan.partitions {
+                seen(&mut partition);
                 if let Some(table) = state.table_by_id_mut(db_id, table_id) {
                     table.partitions.insert(partition.id, partition);
                 }
