@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`api`] (what a frontend asks), [`backend`] (who answers), [`tasks`] (how), [`tablet`], [`rowset`], [`rowset_meta`], [`pb`],
 //! [`index_files`], [`meta_store`], [`recover`], [`txns`], [`ingest`], [`snapshot`], [`download`], [`fetch`],
-//! [`http`]; [`agent`] (heartbeats, tasks and reports over Thrift), [`node`] (one running backend).
+//! [`http`]; `merge` (rowsets to rows); [`agent`] (heartbeats, tasks and reports over Thrift), [`node`] (one running backend).
 
 pub mod agent;
 pub mod api;
@@ -17,6 +17,7 @@ pub mod http_config;
 pub mod identity;
 pub mod index_files;
 pub mod ingest;
+pub(crate) mod merge;
 pub mod meta_store;
 pub mod node;
 pub mod partitions;

@@ -70,4 +70,3 @@ mod tests;
 
 pub use api::*;
 pub use frontend::Frontend;
-pub(crate) use scan::merge as merge_rowsets;

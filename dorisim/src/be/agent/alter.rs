@@ -8,7 +8,7 @@ use super::Agent;
 use super::execute::Done;
 use crate::be::api::{BackendApi, BeError};
 use crate::be::backend::lock;
-use crate::fe::merge_rowsets;
+use crate::be::merge::merge;
 use crate::model::projection::{Misfit, project};
 use crate::model::{Column, TableSchema};
 use crate::wire::agent::{AlterTablet, FinishDetail};
@@ -21,7 +21,7 @@ impl Agent {
         let from = from_schema(&lock(&base).spec.schema, alter);
         let to = Arc::clone(&lock(&target).spec.schema);
         let views = self.backend.rowsets(alter.base_tablet, alter.version)?;
-        let rows = merge_rowsets(&from, &views);
+        let rows = merge(&from, &views);
         let rows = match project(&from, &with_origins(&to, &from, alter), &rows, Misfit::Fail) {
             Ok(rows) => rows,
             Err(reason) => {
