@@ -1,7 +1,7 @@
 //! A simulated Doris cluster on loopback sockets.
 //!
 //! MySQL / Thrift / HTTP → [`mysql`], [`wire`], [`http`] → [`fe::Frontend`] (catalogue, transactions, binlog) →
-//! [`be::api::BackendApi`] → [`be`] (tablets, rowset files, downloads).
+//! [`be::api::BackendApi`] → [`fe::backends`] (agent tasks over Thrift) → [`be`] (tablets, rowset files, downloads).
 //!
 //! Reading order: [`cluster`] (how the parts meet), [`fe`], [`be::api`], [`wire::server`], [`mysql`], [`faults`].
 

@@ -1,6 +1,6 @@
-//! What a frontend asks of a backend: the agent tasks of Doris as calls inside the process.
+//! What a frontend asks of a backend: the agent tasks of Doris, and rows.
 //!
-//! Every call names its backend by being made on that backend's handle. Ids are chosen by the frontend.
+//! A backend itself does them; [`crate::fe::backends::RemoteBackend`] sends them over Thrift to one. Every call names its backend by being made on that backend's handle. Ids are chosen by the frontend.
 //! Rows are [`crate::model::Row`], in the order of the columns of the schema they are written with. Data calls (`write_rowset`, `rowsets`, `tablet_stat`) are plain functions; agent tasks are async because
 //! injected latency and downloads wait in them. Do not hold a lock of the catalogue across them.
 
@@ -269,7 +269,7 @@ pub struct BackendAddress {
     pub be_port: u16,
     /// `webserver_port`.
     pub http_port: u16,
-    /// Shown by SHOW BACKENDS; nothing listens there.
+    /// `heartbeat_service_port`.
     pub heartbeat_port: u16,
     /// Shown by SHOW BACKENDS; nothing listens there.
     pub brpc_port: u16,

@@ -109,22 +109,6 @@ pub(in crate::mysql) fn backends(server: &MysqlServer) -> ResultSet {
         let tablets = tablets.get(&backend.id).copied().unwrap_or(0);
         answer.push(backend_row(&backend, &live, tablets));
     }
-    if answer.rows.is_empty() {
-        for info in frontend.backends() {
-            let address = &info.address;
-            let backend = RegisteredBackend::new(address.id, &address.host, address.heartbeat_port);
-            let live = Live {
-                be_port: Some(address.be_port),
-                http_port: Some(address.http_port),
-                brpc_port: Some(address.brpc_port),
-                alive: info.alive,
-                version: VERSION.to_owned(),
-                ..Live::default()
-            };
-            let tablets = tablets.get(&address.id).copied().unwrap_or(0);
-            answer.push(backend_row(&backend, &live, tablets));
-        }
-    }
     answer
 }
 
