@@ -32,7 +32,7 @@ use crate::clock::SimClock;
 pub struct AgentSettings {
     /// `heartbeat_interval_second` (real: 10 s).
     pub heartbeat_interval: Duration,
-    /// A heartbeat without an answer is missed (real: 5 s).
+    /// A heartbeat without an answer is missed (as in Doris: 5 s).
     pub heartbeat_timeout: Duration,
     /// `max_backend_heartbeat_failure_tolerance_count`.
     pub heartbeat_tolerance: u32,
@@ -59,7 +59,7 @@ impl Default for AgentSettings {
     fn default() -> Self {
         AgentSettings {
             heartbeat_interval: Duration::from_millis(500),
-            heartbeat_timeout: Duration::from_secs(2),
+            heartbeat_timeout: Duration::from_secs(5),
             heartbeat_tolerance: 1,
             submit_timeout: Duration::from_secs(10),
             resend_wait: Duration::from_secs(2),
