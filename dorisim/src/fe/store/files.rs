@@ -3,6 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, params};
 
@@ -12,6 +13,9 @@ use super::Wanted;
 pub const STATE_FILE: &str = "fe/state.db";
 /// Held while a process uses the directory; it contains the process id.
 const LOCK_FILE: &str = "dorisim.lock";
+/// Attempts to take hold of a directory, and the pause between two.
+const LOCK_ATTEMPTS: u32 = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
 /// Format of the rows; another number is refused.
 const FORMAT: i64 = 1;
 /// `application_id` of the SQLite file: "dsim".
@@ -128,18 +132,24 @@ pub fn lock(dir: &Path) -> Result<File, StoreError> {
         .truncate(false)
         .open(&path)
         .map_err(io_error(&path, "opened"))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            let read = (&file).take(32).read_to_string(&mut holder);
-            let known = read.is_ok() && !holder.trim().is_empty();
-            return Err(StoreError::InUse {
-                dir: dir.to_owned(),
-                holder: if known { holder.trim() } else { "?" }.to_owned(),
-            });
+    let mut left = LOCK_ATTEMPTS;
+    loop {
+        left -= 1;
+        match file.try_lock() {
+            Ok(()) => break,
+            // A process that was killed a moment ago lets go when the kernel has cleared it away.
+            Err(TryLockError::WouldBlock) if left > 0 => std::thread::park_timeout(LOCK_PAUSE),
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                let read = (&file).take(32).read_to_string(&mut holder);
+                let known = read.is_ok() && !holder.trim().is_empty();
+                return Err(StoreError::InUse {
+                    dir: dir.to_owned(),
+                    holder: if known { holder.trim() } else { "?" }.to_owned(),
+                });
+            }
+            Err(TryLockError::Error(source)) => return Err(io_error(&path, "locked")(source)),
         }
-        Err(TryLockError::Error(source)) => return Err(io_error(&path, "locked")(source)),
     }
     file.set_len(0)
         .and_then(|()| writeln!(file, "{}", std::process::id()))
