@@ -1,8 +1,8 @@
 //! The backends as the frontend drives them, over the interfaces of Doris: heartbeats, agent tasks, their ends, reports.
 //!
 //! Reading order: [`node`] (what is known of one), [`heartbeat`], [`queue`] (tasks under way), [`remote`] (sends them; a
-//! [`BackendApi`] for the rest of the frontend), [`data`] (rows, which travel by other means), [`master`] (what backends call), [`report`]
-//! (what a tablet report leads to), [`system`] (ALTER SYSTEM).
+//! [`BackendApi`] for the rest of the frontend), [`data`] (rows, which travel by other means), `master` (what backends call), [`report`]
+//! (what a tablet report leads to), `system` (ALTER SYSTEM).
 
 pub mod data;
 pub mod heartbeat;

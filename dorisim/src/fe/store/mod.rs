@@ -6,7 +6,7 @@
 //! critical section did is on disk as a whole or not at all. Commits reach the operating system, not the platter: they survive the end
 //! of the process, not of the machine.
 //!
-//! Reading order: [`files`] (what may be in a data directory), this file (rows), [`save`] (what changed), [`load`] (all of it).
+//! Reading order: `files` (what may be in a data directory), this file (rows), `save` (what changed), `load` (all of it).
 
 mod files;
 mod load;
