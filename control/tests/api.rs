@@ -245,6 +245,30 @@ async fn status_and_lag_come_from_the_log() {
 }
 
 #[tokio::test]
+async fn scripts_of_the_other_tool_find_its_operators() {
+    let fixture = Fixture::new().await;
+    fixture.json("create_ccr", body()).await;
+    let progress = fixture.json("job_progress", json!({"name": "j1"})).await;
+    assert_eq!(progress["success"], json!(true));
+    let progress = &progress["job_progress"];
+    assert_eq!(progress["sync_state"], json!(0), "{progress}");
+    assert_eq!(progress["commit_seq"], json!(-1));
+    assert!(progress["full_sync_start_at"].is_i64(), "{progress}");
+    let missing = fixture.json("job_progress", json!({"name": "j2"})).await;
+    assert_eq!(missing["error_msg"], json!("job j2 not exist"));
+    let features = fixture.json("features", json!({})).await;
+    let flags = features["flags"].as_array().unwrap();
+    assert!(flags.iter().any(|flag| {
+        flag["feature"] == json!("feature_schema_change_partial_sync")
+            && flag["value"] == json!(true)
+    }));
+    let early = fixture.json("force_fullsync", json!({"name": "j1"})).await;
+    assert_eq!(early["success"], json!(false));
+    let text = early["error_msg"].as_str().unwrap();
+    assert!(text.contains("first full sync"), "{text}");
+}
+
+#[tokio::test]
 async fn changes_made_by_another_process_are_seen() {
     let fixture = Fixture::new().await;
     fixture.json("create_ccr", body()).await;

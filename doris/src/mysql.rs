@@ -100,7 +100,7 @@ impl Sessions {
             .map_err(|closed| statement.broken(closed.into(), false))?;
 
         let mut session = self.open(&server, statement).await?;
-        let ran = timeout(bound, rows_of(&mut session, statement.sql))
+        let ran = timeout(bound, rows_with_switch(&mut session, statement.sql))
             .await
             .map_err(|_| statement.timed_out(bound, true))?;
         if matches!(ran, Ok(_) | Err(mysql_async::Error::Server(_))) {
@@ -187,6 +187,33 @@ async fn enter(session: &mut Conn, database: Option<&str>) -> Result<(), mysql_a
         }
         None => session.ping().await,
     }
+}
+
+/// Session variables without which Doris refuses definitions that it gave out itself, in SHOW CREATE TABLE or its binlog.
+const SWITCHES: [&str; 3] = [
+    "enable_decimal256",
+    "enable_agg_state",
+    "enable_variant_flatten_nested",
+];
+
+/// The switch that a refusal asks for.
+fn switch_wanted(refusal: &str) -> Option<&'static str> {
+    SWITCHES
+        .into_iter()
+        .find(|name| refusal.contains(name) && refusal.contains("true"))
+}
+
+/// Runs a statement; one that is refused for want of a switch had no effect and is run again with it.
+async fn rows_with_switch(session: &mut Conn, sql: &str) -> Result<Vec<Row>, mysql_async::Error> {
+    let refused = match rows_of(session, sql).await {
+        Err(mysql_async::Error::Server(refused)) => refused,
+        other => return other,
+    };
+    let Some(switch) = switch_wanted(&refused.message) else {
+        return Err(mysql_async::Error::Server(refused));
+    };
+    session.query_drop(format!("SET {switch} = true")).await?;
+    rows_of(session, sql).await
 }
 
 async fn rows_of(session: &mut Conn, sql: &str) -> Result<Vec<Row>, mysql_async::Error> {
@@ -315,6 +342,26 @@ mod tests {
             "SET PASSWORD = PASSWORD( ..."
         );
         assert!(statement(&"é".repeat(5_000)).shown().len() < 300);
+    }
+
+    #[test]
+    fn a_refusal_names_the_switch_it_wants() {
+        let cases = [
+            (
+                "errCode = 2, detailMessage = Datatype DecimalV3 with precision 76, which is greater than 38 is disabled by \
+                 default. set enable_decimal256 = true to enable it.",
+                Some("enable_decimal256"),
+            ),
+            (
+                "errCode = 2, detailMessage = agg state not enable, need set enable_agg_state=true",
+                Some("enable_agg_state"),
+            ),
+            ("errCode = 2, detailMessage = Unknown table 't'", None),
+            ("set enable_everything = true", None),
+        ];
+        for (text, wanted) in cases {
+            assert_eq!(switch_wanted(text), wanted, "{text}");
+        }
     }
 
     #[test]

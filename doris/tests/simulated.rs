@@ -399,3 +399,17 @@ async fn the_master_moves() {
             .unwrap();
     }
 }
+
+/// What one cluster prints, another one must take.
+#[tokio::test(flavor = "multi_thread")]
+async fn definitions_that_want_a_switch_are_taken() {
+    let (_sim, client) = cluster("switches", 1).await;
+    client
+        .execute(None, &ddl::create_database("d"))
+        .await
+        .unwrap();
+    let sql = "CREATE TABLE wide (k INT, v DECIMAL(76, 6)) DUPLICATE KEY(k) DISTRIBUTED BY HASH(k) BUCKETS 1 \
+               PROPERTIES (\"replication_num\" = \"1\")";
+    client.execute(Some("d"), sql).await.unwrap();
+    assert!(client.table_exists("d", "wide").await.unwrap());
+}

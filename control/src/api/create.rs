@@ -15,8 +15,8 @@ use crate::error::Error;
 use crate::job::{ClusterSpec, DestSpec, JobOptions, JobSpec, SourceSpec, TableFilter, Wanted};
 use crate::probe::ClusterProbe;
 
-/// Longest job name: it is part of labels, topic names and consumer groups.
-const MAX_NAME_LEN: usize = 48;
+/// Longest job name: it is part of topic names (249 characters in Kafka) and consumer groups; labels are cut and told apart by a sum.
+const MAX_NAME_LEN: usize = 128;
 
 #[derive(Debug, Deserialize)]
 struct CreateCcr {

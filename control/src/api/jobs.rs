@@ -109,7 +109,7 @@ fn describe(job: &JobSpec, status: Option<JobStatus>) -> Value {
 }
 
 /// State names that scripts of ccr-syncer know.
-fn progress_state(job: &JobSpec, state: Option<JobState>) -> &'static str {
+pub(super) fn progress_state(job: &JobSpec, state: Option<JobState>) -> &'static str {
     let table_job = job.tables.include.len() == 1;
     match (state, table_job) {
         (

@@ -3,6 +3,7 @@
 //! Every answer is JSON: `{"success":true, ...}` or `{"success":false,"error_msg":"..."}` with status 200, as scripts expect.
 //! Only a body that is not JSON gets status 400 with plain text.
 
+mod compat;
 mod create;
 mod jobs;
 mod lag;
@@ -63,6 +64,12 @@ impl Api {
             .route("/resync", post(restart::resync))
             .route("/skip", post(restart::skip))
             .route("/delete", post(jobs::delete))
+            .route("/force_fullsync", post(restart::resync))
+            .route(
+                "/job_progress",
+                post(compat::job_progress).get(compat::job_progress),
+            )
+            .route("/features", get(compat::features).post(compat::features))
             .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY_BYTES))
             .with_state(self)
     }
