@@ -29,7 +29,7 @@ const MAX_NAME_LEN: usize = 64;
 const PAGE: usize = 500;
 /// Pause between two looks at the log or at the restore job.
 const PAUSE: Duration = Duration::from_millis(200);
-/// How long a snapshot is waited for after its table was renamed.
+/// How long a snapshot is waited for after its table was exchanged for another.
 const GRACE: Duration = Duration::from_secs(60);
 /// Looks at a restore job that is not listed before it counts as lost.
 const MOST_MISSING: u32 = 50;
@@ -66,7 +66,7 @@ enum Told {
 }
 
 impl Renewer {
-    /// One attempt; `from` is the first offset that the planner has not read.
+    /// One attempt; `from` is the offset behind the event.
     ///
     /// # Errors
     /// [`Failure`]: another attempt may do, unless its kind says otherwise.
@@ -87,29 +87,35 @@ impl Renewer {
             Told::Snapshot(taken) => taken,
             Told::DroppedAt(at) => return Ok(Renewed::DroppedAt(at)),
         };
+        // By id: the table may have another name by now, and another table its name.
         let found = taken
             .tables
             .iter()
-            .find(|table| table.table.name == renewal.name);
-        let Some(found) = found.filter(|table| table.table.id == renewal.table) else {
-            return Err(lasting(format!(
-                "the snapshot has another table of the name {}",
-                renewal.name
-            )));
+            .find(|table| table.table.id == renewal.table);
+        let Some(found) = found else {
+            return Err(passing(format!("the snapshot lacks {}", renewal.name)));
         };
+        let name = &found.table.name;
+        let names = &self.spec.dest.table_names;
+        let dest = names.get(name).unwrap_or(name);
         let _one = self.one_restore.lock().await;
         let aside = label_text(
             &format!("__ccr_{}_{}_{seq}", renewal.dest, self.spec.incarnation),
             MAX_NAME_LEN,
         );
-        self.restore(&asked, &taken, renewal, &aside).await?;
-        self.put_into_place(&aside, &renewal.dest).await?;
-        tracing::info!(job = %self.spec.name, table = renewal.name, position = found.commit_seq.0,
+        self.restore(&asked, &taken, name, &aside).await?;
+        if *dest == renewal.dest {
+            self.put_into_place(&aside, dest).await?;
+        } else {
+            self.put_into_new_place(&aside, renewal, dest).await?;
+        }
+        tracing::info!(job = %self.spec.name, table = name, position = found.commit_seq.0,
                        reason = renewal.reason, "table renewed by a snapshot");
         Ok(Renewed::UpTo(found.commit_seq))
     }
 
-    /// Posts the request and reads the events from before it until the answer, or until one says that there will be none.
+    /// Reads the events behind the one that needs the snapshot, asks by the name that the table has by then, and reads on until
+    /// the answer, or until an event says that there will be none.
     async fn ask(
         &self,
         asked: &str,
@@ -119,15 +125,12 @@ impl Renewer {
     ) -> Result<Told, Failure> {
         let source = &self.spec.source;
         let topic = TopicName::events(&self.prefix, &source.cluster_name, &source.database);
-        self.post(ProducerRequest::Snapshot {
-            request_id: asked.to_owned(),
-            tables: vec![renewal.name.clone()],
-            not_before: seq.0,
-        })
-        .await?;
+        let (mut name, mut not_before) = (renewal.name.clone(), seq);
+        let first = asked;
+        let mut asked = Vec::new();
         let mut until = self.clock.monotonic() + self.snapshot_timeout;
         let mut next = from;
-        let mut renamed = false;
+        let mut exchanged = false;
         while self.clock.monotonic() < until {
             let records = self
                 .log
@@ -137,44 +140,68 @@ impl Renewer {
             for record in &records {
                 next = Offset(record.offset.0 + 1);
                 let envelope = decode(&topic, record).map_err(|error| of(&error))?;
-                match told(envelope.event, asked, renewal.table) {
+                match told(envelope.event, &asked, renewal.table) {
                     Word::Nothing => {}
                     Word::Snapshot(taken) => return Ok(Told::Snapshot(taken)),
                     Word::Dropped => {
-                        self.withdraw(asked).await?;
+                        self.withdraw(&asked).await?;
                         return Ok(Told::DroppedAt(envelope.commit_seq));
                     }
                     // One taken before is still announced; by the old name there will be no other.
-                    Word::Renamed if !renamed => {
-                        renamed = true;
+                    Word::Renamed(new) => {
+                        (name, not_before) = (new, envelope.commit_seq);
+                        until = self.clock.monotonic() + self.snapshot_timeout;
+                        if !asked.is_empty() {
+                            let again = format!("{first}.{}", asked.len());
+                            self.post_snapshot(&again, &name, not_before).await?;
+                            asked.push(again);
+                        }
+                    }
+                    Word::Exchanged if !exchanged => {
+                        exchanged = true;
                         until = until.min(self.clock.monotonic() + GRACE);
                     }
-                    Word::Renamed => {}
+                    Word::Exchanged => {}
+                    // The name is another table's by now; the event that says how this one is called is on its way.
+                    Word::OtherTable => until = until.min(self.clock.monotonic() + GRACE),
                 }
             }
-            if records.len() < PAGE {
+            if records.len() < PAGE && asked.is_empty() {
+                self.post_snapshot(first, &name, not_before).await?;
+                asked.push(first.to_owned());
+            } else if records.len() < PAGE {
                 self.clock.sleep(PAUSE).await;
             }
         }
-        self.withdraw(asked).await?;
-        if renamed {
+        self.withdraw(&asked).await?;
+        if exchanged {
             return Err(lasting(format!(
-                "{} was renamed or exchanged at the source before a snapshot of it was taken",
-                renewal.name
+                "{name} was exchanged for another table at the source before a snapshot of it was taken"
             )));
         }
         Err(passing(format!(
-            "no snapshot of {} was announced within {} s; see `ccr job status` for what the producer says",
-            renewal.name,
+            "no snapshot of {name} was announced within {} s; see `ccr job status` for what the producer says",
             self.snapshot_timeout.as_secs()
         )))
     }
 
-    async fn withdraw(&self, asked: &str) -> Result<(), Failure> {
-        self.post(ProducerRequest::Withdraw {
+    async fn post_snapshot(&self, asked: &str, name: &str, seq: CommitSeq) -> Result<(), Failure> {
+        self.post(ProducerRequest::Snapshot {
             request_id: asked.to_owned(),
+            tables: vec![name.to_owned()],
+            not_before: seq.0,
         })
         .await
+    }
+
+    async fn withdraw(&self, asked: &[String]) -> Result<(), Failure> {
+        for request_id in asked {
+            self.post(ProducerRequest::Withdraw {
+                request_id: request_id.clone(),
+            })
+            .await?;
+        }
+        Ok(())
     }
 
     async fn post(&self, request: ProducerRequest) -> Result<(), Failure> {
@@ -202,7 +229,7 @@ impl Renewer {
         &self,
         asked: &str,
         taken: &SnapshotTaken,
-        renewal: &Renewal,
+        name: &str,
         aside: &str,
     ) -> Result<(), Failure> {
         let source = &self.spec.source;
@@ -221,7 +248,7 @@ impl Renewer {
         let token = token.map_err(|error| of(&error.into()))?;
         let how = snapshot::Restore {
             label: label.clone(),
-            tables: vec![(renewal.name.clone(), Some(aside.to_owned()))],
+            tables: vec![(name.to_owned(), Some(aside.to_owned()))],
             replace: false,
             clean_tables: false,
         };
@@ -303,6 +330,29 @@ impl Renewer {
         Err(failure(&error))
     }
 
+    /// The table was renamed at the source before the snapshot, which contains the renaming too: its name changes here with it.
+    async fn put_into_new_place(
+        &self,
+        aside: &str,
+        renewal: &Renewal,
+        dest: &str,
+    ) -> Result<(), Failure> {
+        let there = self.objects(&self.spec.dest.database).await?;
+        let has = |name: &str| there.iter().any(|found| found == name);
+        match (has(&renewal.dest), has(dest)) {
+            (true, false) => {
+                self.put_into_place(aside, &renewal.dest).await?;
+                self.put_into_place(&renewal.dest, dest).await
+            }
+            // Renamed by an attempt before this one.
+            (false, true) if !renewal.creates => self.put_into_place(aside, dest).await,
+            (false, false) => self.put_into_place(aside, dest).await,
+            (true, true) | (false, true) => Err(lasting(format!(
+                "it has the name {dest} at the source by now, which another table has here"
+            ))),
+        }
+    }
+
     async fn objects(&self, database: &str) -> Result<Vec<String>, Failure> {
         self.dest
             .objects(database)
@@ -316,16 +366,21 @@ enum Word {
     Nothing,
     Snapshot(Box<SnapshotTaken>),
     Dropped,
-    Renamed,
+    Renamed(String),
+    /// It has another table's name, and another table has its.
+    Exchanged,
+    /// The snapshot that was asked for has another table of that name.
+    OtherTable,
 }
 
-fn told(event: Event, asked: &str, table: TableId) -> Word {
+fn told(event: Event, asked: &[String], table: TableId) -> Word {
     if let Event::SnapshotTaken(taken) = event {
-        let is_ours = taken.request_ids.iter().any(|id| id == asked);
-        return if is_ours {
-            Word::Snapshot(Box::new(taken))
-        } else {
-            Word::Nothing
+        let is_ours = taken.request_ids.iter().any(|id| asked.contains(id));
+        let has_table = taken.tables.iter().any(|found| found.table.id == table);
+        return match (is_ours, has_table) {
+            (true, true) => Word::Snapshot(Box::new(taken)),
+            (true, false) => Word::OtherTable,
+            (false, _) => Word::Nothing,
         };
     }
     if let Event::TableDropped(dropped) = &event {
@@ -338,15 +393,15 @@ fn told(event: Event, asked: &str, table: TableId) -> Word {
     if let Event::TableReplaced(replaced) = &event {
         return match (replaced.original.id == table, replaced.swap) {
             (true, false) => Word::Dropped,
-            (true, true) => Word::Renamed,
-            (false, _) if replaced.replacement.id == table => Word::Renamed,
+            (true, true) => Word::Exchanged,
+            (false, _) if replaced.replacement.id == table => Word::Exchanged,
             (false, _) => Word::Nothing,
         };
     }
-    if let Event::TableRenamed(renamed) = &event
+    if let Event::TableRenamed(renamed) = event
         && renamed.table.id == table
     {
-        return Word::Renamed;
+        return Word::Renamed(renamed.new);
     }
     Word::Nothing
 }

@@ -140,7 +140,7 @@ pub enum Action {
         renewal: Arc<Renewal>,
         /// Nothing may bear the destination name yet.
         must_be_absent: bool,
-        /// Next offset to read: what lies there or behind is not known to the planner yet.
+        /// Offset behind the event: the table may be dropped or renamed from there on.
         from: i64,
         /// Failures so far.
         failures: u32,

@@ -64,7 +64,7 @@ impl Apply {
             seq: unit.seq,
             renewal: renewal.clone(),
             must_be_absent: renewal.creates,
-            from: self.window.next_offset(),
+            from: self.window.offset_behind(unit.seq),
             failures: unit.failures,
         });
         unit.work = Work::Renew(renewal, RenewPhase::Running);

@@ -60,6 +60,14 @@ impl Window {
         }
     }
 
+    /// Offset behind an event that is not passed.
+    pub fn offset_behind(&self, seq: CommitSeq) -> i64 {
+        match self.entries.binary_search_by_key(&seq, |entry| entry.seq) {
+            Ok(at) => self.entries[at].before.0 + 1,
+            Err(_) => self.next.0,
+        }
+    }
+
     /// What is done is recorded as such behind the committed offset.
     pub fn secure(&mut self) {
         for entry in self.entries.iter_mut().filter(|entry| entry.done) {

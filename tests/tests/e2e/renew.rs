@@ -60,6 +60,11 @@ async fn changes_without_a_statement_arrive_by_a_snapshot_of_their_table() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_renamed_before_its_snapshot_arrives_under_its_new_name() {
+    renamed_meanwhile().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_table_under_another_name_keeps_it() {
     renamed().await.unwrap();
 }
@@ -173,6 +178,40 @@ async fn renamed() -> Result<()> {
         assert_eq!(here, there, "round {round}");
         assert!(here.rows > 5);
     }
+    stack.stop().await;
+    Ok(())
+}
+
+/// While the job is paused the table changes shape and name, and another takes its name.
+async fn renamed_meanwhile() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let world = World::start(1).await?;
+    let mut workload = Workload::start(&world, 53, false).await?;
+    for _ in 0..20 {
+        workload.step(&world).await?;
+    }
+    let (stack, api) = embedded_stack(folder.path()).await?;
+    api.create(&world.database_job("all", 0)).await?;
+    wait_following(&api, &world, "all").await?;
+    api.post("pause", &json!({"name": "all"})).await?;
+    api.wait_until("all", PATIENCE, |status| status["phase"] == json!("paused"))
+        .await?;
+    for statement in [
+        "ALTER TABLE log_a MODIFY COLUMN v STRING",
+        "ALTER TABLE log_a RENAME log_old",
+        "CREATE TABLE log_a LIKE log_b",
+        "INSERT INTO log_a VALUES (1, 'of the new one')",
+        "INSERT INTO log_old VALUES (2, 'of the old one')",
+        "ALTER TABLE log_old RENAME log_older",
+    ] {
+        retried(&world, statement).await?;
+    }
+    api.post("resume", &json!({"name": "all"})).await?;
+    wait_following(&api, &world, "all").await?;
+    let target = &world.targets[0];
+    assert_equal((&world.source, DATABASE), (target, DATABASE), |_| true).await?;
+    let kept = digest(&target.client, DATABASE, "log_older").await?;
+    assert!(kept.rows > 5, "{}", kept.rows);
     stack.stop().await;
     Ok(())
 }
