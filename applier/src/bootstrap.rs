@@ -6,7 +6,7 @@ use std::time::Duration;
 use ccr_control::{JobState, ProducerRequest};
 use ccr_doris::error::Refusal;
 use ccr_doris::{Inspect, JobProgress, JobState as JobPhase};
-use ccr_log::{GroupReader, NewRecord, Offset, ReaderEvent, Record};
+use ccr_log::{GroupReader, Offset, ReaderEvent, Record};
 use ccr_ops::ErrorKind;
 use ccr_schemas::codec::{Codec, RecordAt};
 use ccr_schemas::event::SnapshotTaken;
@@ -18,7 +18,9 @@ use crate::plan::Checkpoint;
 use crate::plan::checkpoint::RestoreMark;
 use crate::plan::ddl::quoted;
 use crate::plan::state::Covered;
+use crate::renew::LONGEST_RESTORE;
 use crate::replace::Targets;
+use crate::request::post;
 use crate::session::{Ended, Flow, Session};
 use crate::snapshot::{self, Payload};
 
@@ -188,17 +190,7 @@ impl Session<'_> {
             tables: spec.tables.include.iter().cloned().collect(),
             not_before: self.not_before(topic).await?,
         };
-        let value = serde_json::to_vec(&request)
-            .map_err(|error| Error::Config(format!("request can not be written: {error}")))?;
-        let source = &spec.source;
-        let control =
-            TopicName::control(&self.config.prefix, &source.cluster_name, &source.database);
-        let posted = NewRecord {
-            key: request_id.clone(),
-            value: Some(value.into()),
-            headers: Vec::new(),
-        };
-        self.log.append(&control, vec![posted]).await?;
+        post(self.log, &self.config.prefix, &spec.source, &request).await?;
         reader.seek(Offset(offset)).await?;
         let until = self.clock.monotonic() + self.config.snapshot_timeout;
         let (stop, clock) = (self.stop, self.clock);
@@ -440,7 +432,8 @@ impl Session<'_> {
         label: &str,
     ) -> Result<Flow<Option<String>>, Error> {
         let mut missing = 0;
-        loop {
+        let until = self.clock.monotonic() + LONGEST_RESTORE;
+        while self.clock.monotonic() < until {
             match self.restore_state(database, label).await {
                 Ok(Some(job)) => {
                     missing = 0;
@@ -473,6 +466,10 @@ impl Session<'_> {
                 return Ok(Flow::End(end));
             }
         }
+        let hours = LONGEST_RESTORE.as_secs() / 3600;
+        Ok(Flow::On(Some(format!(
+            "restore job {label} has not ended in {hours} h; look at SHOW RESTORE FROM `{database}` at the destination"
+        ))))
     }
 
     async fn restore_state(

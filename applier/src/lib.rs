@@ -23,6 +23,7 @@ pub mod plan;
 pub mod progress;
 pub mod renew;
 pub mod replace;
+mod request;
 pub mod runtime;
 pub mod service;
 pub mod session;

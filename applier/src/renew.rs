@@ -9,7 +9,7 @@ use std::time::Duration;
 use ccr_control::{JobSpec, ProducerRequest};
 use ccr_doris::ddl::{ObjectName, ident};
 use ccr_doris::{Inspect, JobState as JobPhase, RestoreSnapshot, ddl as sql};
-use ccr_log::{NewRecord, Offset, SharedLog};
+use ccr_log::{Offset, SharedLog};
 use ccr_ops::{Clock, ErrorKind, Sealer};
 use ccr_schemas::event::SnapshotTaken;
 use ccr_schemas::{CommitSeq, Event, TableId, TopicName};
@@ -21,6 +21,7 @@ use crate::error::{Error, full_text};
 use crate::perform::failure;
 use crate::plan::Failure;
 use crate::plan::state::Renewal;
+use crate::request::post;
 use crate::snapshot;
 
 /// Longest table name of Doris.
@@ -31,6 +32,8 @@ const PAGE: usize = 500;
 const PAUSE: Duration = Duration::from_millis(200);
 /// How long a snapshot is waited for after its table was exchanged for another.
 const GRACE: Duration = Duration::from_secs(60);
+/// Doris itself gives a restore job up after a day.
+pub(crate) const LONGEST_RESTORE: Duration = Duration::from_secs(25 * 3600);
 /// Looks at a restore job that is not listed before it counts as lost.
 const MOST_MISSING: u32 = 50;
 
@@ -205,24 +208,9 @@ impl Renewer {
     }
 
     async fn post(&self, request: ProducerRequest) -> Result<(), Failure> {
-        let source = &self.spec.source;
-        let control = TopicName::control(&self.prefix, &source.cluster_name, &source.database);
-        let key = match &request {
-            ProducerRequest::Snapshot { request_id, .. }
-            | ProducerRequest::Withdraw { request_id } => request_id.clone(),
-        };
-        let value = serde_json::to_vec(&request)
-            .map_err(|error| lasting(format!("request can not be written: {error}")))?;
-        let record = NewRecord {
-            key,
-            value: Some(value.into()),
-            headers: Vec::new(),
-        };
-        self.log
-            .append(&control, vec![record])
+        post(&self.log, &self.prefix, &self.spec.source, &request)
             .await
-            .map(|_| ())
-            .map_err(of_log)
+            .map_err(|error| of(&error))
     }
 
     async fn restore(
@@ -283,7 +271,8 @@ impl Renewer {
 
     async fn follow(&self, database: &str, label: &str) -> Result<(), Failure> {
         let mut missing = 0;
-        loop {
+        let until = self.clock.monotonic() + LONGEST_RESTORE;
+        while self.clock.monotonic() < until {
             let job = self.dest.show_restore(database, label).await;
             match job.map_err(|error| failure(&error))? {
                 Some(job) => match job.state {
@@ -305,6 +294,10 @@ impl Renewer {
             }
             self.clock.sleep(PAUSE).await;
         }
+        Err(passing(format!(
+            "restore job {label} has not ended in {} h; look at SHOW RESTORE FROM `{database}` at the destination",
+            LONGEST_RESTORE.as_secs() / 3600
+        )))
     }
 
     async fn put_into_place(&self, aside: &str, dest: &str) -> Result<(), Failure> {

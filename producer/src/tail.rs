@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use ccr_doris::error::Refusal;
-use ccr_doris::{BinlogLag, BinlogPosition};
+use ccr_doris::{BinlogLag, BinlogPage, BinlogPosition};
 use ccr_schemas::CommitSeq;
 use tokio::sync::mpsc;
 
@@ -64,22 +64,12 @@ impl Tail<'_> {
     async fn perform(&mut self, action: Action) -> Result<Option<Input>, Error> {
         let item = match action {
             Action::Read { after, most } => {
-                let position = self.position(after);
-                let source = &self.ctx.source;
-                let page = self
-                    .ctx
-                    .ask("get_binlog", || source.get_binlog(&position, most))
-                    .await?;
+                let page = self.page(after, most).await?;
                 let at = self.ctx.now();
                 return Ok(Some(Input::PageRead { page, at }));
             }
             Action::LookBack { after, most } => {
-                let position = self.position(after);
-                let source = &self.ctx.source;
-                let page = self
-                    .ctx
-                    .ask("get_binlog", || source.get_binlog(&position, most))
-                    .await?;
+                let page = self.page(after, most).await?;
                 return Ok(Some(Input::LookedBack { after, page }));
             }
             Action::Wait => {
@@ -113,8 +103,11 @@ impl Tail<'_> {
         Ok(())
     }
 
-    fn position(&self, after: CommitSeq) -> BinlogPosition {
-        position(self.ctx, after)
+    async fn page(&self, after: CommitSeq, most: usize) -> Result<BinlogPage, Error> {
+        let (position, source) = (position(self.ctx, after), &self.ctx.source);
+        self.ctx
+            .ask("get_binlog", || source.get_binlog(&position, most))
+            .await
     }
 }
 

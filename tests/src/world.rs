@@ -67,6 +67,14 @@ impl World {
         })
     }
 
+    /// Body of `create_ccr` for one table, under another name at the target.
+    pub fn table_job(&self, name: &str, target: usize, table: &str, there: &str) -> Value {
+        let mut body = self.database_job(name, target);
+        body["src"]["table"] = json!(table);
+        body["dest"]["table"] = json!(there);
+        body
+    }
+
     /// Newest position of the source.
     pub async fn source_end(&self) -> Result<CommitSeq> {
         let at = BinlogPosition {

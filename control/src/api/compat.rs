@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::Response;
 use serde_json::{Value, json};
 
-use super::jobs::{current_status, progress_state};
+use super::jobs::{SyncState, current_status};
 use super::{Api, NamedJob, answer, ok, read};
 use crate::job::JobSpec;
 use crate::status::JobStatus;
@@ -24,29 +24,17 @@ pub(super) async fn job_progress(State(api): State<Api>, body: Bytes) -> Respons
 
 fn progress(job: &JobSpec, status: Option<JobStatus>) -> Value {
     let applied = status.as_ref().map_or(-1, |status| status.applied.0);
-    let state = progress_state(job, status.as_ref().map(|status| status.state));
+    let state = SyncState::of(job, status.as_ref());
     json!({
         "job_name": job.name,
-        "sync_state": sync_state(state),
-        "sync_state_name": state,
+        "sync_state": state.number(),
+        "sync_state_name": state.name(),
         "sub_sync_state": {"state": -1, "binlog_type": -1},
         "prev_commit_seq": applied,
         "commit_seq": applied,
         // A full sync begins with a job, and with each resync: never by itself.
         "full_sync_start_at": job.resync.map_or(job.created_at_ms, |resync| resync.at_ms),
     })
-}
-
-/// Numbers of the states in ccr-syncer's progress, read in its sources of October 2024.
-fn sync_state(name: &str) -> i64 {
-    match name {
-        "DBFullSync" => 0,
-        "DBTablesIncrementalSync" => 1,
-        "DBIncrementalSync" => 3,
-        "TableFullSync" => 500,
-        "TableIncrementalSync" => 501,
-        _ => -1,
-    }
 }
 
 /// Switches of ccr-syncer by name, with what is done here in their place. They can not be switched.

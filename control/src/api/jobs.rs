@@ -76,7 +76,7 @@ fn describe(job: &JobSpec, status: Option<JobStatus>) -> Value {
     let mut out = json!({
         "name": job.name,
         "state": state,
-        "progress_state": progress_state(job, status.as_ref().map(|status| status.state)),
+        "progress_state": SyncState::of(job, status.as_ref()).name(),
         "commit_seq": status.as_ref().map_or(-1, |status| status.applied.0),
         "source": {"cluster": job.source.cluster_name, "database": job.source.database},
         "dest": {"database": job.dest.database},
@@ -108,25 +108,62 @@ fn describe(job: &JobSpec, status: Option<JobStatus>) -> Value {
     json!({ "status": out })
 }
 
-/// State names that scripts of ccr-syncer know.
-pub(super) fn progress_state(job: &JobSpec, state: Option<JobState>) -> &'static str {
-    let table_job = job.tables.include.len() == 1;
-    match (state, table_job) {
-        (
-            None | Some(JobState::Recovering | JobState::AwaitingSnapshot | JobState::Restoring),
-            false,
-        ) => "DBFullSync",
-        (Some(JobState::CatchingUp), false) => "DBTablesIncrementalSync",
-        (Some(JobState::Applying | JobState::Paused | JobState::Halted), false) => {
-            "DBIncrementalSync"
+/// States that scripts of ccr-syncer know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SyncState {
+    DatabaseFull,
+    DatabaseTables,
+    Database,
+    TableFull,
+    Table,
+}
+
+impl SyncState {
+    pub(super) fn of(job: &JobSpec, status: Option<&JobStatus>) -> Self {
+        let is_table_job = job.tables.include.len() == 1;
+        match (status.map(|status| status.state), is_table_job) {
+            (
+                None
+                | Some(JobState::Recovering | JobState::AwaitingSnapshot | JobState::Restoring),
+                false,
+            ) => Self::DatabaseFull,
+            (Some(JobState::CatchingUp), false) => Self::DatabaseTables,
+            (Some(JobState::Applying | JobState::Paused | JobState::Halted), false) => {
+                Self::Database
+            }
+            (
+                None
+                | Some(JobState::Recovering | JobState::AwaitingSnapshot | JobState::Restoring),
+                true,
+            ) => Self::TableFull,
+            (
+                Some(
+                    JobState::CatchingUp | JobState::Applying | JobState::Paused | JobState::Halted,
+                ),
+                true,
+            ) => Self::Table,
         }
-        (
-            None | Some(JobState::Recovering | JobState::AwaitingSnapshot | JobState::Restoring),
-            true,
-        ) => "TableFullSync",
-        (
-            Some(JobState::CatchingUp | JobState::Applying | JobState::Paused | JobState::Halted),
-            true,
-        ) => "TableIncrementalSync",
+    }
+
+    /// As `job_status` shows it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::DatabaseFull => "DBFullSync",
+            Self::DatabaseTables => "DBTablesIncrementalSync",
+            Self::Database => "DBIncrementalSync",
+            Self::TableFull => "TableFullSync",
+            Self::Table => "TableIncrementalSync",
+        }
+    }
+
+    /// As `job_progress` shows it; read in the sources of October 2024.
+    pub(super) fn number(self) -> i64 {
+        match self {
+            Self::DatabaseFull => 0,
+            Self::DatabaseTables => 1,
+            Self::Database => 3,
+            Self::TableFull => 500,
+            Self::Table => 501,
+        }
     }
 }

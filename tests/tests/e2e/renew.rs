@@ -159,10 +159,8 @@ async fn renamed() -> Result<()> {
         workload.step(&world).await?;
     }
     let (stack, api) = embedded_stack(folder.path()).await?;
-    let mut body = world.database_job("one", 0);
-    body["src"]["table"] = json!("log_a");
-    body["dest"]["table"] = json!("journal");
-    api.create(&body).await?;
+    api.create(&world.table_job("one", 0, "log_a", "journal"))
+        .await?;
     for round in 0..3 {
         world
             .sql("INSERT OVERWRITE TABLE log_a SELECT id, v FROM log_a WHERE id % 3 <> 0")

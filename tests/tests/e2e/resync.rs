@@ -154,10 +154,8 @@ async fn renamed_table() -> Result<()> {
         workload.step(&world).await?;
     }
     let (stack, api) = embedded_stack(folder.path()).await?;
-    let mut body = world.database_job("one", 0);
-    body["src"]["table"] = json!("log_a");
-    body["dest"]["table"] = json!("journal");
-    api.create(&body).await?;
+    api.create(&world.table_job("one", 0, "log_a", "journal"))
+        .await?;
     for _ in 0..10 {
         workload.step(&world).await?;
     }

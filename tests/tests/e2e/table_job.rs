@@ -21,9 +21,7 @@ async fn run() -> Result<()> {
         workload.step(&world).await?;
     }
     let (stack, api) = embedded_stack(folder.path()).await?;
-    let mut body = world.database_job("one", 0);
-    body["src"]["table"] = json!("log_a");
-    body["dest"]["table"] = json!("journal");
+    let mut body = world.table_job("one", 0, "log_a", "journal");
     body["dest"]["database"] = json!("elsewhere");
     api.create(&body).await?;
     for _ in 0..60 {

@@ -8,7 +8,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
-use super::answer::{LoadAnswer, Status};
+use super::answer::LoadAnswer;
 use super::auth::Login;
 use super::refusal::Refusal;
 use super::settings::{Head, text};
@@ -44,14 +44,7 @@ async fn run(loader: &Loader, headers: &HeaderMap, body: Body) -> LoadAnswer {
     let started = loader.place.clock.monotonic();
     let mut answer = LoadAnswer::new(String::new());
     if let Err(refusal) = attempt(loader, headers, body, &mut answer).await {
-        if answer.txn_id > 0 {
-            let reason = refusal.to_string();
-            loader
-                .frontend
-                .abort_stream_load(answer.txn_id, &reason)
-                .await;
-        }
-        answer.status = Status::Fail(refusal.to_string());
+        loader.refuse(&mut answer, &refusal).await;
     }
     answer.times.total = loader.since(started);
     answer

@@ -142,6 +142,17 @@ impl Loader {
         parts.map(|part| &hex[part]).join("-")
     }
 
+    /// The load failed: what it began is aborted, and the answer says why.
+    async fn refuse(&self, answer: &mut LoadAnswer, refusal: &Refusal) {
+        let reason = refusal.to_string();
+        if answer.txn_id > 0 {
+            self.frontend
+                .abort_stream_load(answer.txn_id, &reason)
+                .await;
+        }
+        answer.status = Status::Fail(reason);
+    }
+
     fn since(&self, start: Instant) -> u64 {
         let elapsed = self
             .place
@@ -217,14 +228,7 @@ async fn run(
     let mut answer = LoadAnswer::new(label);
     answer.two_phase = settings::text(headers, "two_phase_commit").as_deref() == Some("true");
     if let Err(refusal) = attempt(loader, db, table, headers, body, &mut answer).await {
-        if answer.txn_id > 0 {
-            let reason = refusal.to_string();
-            loader
-                .frontend
-                .abort_stream_load(answer.txn_id, &reason)
-                .await;
-        }
-        answer.status = Status::Fail(refusal.to_string());
+        loader.refuse(&mut answer, &refusal).await;
     }
     answer.times.total = loader.since(started);
     answer

@@ -1,7 +1,5 @@
 //! Raw clients and small clusters for the tests of dorisim.
 
-#![allow(dead_code)] // each test file uses a part of it
-
 pub mod lab;
 pub mod peer;
 
