@@ -101,7 +101,9 @@ async fn requests_share_a_backup_and_later_ones_its_announcement() {
     let running = h.start();
     h.ask("e", &[]).await;
     h.until("announced after restart", || async {
-        h.snapshots().await.last().unwrap().request_ids == ["e"]
+        // With it "d" may come once more: that it was answered is committed a moment after the answer.
+        let last = h.snapshots().await.pop().unwrap();
+        last.request_ids.contains(&"e".to_owned())
     })
     .await;
     assert_eq!(h.source.world().backups.len(), 1);
