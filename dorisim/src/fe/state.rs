@@ -13,7 +13,7 @@ use super::index_job::IndexJobs;
 use super::jobs::Jobs;
 use super::quirks;
 use super::recycle::RecycleBin;
-use super::store::Counters;
+use super::store::{Counters, Kept};
 use super::stream::{Scope, Streams};
 use super::txn::TxnTable;
 use crate::model::{Catalog, Database, OlapTable, Tracked};
@@ -125,6 +125,51 @@ impl FeState {
         self.journal = counters.journal;
         self.next_backend = counters.next_backend;
         self.txns.go_on_after(counters.next_txn);
+    }
+
+    /// What a data directory keeps. The state and its parts are taken apart whole, so that a new field does not compile before somebody has
+    /// decided whether it outlives the process.
+    pub(super) fn kept(&mut self) -> Kept<'_> {
+        let Self {
+            catalog: Catalog { databases },
+            streams:
+                Streams {
+                    dbs,
+                    tables,
+                    dropped,
+                },
+            txns,
+            jobs: Jobs { jobs },
+            alters: AlterJobs { jobs: alters },
+            index_jobs: IndexJobs { jobs: index_jobs },
+            bin: RecycleBin { entries: bin },
+            accounts: Accounts { users },
+            backends,
+            settings,
+            // Kept as `Counters`.
+            next_id: _,
+            journal: _,
+            next_backend: _,
+            // Gone with the process: schedules, injected lateness, the configuration, a cache.
+            dynamic: _,
+            late: _,
+            binlog_feature: _,
+            homes: _,
+        } = self;
+        Kept {
+            databases,
+            db_streams: dbs,
+            table_streams: tables,
+            dropped,
+            txns: &mut txns.txns,
+            jobs,
+            alters,
+            index_jobs,
+            bin,
+            users,
+            backends,
+            settings,
+        }
     }
 
     /// A fresh id of the cluster.

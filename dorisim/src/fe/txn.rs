@@ -216,9 +216,8 @@ impl TxnTable {
         self.next_id = id;
     }
 
-    /// Takes over what was read from disk; labels, counts and the order of ends follow from it.
-    pub fn replace(&mut self, txns: Tracked<i64, Txn>) {
-        self.txns = txns;
+    /// Finds labels, counts and the order of ends anew, from transactions that were read from disk.
+    pub fn index_all(&mut self) {
         self.labels.clear();
         self.running.clear();
         let mut finished = Vec::new();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rusqlite::params;
 use serde::de::DeserializeOwned;
 
-use super::{Counters, Key, Kind, NOBODY, Store, StoreError};
+use super::{Counters, Kept, Key, Kind, NOBODY, Store, StoreError};
 use crate::fe::api::{Binlog, FrontendConfig};
 use crate::fe::state::FeState;
 use crate::fe::stream::{Entry, Stream};
@@ -30,33 +30,47 @@ impl Store {
             state.set_counters(*counters);
             self.counters = Some(*counters);
         }
-        state.catalog.databases = self.databases()?;
+        let Kept {
+            databases,
+            db_streams,
+            table_streams,
+            dropped,
+            txns,
+            jobs,
+            alters,
+            index_jobs,
+            bin,
+            users,
+            backends,
+            settings,
+        } = state.kept();
+        *databases = self.databases()?;
         let mut shared = Shared::new();
         let dbs: Vec<(i64, ((), Stream))> = self.pairs(Kind::DbStream, NOBODY)?;
         for (id, ((), mut stream)) in dbs {
             stream.records = self.records(Kind::DbRecord, id, &mut shared)?;
-            state.streams.dbs.insert(id, stream);
+            db_streams.insert(id, stream);
         }
         let tables: Vec<(i64, (i64, Stream))> = self.pairs(Kind::TableStream, NOBODY)?;
         for (id, (db_id, mut stream)) in tables {
             stream.records = self.records(Kind::TableRecord, id, &mut shared)?;
-            state.streams.tables.insert(id, (db_id, stream));
+            table_streams.insert(id, (db_id, stream));
         }
-        self.settle(Kind::DbStream, NOBODY, &mut state.streams.dbs);
-        self.settle(Kind::TableStream, NOBODY, &mut state.streams.tables);
-        state.streams.dropped = self.read(Kind::Dropped, NOBODY)?;
-        let txns = self.read(Kind::Txn, NOBODY)?;
-        state.txns.replace(txns);
-        state.jobs.jobs = self.read(Kind::Job, NOBODY)?;
-        state.alters.jobs = self.read(Kind::Alter, NOBODY)?;
-        state.index_jobs.jobs = self.read(Kind::IndexJob, NOBODY)?;
-        state.bin.entries = self.read(Kind::Bin, NOBODY)?;
-        let users = self.read(Kind::Account, NOBODY)?;
+        self.settle(Kind::DbStream, NOBODY, db_streams);
+        self.settle(Kind::TableStream, NOBODY, table_streams);
+        *dropped = self.read(Kind::Dropped, NOBODY)?;
+        *txns = self.read(Kind::Txn, NOBODY)?;
+        *jobs = self.read(Kind::Job, NOBODY)?;
+        *alters = self.read(Kind::Alter, NOBODY)?;
+        *index_jobs = self.read(Kind::IndexJob, NOBODY)?;
+        *bin = self.read(Kind::Bin, NOBODY)?;
+        let stored_users = self.read(Kind::Account, NOBODY)?;
         if self.counters.is_some() {
-            state.accounts.users = users;
+            *users = stored_users;
         }
-        state.settings = self.read(Kind::Setting, NOBODY)?;
-        state.backends = self.read(Kind::Backend, NOBODY)?;
+        *settings = self.read(Kind::Setting, NOBODY)?;
+        *backends = self.read(Kind::Backend, NOBODY)?;
+        state.txns.index_all();
         Ok(state)
     }
 

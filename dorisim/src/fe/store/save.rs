@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Counters, Key, Kind, NOBODY, Store, StoreError};
+use super::{Counters, Kept, Key, Kind, NOBODY, Store, StoreError};
 use crate::fe::api::TxnStatus;
 use crate::fe::state::FeState;
 use crate::fe::stream::Stream;
@@ -42,71 +42,86 @@ impl Store {
         })
     }
 
-    fn has_changes(&mut self, state: &FeState) -> bool {
+    fn has_changes(&mut self, state: &mut FeState) -> bool {
         fn of<K: Ord + Clone, V>(store: &mut Store, kind: Kind, map: &Tracked<K, V>) -> bool {
             map.has_changes(store.place(kind, NOBODY))
         }
-        of(self, Kind::Database, &state.catalog.databases)
-            || of(self, Kind::DbStream, &state.streams.dbs)
-            || of(self, Kind::TableStream, &state.streams.tables)
-            || of(self, Kind::Dropped, &state.streams.dropped)
-            || of(self, Kind::Txn, &state.txns.txns)
-            || of(self, Kind::Job, &state.jobs.jobs)
-            || of(self, Kind::Alter, &state.alters.jobs)
-            || of(self, Kind::IndexJob, &state.index_jobs.jobs)
-            || of(self, Kind::Bin, &state.bin.entries)
-            || of(self, Kind::Account, &state.accounts.users)
-            || of(self, Kind::Setting, &state.settings)
-            || of(self, Kind::Backend, &state.backends)
+        let Kept {
+            databases,
+            db_streams,
+            table_streams,
+            dropped,
+            txns,
+            jobs,
+            alters,
+            index_jobs,
+            bin,
+            users,
+            backends,
+            settings,
+        } = state.kept();
+        of(self, Kind::Database, databases)
+            || of(self, Kind::DbStream, db_streams)
+            || of(self, Kind::TableStream, table_streams)
+            || of(self, Kind::Dropped, dropped)
+            || of(self, Kind::Txn, txns)
+            || of(self, Kind::Job, jobs)
+            || of(self, Kind::Alter, alters)
+            || of(self, Kind::IndexJob, index_jobs)
+            || of(self, Kind::Bin, bin)
+            || of(self, Kind::Account, users)
+            || of(self, Kind::Setting, settings)
+            || of(self, Kind::Backend, backends)
     }
 
     fn write(&mut self, state: &mut FeState, counters: Counters) -> Saved {
+        let Kept {
+            databases,
+            db_streams,
+            table_streams,
+            dropped,
+            txns,
+            jobs,
+            alters,
+            index_jobs,
+            bin,
+            users,
+            backends,
+            settings,
+        } = state.kept();
         self.connection.prepare_cached("BEGIN")?.execute([])?;
         if self.counters != Some(counters) {
             let body = serde_json::to_vec(&counters)?;
             self.put(Kind::Counters, NOBODY, &NOBODY, &body)?;
         }
-        self.each(
-            Kind::Database,
-            NOBODY,
-            &mut state.catalog.databases,
-            Self::database,
-        )?;
-        self.each(
-            Kind::DbStream,
-            NOBODY,
-            &mut state.streams.dbs,
-            |store, id, s| store.stream((Kind::DbStream, Kind::DbRecord), *id, s, &()),
-        )?;
+        self.each(Kind::Database, NOBODY, databases, Self::database)?;
+        self.each(Kind::DbStream, NOBODY, db_streams, |store, id, s| {
+            store.stream((Kind::DbStream, Kind::DbRecord), *id, s, &())
+        })?;
         self.each(
             Kind::TableStream,
             NOBODY,
-            &mut state.streams.tables,
+            table_streams,
             |store, id, (db_id, s)| {
                 store.stream((Kind::TableStream, Kind::TableRecord), *id, s, db_id)
             },
         )?;
-        self.rows(Kind::Dropped, NOBODY, &mut state.streams.dropped)?;
-        self.each(
-            Kind::Txn,
-            NOBODY,
-            &mut state.txns.txns,
-            |store, id, txn| match txn.status {
-                // Doris does not journal it either.
-                TxnStatus::Prepare => Ok(store.remove(Kind::Txn, NOBODY, id)?),
-                TxnStatus::Precommitted
-                | TxnStatus::Committed
-                | TxnStatus::Visible
-                | TxnStatus::Aborted => store.row(Kind::Txn, NOBODY, id, txn),
-            },
-        )?;
-        self.rows(Kind::Job, NOBODY, &mut state.jobs.jobs)?;
-        self.rows(Kind::Alter, NOBODY, &mut state.alters.jobs)?;
-        self.rows(Kind::IndexJob, NOBODY, &mut state.index_jobs.jobs)?;
-        self.rows(Kind::Bin, NOBODY, &mut state.bin.entries)?;
-        self.rows(Kind::Account, NOBODY, &mut state.accounts.users)?;
-        self.rows(Kind::Setting, NOBODY, &mut state.settings)?;
-        self.rows(Kind::Backend, NOBODY, &mut state.backends)?;
+        self.rows(Kind::Dropped, NOBODY, dropped)?;
+        self.each(Kind::Txn, NOBODY, txns, |store, id, txn| match txn.status {
+            // Doris does not journal it either.
+            TxnStatus::Prepare => Ok(store.remove(Kind::Txn, NOBODY, id)?),
+            TxnStatus::Precommitted
+            | TxnStatus::Committed
+            | TxnStatus::Visible
+            | TxnStatus::Aborted => store.row(Kind::Txn, NOBODY, id, txn),
+        })?;
+        self.rows(Kind::Job, NOBODY, jobs)?;
+        self.rows(Kind::Alter, NOBODY, alters)?;
+        self.rows(Kind::IndexJob, NOBODY, index_jobs)?;
+        self.rows(Kind::Bin, NOBODY, bin)?;
+        self.rows(Kind::Account, NOBODY, users)?;
+        self.rows(Kind::Setting, NOBODY, settings)?;
+        self.rows(Kind::Backend, NOBODY, backends)?;
         self.connection.prepare_cached("COMMIT")?.execute([])?;
         self.counters = Some(counters);
         Ok(())
