@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::context::Context;
 use crate::error::Error;
-use crate::plan::LogEnd;
 use crate::plan::catalog::Catalog;
+use crate::plan::{LogEnd, Recent};
 
 /// Key of the one record of the catalogue topic.
 pub(crate) const CHECKPOINT_KEY: &str = "catalog";
@@ -45,8 +45,9 @@ pub(crate) async fn locate(ctx: &Context) -> Result<Tail, Error> {
         .map(|envelope| LogEnd {
             position: envelope.commit_seq,
             db_id: envelope.db_id,
+            recent: recent(&envelopes, envelope),
         });
-    let catalog = match (end, checkpoint(ctx).await) {
+    let catalog = match (&end, checkpoint(ctx).await) {
         (Some(end), Some(checkpoint)) if checkpoint.db_id == end.db_id => {
             let mut catalog = checkpoint.catalog;
             for envelope in &envelopes {
@@ -72,6 +73,26 @@ pub(crate) async fn locate(ctx: &Context) -> Result<Tail, Error> {
         snapshots,
         catalog,
     })
+}
+
+/// What the last events say of published positions: every chained record since the last gap. A restart looks back over them.
+fn recent(envelopes: &[Envelope], last: &Envelope) -> Recent {
+    let mut recent = Recent::none(last.commit_seq);
+    for envelope in envelopes.iter().filter(|e| e.db_id == last.db_id) {
+        if envelope.event.is_chained() {
+            recent.after = recent.after.min(envelope.prev_commit_seq);
+            let at = envelope.source_at;
+            recent.published.insert(envelope.commit_seq, at);
+        } else if let Event::Gap(gap) = &envelope.event {
+            if gap.up_to < envelope.commit_seq {
+                // A late record, told already.
+                recent.published.insert(gap.up_to, TimestampMs(0));
+            } else {
+                recent = Recent::none(gap.up_to);
+            }
+        }
+    }
+    recent
 }
 
 /// The last events: at least those of the last append. Goes back further where offsets have holes.

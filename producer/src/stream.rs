@@ -183,6 +183,7 @@ pub(crate) async fn life(ctx: &Context, desk: &Desk) -> Result<(), Error> {
         ctx,
         log_tail
             .end
+            .as_ref()
             .map_or(ccr_schemas::CommitSeq::BEFORE_FIRST, |end| end.position),
     )
     .await?;
@@ -192,6 +193,7 @@ pub(crate) async fn life(ctx: &Context, desk: &Desk) -> Result<(), Error> {
         log: log_tail.end,
         db_id,
         stream,
+        now: ctx.clock.monotonic(),
     };
     let rules = ctx.config.rules();
     let first: Step = step(&rules, State::Locating, Input::Located(located));

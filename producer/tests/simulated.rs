@@ -79,6 +79,8 @@ struct World {
     sim: SimCluster,
     log: SharedLog,
     status: Arc<StatusBoard>,
+    deps: Deps,
+    config: ProducerConfig,
     token: CancellationToken,
     running: tokio::task::JoinHandle<Result<(), ccr_producer::Error>>,
 }
@@ -114,12 +116,15 @@ impl World {
             connect: connect_doris(),
         };
         let token = CancellationToken::new();
-        let running = tokio::spawn(ProducerService::new(deps, config).run(token.clone()));
+        let service = ProducerService::new(deps.clone(), config.clone());
+        let running = tokio::spawn(service.run(token.clone()));
         until(&log, "stream begun", |events| !events.is_empty()).await;
         World {
             sim,
             log,
             status,
+            deps,
+            config,
             token,
             running,
         }
@@ -127,6 +132,17 @@ impl World {
 
     async fn sql(&self, statement: &str) {
         self.sim.sql(statement).await.unwrap();
+    }
+
+    /// Ends the producer, and begins another after a pause.
+    async fn restart(&mut self, pause: Duration) {
+        self.token.cancel();
+        let token = CancellationToken::new();
+        let service = ProducerService::new(self.deps.clone(), self.config.clone());
+        (&mut self.running).await.unwrap().unwrap();
+        tokio::time::sleep(pause).await;
+        self.token = token.clone();
+        self.running = tokio::spawn(service.run(token));
     }
 
     /// Ends the producer, which had nothing to complain of.
@@ -254,11 +270,36 @@ async fn changes_of_a_cluster_become_events_and_a_snapshot_is_taken() {
 /// Far later than the settle time: the chain goes on, and the log says that it lacks a record.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_the_source_shows_much_too_late_becomes_a_gap() {
-    let config = ProducerConfig {
-        look_back: Duration::from_millis(1500),
+    let mut world = World::start(looking_back(Duration::from_millis(1500))).await;
+    late_record_becomes_a_gap(&mut world, false).await;
+    world.end().await;
+}
+
+/// The producer that could have remembered what it published is gone when the record shows; its successor reads it from the log.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_shows_while_no_producer_runs_becomes_a_gap() {
+    let mut world = World::start(looking_back(Duration::from_secs(60))).await;
+    late_record_becomes_a_gap(&mut world, true).await;
+    // And is told once only.
+    world.restart(Duration::ZERO).await;
+    world.sql("INSERT INTO sales.a VALUES (4, 'after')").await;
+    let events = until(&world.log, "the last transaction", |events| {
+        events.iter().filter(|e| e.event.is_chained()).count() == 2
+    })
+    .await;
+    let gaps = events.iter().filter(|e| matches!(e.event, Event::Gap(_)));
+    assert_eq!(gaps.count(), 1);
+    world.end().await;
+}
+
+fn looking_back(look_back: Duration) -> ProducerConfig {
+    ProducerConfig {
+        look_back,
         ..ProducerConfig::new("test")
-    };
-    let world = World::start(config).await;
+    }
+}
+
+async fn late_record_becomes_a_gap(world: &mut World, restarts: bool) {
     world
         .sim
         .frontend()
@@ -270,6 +311,9 @@ async fn a_record_that_the_source_shows_much_too_late_becomes_a_gap() {
     })
     .await;
     let second = published.last().unwrap().clone();
+    if restarts {
+        world.restart(Duration::from_secs(1)).await;
+    }
     let events = until(&world.log, "the gap", |events| {
         events.iter().any(|e| matches!(e.event, Event::Gap(_)))
     })
@@ -291,5 +335,4 @@ async fn a_record_that_the_source_shows_much_too_late_becomes_a_gap() {
         at, second.commit_seq,
         "readers know it by its place above the span"
     );
-    world.end().await;
 }

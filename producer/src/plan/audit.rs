@@ -38,6 +38,25 @@ struct Look {
     up_to: CommitSeq,
 }
 
+/// What the log's end says of positions that were published before this start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recent {
+    /// Position before the first of them; up to here nothing is known.
+    pub after: CommitSeq,
+    /// Position and source time of each published record above, and of records that were told to be late (without a time).
+    pub published: BTreeMap<CommitSeq, TimestampMs>,
+}
+
+impl Recent {
+    /// Nothing is known up to a position, and nothing stands above it.
+    pub fn none(after: CommitSeq) -> Self {
+        Self {
+            after,
+            published: BTreeMap::new(),
+        }
+    }
+}
+
 /// Positions given out lately, and the looking back over them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Audit {
@@ -71,26 +90,40 @@ impl Audit {
         }
     }
 
+    /// Goes on where an earlier start of the stream ended: what it published lately is looked at at once, and once more later.
+    pub fn resume(rule: AuditRule, recent: &Recent, now: Duration) -> Self {
+        let mut audit = Self::new(rule, recent.after);
+        let horizon = recent.published.values().max().copied();
+        for (seq, at) in &recent.published {
+            audit.give(*seq, *at, horizon.unwrap_or(TimestampMs(0)), now);
+        }
+        audit.due = now;
+        audit
+    }
+
     /// Notes what was given out. A record dated long before `horizon`, the newest source time known, belongs to a stream
     /// that catches up, and needs no second look.
     pub fn note(&mut self, settled: &[Settled], horizon: TimestampMs, now: Duration) {
-        let age = i64::try_from(self.rule.look_back.as_millis()).unwrap_or(i64::MAX);
         for item in settled {
-            let seq = item.record.commit_seq;
-            let is_old = item.record.timestamp.0.saturating_add(age) <= horizon.0;
-            if self.given.is_empty() && (is_old || self.rule.look_back.is_zero()) {
-                self.floor = seq;
-                continue;
-            }
-            if self.given.is_empty() {
-                self.due = self.due.max(now + self.rule.look_back);
-            }
-            self.given.insert(seq, now);
-            if self.given.len() > MOST
-                && let Some((oldest, _)) = self.given.pop_first()
-            {
-                self.floor = oldest;
-            }
+            self.give(item.record.commit_seq, item.record.timestamp, horizon, now);
+        }
+    }
+
+    fn give(&mut self, seq: CommitSeq, dated: TimestampMs, horizon: TimestampMs, now: Duration) {
+        let age = i64::try_from(self.rule.look_back.as_millis()).unwrap_or(i64::MAX);
+        let is_old = dated.0.saturating_add(age) <= horizon.0;
+        if self.given.is_empty() && (is_old || self.rule.look_back.is_zero()) {
+            self.floor = self.floor.max(seq);
+            return;
+        }
+        if self.given.is_empty() {
+            self.due = self.due.max(now + self.rule.look_back);
+        }
+        self.given.insert(seq, now);
+        if self.given.len() > MOST
+            && let Some((oldest, _)) = self.given.pop_first()
+        {
+            self.floor = oldest;
         }
     }
 

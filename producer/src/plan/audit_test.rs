@@ -128,3 +128,51 @@ fn memory_is_bounded() {
     audit.note(&settled(&many), TimestampMs(0), seconds(1));
     assert_eq!(audit.begin(seconds(6)), Some(CommitSeq(10)));
 }
+
+/// A log that ends with 11, 13 (told to be late by a gap) and 17.
+fn resumed() -> Audit {
+    let recent = Recent {
+        after: CommitSeq(10),
+        published: BTreeMap::from([
+            (CommitSeq(11), TimestampMs(1_000_000)),
+            (CommitSeq(13), TimestampMs(0)),
+            (CommitSeq(17), TimestampMs(1_000_100)),
+        ]),
+    };
+    Audit::resume(RULE, &recent, seconds(50))
+}
+
+#[test]
+fn a_start_looks_at_once_and_once_more_at_what_the_log_ends_with() {
+    let mut audit = resumed();
+    assert_eq!(audit.begin(seconds(50)), Some(CommitSeq(10)));
+    let looked = audit.observe(CommitSeq(10), &page(&[11, 13, 15, 17]), 255);
+    let late = Late {
+        after: CommitSeq(13),
+        seq: CommitSeq(15),
+    };
+    assert_eq!(looked.late, [late], "13 was told before");
+    assert_eq!(audit.begin(seconds(56)), Some(CommitSeq(10)));
+    let looked = audit.observe(CommitSeq(10), &page(&[11, 12, 13, 15, 17]), 255);
+    assert_eq!(
+        looked.late,
+        [Late {
+            after: CommitSeq(11),
+            seq: CommitSeq(12),
+        }]
+    );
+    assert_eq!(audit.begin(seconds(70)), None, "two looks are enough");
+}
+
+#[test]
+fn a_start_leaves_alone_what_was_old_when_the_log_ended() {
+    let recent = Recent {
+        after: CommitSeq(10),
+        published: BTreeMap::from([
+            (CommitSeq(11), TimestampMs(1_000_000)),
+            (CommitSeq(17), TimestampMs(1_005_000)),
+        ]),
+    };
+    let mut audit = Audit::resume(RULE, &recent, seconds(50));
+    assert_eq!(audit.begin(seconds(50)), Some(CommitSeq(11)));
+}

@@ -13,7 +13,7 @@ pub mod state;
 pub mod translate;
 
 pub use action::Action;
-pub use audit::{Audit, AuditRule, Late};
+pub use audit::{Audit, AuditRule, Late, Recent};
 pub use settle::{Settle, SettleRule, Settled};
 pub use state::{Following, HaltReason, Input, Located, LogEnd, Moment, Rules, State};
 
@@ -77,7 +77,7 @@ impl Step {
 /// The first step of a stream: where the log ends decides where the source is read on.
 fn start(rules: &Rules, located: &Located) -> Step {
     let source_end = located.stream.and_then(|lag| lag.last);
-    let (position, mut actions) = match located.log {
+    let (position, mut actions) = match &located.log {
         Some(end) => {
             if end.db_id != located.db_id {
                 return Step::halt(HaltReason::OtherDatabase {
@@ -95,6 +95,10 @@ fn start(rules: &Rules, located: &Located) -> Step {
             (position, vec![Action::PublishOrigin { position }])
         }
     };
+    let audit = match &located.log {
+        Some(end) => Audit::resume(rules.audit, &end.recent, located.now),
+        None => Audit::new(rules.audit, position),
+    };
     let mut settle = Settle::new(rules.settle, position);
     if let Some(at) = located.stream.and_then(|lag| lag.last_at) {
         settle.know(at);
@@ -104,7 +108,7 @@ fn start(rules: &Rules, located: &Located) -> Step {
         state: State::Following(Following {
             db_id: located.db_id,
             settle,
-            audit: Audit::new(rules.audit, position),
+            audit,
             pass: None,
         }),
         actions,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ccr_doris::{BinlogLag, BinlogPage, RawBinlog};
 use ccr_schemas::{CommitSeq, DbId, TimestampMs};
 
-use super::audit::{Audit, AuditRule};
+use super::audit::{Audit, AuditRule, Recent};
 use super::settle::{Pass, Settle, SettleRule};
 
 /// A point in time by both clocks.
@@ -111,15 +111,19 @@ pub struct Located {
     pub db_id: DbId,
     /// The source's stream; `None` when there is none yet.
     pub stream: Option<BinlogLag>,
+    /// When, by the monotonic clock.
+    pub now: Duration,
 }
 
 /// Where the events topic ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogEnd {
     /// Last position published, or the position of the last own event.
     pub position: CommitSeq,
     /// Database of that event.
     pub db_id: DbId,
+    /// What was published before it.
+    pub recent: Recent,
 }
 
 /// What woke the planner.

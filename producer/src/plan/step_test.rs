@@ -34,9 +34,11 @@ fn located(log: Option<(i64, i64)>, stream: Option<BinlogLag>) -> Input {
         log: log.map(|(position, db)| LogEnd {
             position: CommitSeq(position),
             db_id: DbId(db),
+            recent: Recent::none(CommitSeq(position)),
         }),
         db_id: DbId(1),
         stream,
+        now: Duration::ZERO,
     })
 }
 
