@@ -33,6 +33,16 @@ pub enum Command {
     Standalone(StandaloneArgs),
     /// Create, watch, pause, resume, resync and delete jobs of a running process.
     Job(JobArgs),
+    /// Compare every row of a job's tables on both clusters, while it runs.
+    ///
+    /// Each cluster counts its own rows and sums their hashes, so no rows travel. A destination that is some seconds behind counts as equal: it
+    /// has what the source had a moment ago. What is not equal is looked at again until it is, until nothing has moved for
+    /// three looks, or until the patience is over.
+    ///
+    /// Exit code 0: everything is equal. 3: something is different. 4: something kept changing and was never equal. 1: something could not be read.
+    ///
+    /// Each look reads every column of every table once on both clusters: choose tables or a quiet hour where that is much.
+    Verify(VerifyArgs),
     /// Measure this build: events per second, transactions per second, lag, memory.
     Bench(BenchArgs),
     /// Print a fresh log key (base64), with which producers and appliers seal secrets in the log.
@@ -106,6 +116,31 @@ pub enum Role {
     Producer,
     /// Log to destinations.
     Applier,
+}
+
+/// `ccr verify`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct VerifyArgs {
+    /// JSON file (`-` for stdin) with the body of `POST /create_ccr`: the two clusters, the database, the tables.
+    pub file: PathBuf,
+    /// Only this table; can be repeated.
+    #[arg(long = "table", value_name = "NAME")]
+    pub tables: Vec<String>,
+    /// Seconds after which no further look at what is not equal is begun.
+    #[arg(long, default_value_t = 120)]
+    pub patience: u64,
+    /// Seconds between two looks at what is not equal; longer than the usual lag.
+    #[arg(long, default_value_t = 5)]
+    pub pause: u64,
+    /// Tables that are looked at at the same time.
+    #[arg(long, default_value_t = 2)]
+    pub parallel: usize,
+    /// Seconds that one query may take.
+    #[arg(long, default_value_t = 3600)]
+    pub query_timeout: u64,
+    /// Write the findings as JSON to this file, too.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
 }
 
 /// `ccr job`.

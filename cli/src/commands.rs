@@ -11,14 +11,17 @@ use tokio_util::sync::CancellationToken;
 
 pub use job::job;
 
-use crate::args::{Args, BenchArgs, QuickstartArgs, Role, StandaloneArgs};
+use crate::args::{Args, BenchArgs, QuickstartArgs, Role, StandaloneArgs, VerifyArgs};
 use crate::stack::{LogChoice, Stack, StackConfig};
+use crate::verify::{self as compare, Outcome};
 use crate::{bench as benchmarks, key_file, quickstart as show};
 
 /// The command could not be carried out.
 pub const EXIT_FAILED: u8 = 1;
 /// Tables differ.
 pub const EXIT_DIFFERENT: u8 = 3;
+/// Tables kept changing and were never seen equal.
+pub const EXIT_UNDECIDED: u8 = 4;
 /// A defect of this program or its surroundings.
 pub const EXIT_INTERNAL: u8 = 70;
 
@@ -69,6 +72,34 @@ pub async fn standalone(args: &Args, standalone: &StandaloneArgs) -> Result<Exit
     }
     stack.ended().await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// `ccr verify`: exit code 0 only if everything is equal.
+pub async fn verify(args: &Args, verify: &VerifyArgs) -> Result<ExitCode> {
+    telemetry(args)?;
+    let body = job::body_of(&verify.file)?;
+    let request = serde_json::from_value(body)
+        .with_context(|| format!("{} is no job definition", verify.file.display()))?;
+    let findings = compare::run(verify, &request).await?;
+    println!("{}", compare::headline());
+    for finding in &findings {
+        println!("{}", finding.line());
+    }
+    println!("{}", compare::summary(&findings));
+    if let Some(path) = &verify.json {
+        std::fs::write(path, serde_json::to_vec_pretty(&findings)?)
+            .with_context(|| format!("writing {}", path.display()))?;
+    }
+    let has = |outcome| findings.iter().any(|finding| finding.result == outcome);
+    Ok(if has(Outcome::Different) {
+        ExitCode::from(EXIT_DIFFERENT)
+    } else if has(Outcome::Unread) {
+        ExitCode::from(EXIT_FAILED)
+    } else if has(Outcome::Undecided) {
+        ExitCode::from(EXIT_UNDECIDED)
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 /// `ccr bench`.

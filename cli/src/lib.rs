@@ -3,7 +3,7 @@
 //! `args -> commands::<verb> -> stack (log, producer, applier, API in one process) -> exit code`
 //!
 //! Read in this order: [`args`] (what can be asked for), [`stack`] (the parts put together), [`quickstart`] (the whole
-//! product shown on simulated clusters), [`compare`] (are two tables equal), [`mod@bench`] (numbers).
+//! product shown on simulated clusters), [`verify`] (are the copies right), [`mod@bench`] (numbers).
 
 pub mod args;
 pub mod bench;
@@ -12,3 +12,4 @@ pub mod compare;
 pub mod key_file;
 pub mod quickstart;
 pub mod stack;
+pub mod verify;

@@ -2,13 +2,14 @@
 //!
 //! `HTTP -> registry (jobs topic) -> producer and applier services -> status (status topic) -> HTTP`
 //!
-//! Read in this order: [`job`] (what a job is), [`registry`] (jobs in the log), [`request`] (what an applier asks of a
+//! Read in this order: [`job`] (what a job is), [`job_request`] (what a person asks for), [`registry`] (jobs in the log), [`request`] (what an applier asks of a
 //! producer), [`status`] (what producers and appliers report), [`api`] (the HTTP API),
 //! [`process`] (what every process has).
 
 pub mod api;
 pub mod error;
 pub mod job;
+pub mod job_request;
 pub mod probe;
 pub mod process;
 pub mod registry;
@@ -21,6 +22,7 @@ pub use error::Error;
 pub use job::{
     ClusterSpec, DestSpec, JobOptions, JobSpec, Policy, Resync, SourceSpec, TableFilter, Wanted,
 };
+pub use job_request::JobRequest;
 pub use registry::JobRegistry;
 pub use request::ProducerRequest;
 pub use status::{JobState, JobStatus, StatusBoard, StreamStatus, TableLane};

@@ -7,6 +7,7 @@ use ccr_schemas::{DbId, TableId};
 
 use crate::cluster::DorisCluster;
 use crate::ddl::{self, ObjectName, ident, string};
+use crate::digest::{self, TableDigest};
 use crate::error::{Error, Refusal};
 use crate::sql::{Row, SqlSession};
 use crate::status::{self, SchemaConflict};
@@ -188,6 +189,33 @@ pub trait Inspect: SqlSession {
                 })
             })
             .collect())
+    }
+
+    /// What a table, or one of its partitions, holds in these columns.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    async fn digest(
+        &self,
+        table: &ObjectName,
+        partition: Option<&str>,
+        columns: &[ColumnInfo],
+    ) -> Result<TableDigest, Error> {
+        let rows = self
+            .query(None, &digest::statement(table, partition, columns))
+            .await?;
+        let text = |name: &str| rows.first().and_then(|row| column(row, name));
+        let Some(rows) = text("n").and_then(|n| n.trim().parse().ok()) else {
+            return Err(Error::Protocol {
+                call: format!("counting {table}"),
+                address: "its cluster".to_owned(),
+                text: "no number of rows".to_owned(),
+            });
+        };
+        Ok(TableDigest {
+            rows,
+            sum: text("s").unwrap_or_default().to_owned(),
+        })
     }
 
     /// Names of the partitions of a table, temporary ones left out.

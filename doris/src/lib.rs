@@ -12,6 +12,7 @@ pub mod binlog;
 pub mod catalog;
 pub mod cluster;
 pub mod ddl;
+pub mod digest;
 pub mod error;
 pub mod frontend;
 mod frontend_calls;
@@ -29,6 +30,7 @@ pub use catalog::{
     BackendMeta, DatabaseMeta, IndexMeta, PartitionMeta, ReplicaMeta, TableMeta, TabletMeta,
 };
 pub use cluster::{ClusterAddress, DorisCluster, Settings, Timeouts};
+pub use digest::TableDigest;
 pub use error::Error;
 pub use frontend::{
     BeginOutcome, BeginTxn, BinlogLag, BinlogPage, BinlogPosition, CommitOutcome, CommitTxn,

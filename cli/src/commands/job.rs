@@ -52,7 +52,8 @@ pub async fn job(args: &JobArgs) -> Result<ExitCode> {
     Ok(ExitCode::from(EXIT_FAILED))
 }
 
-fn body_of(file: &std::path::Path) -> Result<Value> {
+/// A job in a file, or from stdin.
+pub(super) fn body_of(file: &std::path::Path) -> Result<Value> {
     let text = if file.as_os_str() == "-" {
         let mut text = String::new();
         std::io::stdin()

@@ -5,141 +5,40 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
-use ccr_ops::Secret;
 use ccr_schemas::Incarnation;
-use serde::{Deserialize, Deserializer};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Api, answer, read};
 use crate::error::Error;
-use crate::job::{ClusterSpec, DestSpec, JobOptions, JobSpec, SourceSpec, TableFilter, Wanted};
+use crate::job::{ClusterSpec, DestSpec, JobSpec, SourceSpec, TableFilter, Wanted};
+use crate::job_request::{Endpoint, JobRequest};
 use crate::probe::ClusterProbe;
 
-/// Longest job name: it is part of topic names (249 characters in Kafka) and consumer groups; labels are cut and told apart by a sum.
-const MAX_NAME_LEN: usize = 128;
-
-#[derive(Debug, Deserialize)]
-struct CreateCcr {
-    name: String,
-    src: Endpoint,
-    dest: Endpoint,
-    #[serde(default)]
-    allow_table_exists: bool,
-    #[serde(default)]
-    replication_num: Option<i32>,
-    /// Ours: a filter of tables for a database job.
-    #[serde(default)]
-    tables: TableFilter,
-    /// Ours: policies; the two fields above win.
-    #[serde(default)]
-    options: JobOptions,
-}
-
-#[derive(Debug, Deserialize)]
-struct Endpoint {
-    host: String,
-    #[serde(deserialize_with = "port")]
-    port: u16,
-    #[serde(deserialize_with = "port")]
-    thrift_port: u16,
-    user: String,
-    #[serde(default)]
-    password: Secret,
-    database: String,
-    #[serde(default)]
-    table: String,
-    #[serde(default)]
-    host_mapping: BTreeMap<String, String>,
-}
-
-/// Ports are texts in ccr-syncer's API; numbers are taken as well.
-fn port<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
-    let value = Value::deserialize(deserializer)?;
-    let number = match &value {
-        Value::String(text) => text.trim().parse::<u16>().ok(),
-        Value::Number(number) => number.as_u64().and_then(|n| u16::try_from(n).ok()),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
-    };
-    number
-        .filter(|port| *port > 0)
-        .ok_or_else(|| serde::de::Error::custom(format!("{value} is not a port (1 to 65535)")))
-}
-
 pub(super) async fn create(State(api): State<Api>, body: Bytes) -> Response {
-    let wanted: CreateCcr = match read(&body) {
+    let wanted: JobRequest = match read(&body) {
         Ok(wanted) => wanted,
         Err(refusal) => return *refusal,
     };
     answer(accept(&api, wanted).await.map(|()| json!({})))
 }
 
-async fn accept(api: &Api, wanted: CreateCcr) -> Result<(), Error> {
-    check_shape(&wanted)?;
+async fn accept(api: &Api, wanted: JobRequest) -> Result<(), Error> {
+    wanted.check()?;
     if api.registry.get(&wanted.name).is_ok() {
         return Err(Error::JobExists(wanted.name));
     }
-    let source_cluster = wanted.src.spec(api)?;
-    let dest_cluster = wanted.dest.spec(api)?;
+    let source_cluster = sealed(api, &wanted.src)?;
+    let dest_cluster = sealed(api, &wanted.dest)?;
     let cluster_name = check_source(api, &wanted, &source_cluster).await?;
     check_dest(api, &wanted, &dest_cluster).await?;
     let job = job_of(api, wanted, cluster_name, source_cluster, dest_cluster);
     api.registry.create(&job).await
 }
 
-/// What can be told without asking anybody.
-fn check_shape(wanted: &CreateCcr) -> Result<(), Error> {
-    let name_ok = !wanted.name.is_empty()
-        && wanted.name.len() <= MAX_NAME_LEN
-        && wanted
-            .name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-    if !name_ok {
-        return Err(Error::Invalid(format!(
-            "job name {:?} must be 1 to {MAX_NAME_LEN} letters, digits, '_' or '-'",
-            wanted.name
-        )));
-    }
-    for (side, end) in [("src", &wanted.src), ("dest", &wanted.dest)] {
-        if end.host.is_empty() {
-            return Err(Error::Invalid(format!("{side}.host is empty")));
-        }
-        if end.database.is_empty() {
-            return Err(Error::Invalid(format!("{side}.database is empty")));
-        }
-    }
-    if wanted.src.table.is_empty() != wanted.dest.table.is_empty() {
-        return Err(Error::Invalid(
-            "src.table and dest.table must both be set (table job) or both be empty (database job)"
-                .to_owned(),
-        ));
-    }
-    if wanted
-        .replication_num
-        .is_some_and(|n| n == 0 || !(-1..=32767).contains(&n))
-    {
-        return Err(Error::Invalid(
-            "replication_num must be -1 (as at the source) or 1 to 32767".to_owned(),
-        ));
-    }
-    let options = &wanted.options;
-    if !(1..=256).contains(&options.transactions_in_flight) {
-        return Err(Error::Invalid(
-            "options.transactions_in_flight must be 1 to 256".to_owned(),
-        ));
-    }
-    if !(1..=1024).contains(&options.ingests_per_backend) {
-        return Err(Error::Invalid(
-            "options.ingests_per_backend must be 1 to 1024".to_owned(),
-        ));
-    }
-    Ok(())
-}
-
 /// Asks the source; returns its name in topics.
 async fn check_source(
     api: &Api,
-    wanted: &CreateCcr,
+    wanted: &JobRequest,
     cluster: &ClusterSpec,
 ) -> Result<String, Error> {
     let refused = |source| Error::Doris {
@@ -200,7 +99,7 @@ async fn binlog_on(
 }
 
 /// Asks the destination. A missing database is fine: the applier creates it.
-async fn check_dest(api: &Api, wanted: &CreateCcr, cluster: &ClusterSpec) -> Result<(), Error> {
+async fn check_dest(api: &Api, wanted: &JobRequest, cluster: &ClusterSpec) -> Result<(), Error> {
     let refused = |source| Error::Doris {
         side: "destination",
         source,
@@ -226,7 +125,7 @@ async fn check_dest(api: &Api, wanted: &CreateCcr, cluster: &ClusterSpec) -> Res
 
 fn job_of(
     api: &Api,
-    wanted: CreateCcr,
+    wanted: JobRequest,
     cluster_name: String,
     source_cluster: ClusterSpec,
     dest_cluster: ClusterSpec,
@@ -271,13 +170,11 @@ fn job_of(
     }
 }
 
-impl Endpoint {
-    fn spec(&self, api: &Api) -> Result<ClusterSpec, Error> {
-        Ok(ClusterSpec {
-            frontends: vec![(self.host.clone(), self.port, self.thrift_port)],
-            user: self.user.clone(),
-            sealed_password: api.sealer.seal(&self.password)?,
-            host_mapping: self.host_mapping.clone(),
-        })
-    }
+fn sealed(api: &Api, end: &Endpoint) -> Result<ClusterSpec, Error> {
+    Ok(ClusterSpec {
+        frontends: vec![(end.host.clone(), end.port, end.thrift_port)],
+        user: end.user.clone(),
+        sealed_password: api.sealer.seal(&end.password)?,
+        host_mapping: end.host_mapping.clone(),
+    })
 }

@@ -15,3 +15,4 @@ mod renew;
 mod resync;
 mod table_job;
 mod take_over;
+mod verify;
