@@ -11,7 +11,7 @@ use ccr_doris::ddl::{ObjectName, ident};
 use ccr_doris::{Inspect, JobState as JobPhase, RestoreSnapshot, ddl as sql};
 use ccr_log::{Offset, SharedLog};
 use ccr_ops::{Clock, ErrorKind, Sealer};
-use ccr_schemas::event::SnapshotTaken;
+use ccr_schemas::event::{SnapshotTaken, TableRef};
 use ccr_schemas::{CommitSeq, Event, TableId, TopicName};
 use tokio::sync::Mutex;
 
@@ -30,7 +30,7 @@ const MAX_NAME_LEN: usize = 64;
 const PAGE: usize = 500;
 /// Pause between two looks at the log or at the restore job.
 const PAUSE: Duration = Duration::from_millis(200);
-/// How long a snapshot is waited for after its table was exchanged for another.
+/// How long the event is waited for that says what a table is called that a snapshot did not find under its name.
 const GRACE: Duration = Duration::from_secs(60);
 /// Doris itself gives a restore job up after a day.
 pub(crate) const LONGEST_RESTORE: Duration = Duration::from_secs(25 * 3600);
@@ -99,19 +99,14 @@ impl Renewer {
             return Err(passing(format!("the snapshot lacks {}", renewal.name)));
         };
         let name = &found.table.name;
-        let names = &self.spec.dest.table_names;
-        let dest = names.get(name).unwrap_or(name);
         let _one = self.one_restore.lock().await;
         let aside = label_text(
             &format!("__ccr_{}_{}_{seq}", renewal.dest, self.spec.incarnation),
             MAX_NAME_LEN,
         );
         self.restore(&asked, &taken, name, &aside).await?;
-        if *dest == renewal.dest {
-            self.put_into_place(&aside, dest).await?;
-        } else {
-            self.put_into_new_place(&aside, renewal, dest).await?;
-        }
+        // Under the name it had at the event, whatever it is called at the source by now: the events that say so are still to come.
+        self.put_into_place(&aside, &renewal.dest).await?;
         tracing::info!(job = %self.spec.name, table = name, position = found.commit_seq.0,
                        reason = renewal.reason, "table renewed by a snapshot");
         Ok(Renewed::UpTo(found.commit_seq))
@@ -133,7 +128,6 @@ impl Renewer {
         let mut asked = Vec::new();
         let mut until = self.clock.monotonic() + self.snapshot_timeout;
         let mut next = from;
-        let mut exchanged = false;
         while self.clock.monotonic() < until {
             let records = self
                 .log
@@ -160,11 +154,6 @@ impl Renewer {
                             asked.push(again);
                         }
                     }
-                    Word::Exchanged if !exchanged => {
-                        exchanged = true;
-                        until = until.min(self.clock.monotonic() + GRACE);
-                    }
-                    Word::Exchanged => {}
                     // The name is another table's by now; the event that says how this one is called is on its way.
                     Word::OtherTable => until = until.min(self.clock.monotonic() + GRACE),
                 }
@@ -177,11 +166,6 @@ impl Renewer {
             }
         }
         self.withdraw(&asked).await?;
-        if exchanged {
-            return Err(lasting(format!(
-                "{name} was exchanged for another table at the source before a snapshot of it was taken"
-            )));
-        }
         Err(passing(format!(
             "no snapshot of {name} was announced within {} s; see `ccr job status` for what the producer says",
             self.snapshot_timeout.as_secs()
@@ -323,29 +307,6 @@ impl Renewer {
         Err(failure(&error))
     }
 
-    /// The table was renamed at the source before the snapshot, which contains the renaming too: its name changes here with it.
-    async fn put_into_new_place(
-        &self,
-        aside: &str,
-        renewal: &Renewal,
-        dest: &str,
-    ) -> Result<(), Failure> {
-        let there = self.objects(&self.spec.dest.database).await?;
-        let has = |name: &str| there.iter().any(|found| found == name);
-        match (has(&renewal.dest), has(dest)) {
-            (true, false) => {
-                self.put_into_place(aside, &renewal.dest).await?;
-                self.put_into_place(&renewal.dest, dest).await
-            }
-            // Renamed by an attempt before this one.
-            (false, true) if !renewal.creates => self.put_into_place(aside, dest).await,
-            (false, false) => self.put_into_place(aside, dest).await,
-            (true, true) | (false, true) => Err(lasting(format!(
-                "it has the name {dest} at the source by now, which another table has here"
-            ))),
-        }
-    }
-
     async fn objects(&self, database: &str) -> Result<Vec<String>, Failure> {
         self.dest
             .objects(database)
@@ -359,9 +320,8 @@ enum Word {
     Nothing,
     Snapshot(Box<SnapshotTaken>),
     Dropped,
+    /// By itself, or in exchange for another table.
     Renamed(String),
-    /// It has another table's name, and another table has its.
-    Exchanged,
     /// The snapshot that was asked for has another table of that name.
     OtherTable,
 }
@@ -384,11 +344,12 @@ fn told(event: Event, asked: &[String], table: TableId) -> Word {
         };
     }
     if let Event::TableReplaced(replaced) = &event {
-        return match (replaced.original.id == table, replaced.swap) {
-            (true, false) => Word::Dropped,
-            (true, true) => Word::Exchanged,
-            (false, _) if replaced.replacement.id == table => Word::Exchanged,
-            (false, _) => Word::Nothing,
+        let is = |one: &TableRef| one.id == table;
+        return match (is(&replaced.original), is(&replaced.replacement)) {
+            (true, _) if !replaced.swap => Word::Dropped,
+            (true, _) => Word::Renamed(replaced.replacement.name.clone()),
+            (false, true) => Word::Renamed(replaced.original.name.clone()),
+            (false, false) => Word::Nothing,
         };
     }
     if let Event::TableRenamed(renamed) = event
@@ -415,15 +376,6 @@ fn of(error: &Error) -> Failure {
 fn passing(text: String) -> Failure {
     Failure {
         kind: ErrorKind::Transient,
-        refusal: None,
-        text,
-    }
-}
-
-/// No attempt will do.
-fn lasting(text: String) -> Failure {
-    Failure {
-        kind: ErrorKind::Invalid,
         refusal: None,
         text,
     }

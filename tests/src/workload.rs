@@ -138,6 +138,27 @@ impl Workload {
                     ))
                     .await
             }
+            // A table that is prepared aside and takes another's place before anybody can have fetched it.
+            99 if self.rng.random_bool(0.5) => {
+                let (stage, rest) = (
+                    format!("stage_{}", self.next_table),
+                    self.rng.random_range(0..5),
+                );
+                self.next_table += 1;
+                for statement in [
+                    format!("CREATE TABLE {stage} LIKE log_b"),
+                    format!(
+                        "INSERT OVERWRITE TABLE {stage} SELECT id, v FROM log_b WHERE id % 5 <> {rest}"
+                    ),
+                    format!(
+                        "ALTER TABLE log_b REPLACE WITH TABLE {stage} PROPERTIES (\"swap\" = \"false\")"
+                    ),
+                ] {
+                    world.sql(&statement).await?;
+                }
+                let insert = self.insert_log("log_b");
+                world.sql(&insert).await
+            }
             // Rows that came by way of temporary partitions: no statement repeats it.
             99 => {
                 let rest = self.rng.random_range(0..5);

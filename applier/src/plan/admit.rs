@@ -186,7 +186,10 @@ impl Apply {
             } => (tables.clone(), *barrier),
         };
         let mut tables = tables;
-        let is_renewed = |table: &TableId| self.renewed.get(table).is_some_and(|upto| seq <= *upto);
+        let changes_names = renew::changes_names(envelope.event.kind());
+        let is_renewed = |table: &TableId| {
+            !changes_names && self.renewed.get(table).is_some_and(|upto| seq <= *upto)
+        };
         let partly_renewed = tables.keys().any(is_renewed);
         tables.retain(|table, _| !is_renewed(table));
         // First what the snapshot has: a floor of a table says nothing about an event that never stood in its lane.

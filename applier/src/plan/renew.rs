@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use ccr_ops::ErrorKind;
-use ccr_schemas::{CommitSeq, TableId};
+use ccr_schemas::{CommitSeq, EventKind, TableId};
 
 use crate::plan::checkpoint::{Floor, Progress};
 use crate::plan::state::{Apply, ChangePhase, RenewPhase, Renewal, Unit, Work};
@@ -163,6 +163,11 @@ impl Apply {
             .flat_map(|lane| &lane.queue)
             .copied()
             .filter(|seq| seq != positions.start() && positions.contains(seq))
+            .filter(|seq| {
+                self.units
+                    .get(seq)
+                    .is_none_or(|unit| !changes_names(unit.kind))
+            })
             .collect();
         for seq in contained {
             let Some(mut unit) = self.units.remove(&seq) else {
@@ -244,6 +249,11 @@ impl Apply {
             })
             .collect()
     }
+}
+
+/// A snapshot brings what a table contains, under the name that the table has here; names change by the events that change them.
+pub(crate) fn changes_names(kind: EventKind) -> bool {
+    matches!(kind, EventKind::TableRenamed | EventKind::TableReplaced)
 }
 
 /// Why a change of several tables can not be repeated when one of them is past it.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use ccr_schemas::envelope::SCHEMA_VERSION;
 use ccr_schemas::event::{
     BackendAddress, ColumnsChanged, IndexRowsets, PartitionRowsets, Presence, Renamed,
-    RowsetsCommitted, TableCreated, TableDropped, TableRef, TableRowsets, TableTruncated,
-    TabletReplicas,
+    RowsetsCommitted, TableCreated, TableDropped, TableRef, TableReplaced, TableRowsets,
+    TableTruncated, TabletReplicas,
 };
 use ccr_schemas::{
     BackendId, CommitSeq, DbId, Envelope, Event, IndexId, PartitionId, Replay, TableId, TabletId,
@@ -148,6 +148,18 @@ impl Source {
             new: new.to_owned(),
         });
         self.tables.get_mut(&id).unwrap().name = new.to_owned();
+        self.wrap(event, Replay::Sql)
+    }
+
+    /// One table takes the place of another, which is gone then.
+    pub fn replace(&mut self, original: i64, replacement: i64) -> Envelope {
+        let event = Event::TableReplaced(TableReplaced {
+            original: self.table_ref(original),
+            replacement: self.table_ref(replacement),
+            swap: false,
+        });
+        let taken = self.tables.remove(&original).unwrap().name;
+        self.tables.get_mut(&replacement).unwrap().name = taken;
         self.wrap(event, Replay::Sql)
     }
 

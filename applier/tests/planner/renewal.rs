@@ -307,3 +307,28 @@ fn data_gone_for_a_reason_behind_a_full_window_is_looked_for_ahead() {
     let text = planner.done(seq, gone());
     assert!(text.contains(&format!("RollbackTxn {seq}")), "{text}");
 }
+
+#[test]
+fn names_change_by_their_events_also_when_the_snapshot_is_newer() {
+    let mut source = Source::new(1);
+    let (a, b) = (source.existing("a"), source.existing("b"));
+    let renewal = overwrite(&mut source, a);
+    let at = renewal.commit_seq;
+    let exchange = source.replace(b, a);
+    let exchange_at = exchange.commit_seq;
+    let inside = source.write(&[a]);
+    let inside_at = inside.commit_seq;
+    let mut planner = Planner::fresh();
+    planner.read(renewal);
+    planner.read(exchange);
+    planner.read(inside);
+    let text = planner.done(at, Outcome::Renewed { upto: inside_at });
+    assert!(
+        text.contains(&format!("Skip {inside_at} (contained in the snapshot)")),
+        "{text}"
+    );
+    assert!(
+        text.contains(&format!("RunDdl {exchange_at}")),
+        "the exchange is run on what was put into place: {text}"
+    );
+}

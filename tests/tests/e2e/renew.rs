@@ -65,6 +65,11 @@ async fn a_table_that_is_renamed_before_its_snapshot_arrives_under_its_new_name(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn tables_that_are_exchanged_before_their_snapshots_arrive_exchanged() {
+    exchanged_meanwhile().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_table_under_another_name_keeps_it() {
     renamed().await.unwrap();
 }
@@ -210,6 +215,60 @@ async fn renamed_meanwhile() -> Result<()> {
     assert_equal((&world.source, DATABASE), (target, DATABASE), |_| true).await?;
     let kept = digest(&target.client, DATABASE, "log_older").await?;
     assert!(kept.rows > 5, "{}", kept.rows);
+    stack.stop().await;
+    Ok(())
+}
+
+/// While the job is paused tables are prepared and take the places of others, with and without leaving their own to them.
+async fn exchanged_meanwhile() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let world = World::start(1).await?;
+    let mut workload = Workload::start(&world, 54, false).await?;
+    for _ in 0..20 {
+        workload.step(&world).await?;
+    }
+    let (stack, api) = embedded_stack(folder.path()).await?;
+    api.create(&world.database_job("all", 0)).await?;
+    wait_following(&api, &world, "all").await?;
+    api.post("pause", &json!({"name": "all"})).await?;
+    api.wait_until("all", PATIENCE, |status| status["phase"] == json!("paused"))
+        .await?;
+    for statement in [
+        // Prepared by an overwrite, changed, put into place, changed again, and its old name is used again.
+        "CREATE TABLE stage LIKE log_a",
+        "INSERT OVERWRITE TABLE stage SELECT id, v FROM log_a WHERE id % 2 = 0",
+        "ALTER TABLE stage MODIFY COLUMN v STRING",
+        "INSERT INTO stage VALUES (1, 'before the exchange')",
+        "ALTER TABLE log_a REPLACE WITH TABLE stage PROPERTIES (\"swap\" = \"false\")",
+        "INSERT INTO log_a VALUES (2, 'after the exchange')",
+        "INSERT OVERWRITE TABLE log_a SELECT id, v FROM log_a WHERE id <> 3",
+        "CREATE TABLE stage LIKE log_b",
+        "INSERT INTO stage VALUES (3, 'the name again')",
+        // Both change, then they change places, twice with a rename between.
+        "INSERT OVERWRITE TABLE users SELECT * FROM users WHERE id % 2 = 1",
+        "ALTER TABLE totals ADD ROLLUP by_k (k, n)",
+        "ALTER TABLE totals REPLACE WITH TABLE users PROPERTIES (\"swap\" = \"true\")",
+        "INSERT INTO totals (id, day, v) VALUES (9001, '2026-01-09', 'users by another name')",
+        "ALTER TABLE users RENAME sums",
+        "INSERT INTO sums VALUES (7, 1, 1)",
+        "ALTER TABLE sums REPLACE WITH TABLE log_b PROPERTIES (\"swap\" = \"true\")",
+        "INSERT INTO log_b VALUES (8, 1, 1)",
+    ] {
+        retried(&world, statement).await?;
+    }
+    api.post("resume", &json!({"name": "all"})).await?;
+    wait_following(&api, &world, "all").await?;
+    let target = &world.targets[0];
+    assert_equal((&world.source, DATABASE), (target, DATABASE), |_| true).await?;
+    world
+        .sql("INSERT INTO log_a VALUES (4, 'and it goes on')")
+        .await?;
+    wait_following(&api, &world, "all").await?;
+    assert_equal((&world.source, DATABASE), (target, DATABASE), |_| true).await?;
+    for question in ["DESC log_a ALL", "DESC log_b ALL", "DESC totals ALL"] {
+        let here = shape(&world.source.client, question).await?;
+        assert_eq!(here, shape(&target.client, question).await?, "{question}");
+    }
     stack.stop().await;
     Ok(())
 }
