@@ -33,8 +33,9 @@ Examples:
   To leave: ALTER SYSTEM DROPP BACKEND \"10.0.0.7:9050\", then end the process.
 
 It does what agent tasks ask (create, publish, snapshot, download, move, alter, drop, binlogs), ingests and serves binlogs,
-and reports. It runs no queries and no loads of a genuine frontend: those need the brpc interface. Set
-disable_balance and disable_tablet_scheduler there: it refuses to clone.
+and reports. A genuine frontend loads into it by INSERT and queries it (scans, conditions, sorts, aggregates, unions) over the
+brpc port; what it does not know it refuses with the name of the plan node. Set disable_balance and
+disable_tablet_scheduler there: it refuses to clone.
 
 A data directory belongs to the first cluster whose heartbeat came. To move to another one, take an empty directory.";
 
@@ -71,7 +72,7 @@ pub struct BeArguments {
     /// Heartbeat port (heartbeat_service_port).
     #[arg(long, default_value_t = 9050)]
     heartbeat_port: u16,
-    /// Told to the frontend; nothing listens there.
+    /// Port for plan fragments of a frontend (gRPC).
     #[arg(long, default_value_t = 8060)]
     brpc_port: u16,
     /// Do not register; someone else does.

@@ -45,6 +45,20 @@ pub mod frontend;
 #[path = "generated/agent.rs"]
 pub mod agent;
 
+// As above.
+#[allow(
+    missing_docs,
+    unused_imports,
+    dead_code,
+    non_snake_case,
+    non_camel_case_types,
+    clippy::all,
+    clippy::unwrap_used
+)]
+#[rustfmt::skip]
+#[path = "generated/plan.rs"]
+pub mod plan;
+
 pub use agent::*;
 pub use backend::*;
 pub use frontend::*;

@@ -271,7 +271,7 @@ pub struct BackendAddress {
     pub http_port: u16,
     /// `heartbeat_service_port`.
     pub heartbeat_port: u16,
-    /// Shown by SHOW BACKENDS; nothing listens there.
+    /// `brpc_port`: plan fragments over gRPC.
     pub brpc_port: u16,
 }
 

@@ -2,14 +2,16 @@
 //!
 //! Reading order: [`api`] (what a frontend asks), [`backend`] (who answers), [`tasks`] (how), [`tablet`], [`rowset`], [`rowset_meta`], [`pb`],
 //! [`index_files`], [`meta_store`], [`recover`], [`txns`], [`ingest`], [`snapshot`], [`download`], [`fetch`],
-//! [`http`]; `merge` (rowsets to rows); [`agent`] (heartbeats, tasks and reports over Thrift), [`node`] (one running backend).
+//! [`http`]; `merge` (rowsets to rows); [`agent`] (heartbeats, tasks and reports over Thrift), [`brpc`] and [`exec`] (queries and loads of a frontend over gRPC), [`node`] (one running backend).
 
 pub mod agent;
 pub mod api;
 pub mod backend;
 pub mod bandwidth;
+pub mod brpc;
 pub mod data_http;
 pub mod download;
+pub mod exec;
 pub mod fetch;
 pub mod header_file;
 pub mod http;

@@ -11,6 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::agent::membership::Membership;
 use super::agent::{Agent, AgentConfig, cluster_file};
+use super::brpc::{self, BackendRpc};
+use super::exec::Executor;
 use super::{Backend, BackendAddress, BackendApi, http};
 use crate::clock::SimClock;
 use crate::faults::Faults;
@@ -36,7 +38,7 @@ pub struct NodeConfig {
     pub http_port: u16,
     /// `heartbeat_service_port`.
     pub heartbeat_port: u16,
-    /// `brpc_port`: told only, nothing listens there.
+    /// `brpc_port`: plan fragments of a frontend, over gRPC.
     pub brpc_port: u16,
     /// The store outlives the process: what it holds is there again at the next start.
     pub kept: bool,
@@ -55,7 +57,7 @@ impl NodeConfig {
             be_port: 0,
             http_port: 0,
             heartbeat_port: 0,
-            brpc_port: 8060,
+            brpc_port: 0,
             kept: true,
             agent: AgentConfig::default(),
         }
@@ -87,6 +89,7 @@ struct Sockets {
     thrift: TcpListener,
     http: TcpListener,
     heartbeat: TcpListener,
+    brpc: TcpListener,
 }
 
 impl BackendNode {
@@ -99,6 +102,7 @@ impl BackendNode {
             thrift: bind(&config.host, config.be_port, "be_port")?,
             http: bind(&config.host, config.http_port, "HTTP")?,
             heartbeat: bind(&config.host, config.heartbeat_port, "heartbeat")?,
+            brpc: bind(&config.host, config.brpc_port, "brpc")?,
         };
         let address = BackendAddress {
             id: config.id,
@@ -106,7 +110,7 @@ impl BackendNode {
             be_port: port(&sockets.thrift)?,
             http_port: port(&sockets.http)?,
             heartbeat_port: port(&sockets.heartbeat)?,
-            brpc_port: config.brpc_port,
+            brpc_port: port(&sockets.brpc)?,
         };
         let membership = Membership::restored(
             cluster_file::read(&config.store)?,
@@ -167,16 +171,12 @@ impl BackendNode {
         }
         let router = http::router(Arc::clone(self.backend())).merge(more);
         let router = http::cut_while_down(router, Arc::clone(self.backend()));
-        let listener = {
-            // Handing a listener over needs the runtime that drives it.
-            let _inside = runtime.enter();
-            sockets
-                .http
-                .set_nonblocking(true)
-                .and_then(|()| tokio::net::TcpListener::from_std(sockets.http))
-                .context("handing the HTTP listener to the runtime")?
-        };
-        runtime.spawn(serve(listener, router, self.stop.clone()));
+        let http = hand_over(runtime, sockets.http, "HTTP")?;
+        runtime.spawn(serve(http, router, self.stop.clone()));
+        let brpc = hand_over(runtime, sockets.brpc, "brpc")?;
+        let executor = Executor::new(Arc::clone(&self.agent));
+        let calls = BackendRpc::new(Arc::clone(&self.agent), executor);
+        runtime.spawn(brpc::serve(brpc, calls, self.stop.clone()));
         self.agent.start(runtime, &self.stop);
         Ok(())
     }
@@ -194,6 +194,19 @@ impl Drop for BackendNode {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+fn hand_over(
+    runtime: &Handle,
+    listener: TcpListener,
+    what: &str,
+) -> Result<tokio::net::TcpListener> {
+    // Handing a listener over needs the runtime that drives it.
+    let _inside = runtime.enter();
+    listener
+        .set_nonblocking(true)
+        .and_then(|()| tokio::net::TcpListener::from_std(listener))
+        .with_context(|| format!("handing the {what} listener to the runtime"))
 }
 
 fn bind(host: &str, port: u16, what: &str) -> Result<TcpListener> {

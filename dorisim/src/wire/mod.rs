@@ -5,6 +5,7 @@ pub mod agent;
 pub mod auth;
 pub mod backend;
 pub mod client;
+pub mod compact;
 pub mod convert;
 pub mod frontend;
 pub mod heartbeat;
