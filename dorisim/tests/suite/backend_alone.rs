@@ -26,6 +26,7 @@ fn command(fe: u16, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dorisim"));
     command
         .args(["be", "--fe", &format!("127.0.0.1:{fe}"), "--print-json"])
+        .args(["--brpc-port", "0"])
         .args(arguments)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());

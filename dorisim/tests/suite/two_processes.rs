@@ -35,6 +35,7 @@ impl Backend {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dorisim"));
         command
             .args(["be", "--fe", &format!("127.0.0.1:{fe}"), "--print-json"])
+            .args(["--brpc-port", "0"])
             .arg("--data-dir")
             .arg(store)
             .env("RUST_LOG", "warn")

@@ -339,9 +339,8 @@ pub(super) fn literal(
 
 /// What a predicate says of a cell.
 pub fn truth(cell: &Cell) -> Option<bool> {
-    cell.as_deref().map(|text| {
-        text != "0" && !text.is_empty() && text.parse::<f64>() != Ok(0.0)
-    })
+    cell.as_deref()
+        .map(|text| text != "0" && !text.is_empty() && text.parse::<f64>() != Ok(0.0))
 }
 
 /// A boolean as a cell.
