@@ -96,6 +96,10 @@ fn parse_fe(text: &str) -> Result<(String, u16)> {
     Ok((host.to_owned(), port))
 }
 
+/// Largest packet to the frontend.
+const PACKET_BYTES: usize = 1 << 20;
+/// How long the frontend keeps an idle connection, as the driver believes.
+const WAIT_SECONDS: usize = 60;
 /// A progress line that often while nothing happens.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 
@@ -177,7 +181,10 @@ async fn register(fe: &(String, u16), arguments: &BeArguments, port: u16) -> Res
         .tcp_port(*query_port)
         .user(Some(arguments.user.clone()))
         .pass(Some(arguments.password.clone()))
-        .prefer_socket(false);
+        .prefer_socket(false)
+        // Given, they are not asked for by a SELECT: a frontend without a backend that is alive answers none.
+        .max_allowed_packet(Some(PACKET_BYTES))
+        .wait_timeout(Some(WAIT_SECONDS));
     let mut connection = Conn::new(options).await.with_context(|| {
         format!(
             "connecting to the frontend {host}:{query_port} as {} (its query_port, not its rpc_port; password by --password or DORISIM_FE_PASSWORD)",

@@ -217,6 +217,12 @@ impl Backend {
             })
     }
 
+    /// Rowsets of a tablet as Doris counts them; none for a tablet that is not here.
+    pub fn version_count(&self, tablet_id: i64) -> Option<i64> {
+        let tablet = self.tablet(tablet_id).ok()?;
+        Some(lock(&tablet).version_count())
+    }
+
     /// Ids of all tablets, sorted.
     pub fn tablet_ids(&self) -> Vec<i64> {
         let tablets = self.tablets.read().unwrap_or_else(PoisonError::into_inner);
@@ -335,6 +341,30 @@ impl Backend {
         Ok(())
     }
 
+    /// Takes in a tablet that a clone made.
+    ///
+    /// # Errors
+    /// One of its id was made meanwhile; the new one is forgotten again.
+    pub(super) fn adopt_tablet(&self, tablet: Tablet) -> Result<(), BeError> {
+        let mut tablets = self.tablets.write().unwrap_or_else(PoisonError::into_inner);
+        let (tablet_id, partition_id) = (tablet.spec.tablet_id, tablet.spec.partition_id);
+        match tablets.entry(tablet_id) {
+            Entry::Vacant(slot) => {
+                self.partitions.add(partition_id, tablet_id);
+                slot.insert(Arc::new(Mutex::new(tablet)));
+                Ok(())
+            }
+            Entry::Occupied(_) => {
+                let (hash, uid) = (tablet.schema_hash(), tablet.uid);
+                self.meta
+                    .write(|batch| batch.delete_tablet(tablet_id, hash, uid))?;
+                Err(BeError::Injected(format!(
+                    "tablet {tablet_id} was made while it was cloned"
+                )))
+            }
+        }
+    }
+
     pub(super) fn publish_one(
         &self,
         txn_id: i64,
@@ -345,6 +375,11 @@ impl Backend {
         let done = self.tablet(tablet_id).and_then(|tablet| {
             let mut tablet = lock(&tablet);
             if tablet.published_by(version, txn_id) {
+                return Ok(());
+            }
+            // A clone brought the version; what was loaded here is not needed any more.
+            if version <= tablet.version && !tablet.awaits_fill() {
+                self.discard(rowset);
                 return Ok(());
             }
             if matches!(tablet.spec.schema.keys, KeysModel::Unique { mow: true, .. })

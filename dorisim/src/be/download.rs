@@ -81,9 +81,9 @@ pub async fn download(
 /// Gives files of local rowsets the names that they have in the remote snapshot: those copied from a rowset of the remote tablet
 /// before, and those that the remote rowset was copied from.
 fn link_known(dir: &Path, local_header: &Path, remote_header: &Path) -> Result<(), BeError> {
-    let (_, remote) = read_header(remote_header)?;
+    let remote = read_header(remote_header)?.rowsets;
     // A header that is not there or torn means that nothing is known.
-    let Ok((_, local)) = read_header(local_header) else {
+    let Ok(local) = read_header(local_header).map(|header| header.rowsets) else {
         return Ok(());
     };
     for theirs in &remote {

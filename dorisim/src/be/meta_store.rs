@@ -136,14 +136,7 @@ impl Batch<'_> {
 
     /// The binlog of the version that the rowset ends at.
     pub fn put_binlog(&mut self, meta: &RowsetMeta) {
-        let entry = BinlogMetaEntryPb {
-            version: Some(meta.end_version),
-            tablet_id: Some(meta.tablet_id),
-            rowset_id: Some(0),
-            num_segments: Some(i64::from(meta.num_segments)),
-            creation_time: Some(meta.creation_time),
-            rowset_id_v2: Some(meta.rowset_id.clone()),
-        };
+        let entry = BinlogMetaEntryPb::of(meta);
         let data = self.rowset_value(meta);
         self.put(binlog_key("meta", meta), entry.encode_to_vec());
         self.put(binlog_key("data", meta), data);
@@ -372,7 +365,8 @@ pub fn rowset_key(meta: &RowsetMeta) -> String {
     format!("rst_{}_{}", meta.tablet_uid, meta.rowset_id)
 }
 
-fn binlog_key(kind: &str, meta: &RowsetMeta) -> String {
+/// `binlog_<meta or data>_<tablet uid>_<version>_<rowset>`
+pub fn binlog_key(kind: &str, meta: &RowsetMeta) -> String {
     format!(
         "binlog_{kind}_{}_{:020}_{}",
         meta.tablet_uid, meta.end_version, meta.rowset_id

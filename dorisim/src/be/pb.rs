@@ -340,6 +340,43 @@ pub struct TabletMetaPb {
     /// Ours: snapshot that was moved in last.
     #[prost(string, optional, tag = "20004")]
     pub sim_loaded_from: Option<String>,
+    /// Ours: the exact schema as JSON, in headers of snapshots.
+    #[prost(bytes = "vec", optional, tag = "20005")]
+    pub sim_schema: Option<Vec<u8>>,
+}
+
+/// `RowsetBinlogMetasPB`: `rowset_binlog_metas.pb` of a snapshot for a clone.
+#[derive(Clone, PartialEq, Message)]
+pub struct RowsetBinlogMetasPb {
+    /// One per version.
+    #[prost(message, repeated, tag = "1")]
+    pub rowset_binlog_metas: Vec<RowsetBinlogMetaPb>,
+}
+
+/// `RowsetBinlogMetaPB`: a binlog with its entries of the meta store.
+#[derive(Clone, PartialEq, Message)]
+pub struct RowsetBinlogMetaPb {
+    /// 48 hex digits.
+    #[prost(string, optional, tag = "1")]
+    pub rowset_id: Option<String>,
+    /// Version.
+    #[prost(int64, optional, tag = "2")]
+    pub version: Option<i64>,
+    /// Segment files.
+    #[prost(int64, optional, tag = "3")]
+    pub num_segments: Option<i64>,
+    /// Key of the [`BinlogMetaEntryPb`].
+    #[prost(string, optional, tag = "4")]
+    pub meta_key: Option<String>,
+    /// The [`BinlogMetaEntryPb`].
+    #[prost(bytes = "vec", optional, tag = "5")]
+    pub meta: Option<Vec<u8>>,
+    /// Key of the [`RowsetMetaPb`].
+    #[prost(string, optional, tag = "6")]
+    pub data_key: Option<String>,
+    /// The [`RowsetMetaPb`], with its schema.
+    #[prost(bytes = "vec", optional, tag = "7")]
+    pub data: Option<Vec<u8>>,
 }
 
 /// `BinlogMetaEntryPB`
@@ -363,4 +400,18 @@ pub struct BinlogMetaEntryPb {
     /// 48 hex digits.
     #[prost(string, optional, tag = "6")]
     pub rowset_id_v2: Option<String>,
+}
+
+impl BinlogMetaEntryPb {
+    /// The entry of a rowset whose files are kept.
+    pub fn of(meta: &super::rowset_meta::RowsetMeta) -> Self {
+        BinlogMetaEntryPb {
+            version: Some(meta.end_version),
+            tablet_id: Some(meta.tablet_id),
+            rowset_id: Some(0),
+            num_segments: Some(i64::from(meta.num_segments)),
+            creation_time: Some(meta.creation_time),
+            rowset_id_v2: Some(meta.rowset_id.clone()),
+        }
+    }
 }

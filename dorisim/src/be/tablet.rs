@@ -104,6 +104,7 @@ impl Tablet {
             sim_index_id: Some(self.spec.index_id),
             sim_schema_key: None,
             sim_loaded_from: self.loaded_from.clone(),
+            sim_schema: None,
         }
     }
 
@@ -295,6 +296,56 @@ impl Tablet {
         Ok(())
     }
 
+    /// Takes what a clone brought: the rowsets behind its own version, or instead of all that it has. Binlogs stay and are added to.
+    ///
+    /// # Errors
+    /// [`BeError::MetaStore`]: nothing was changed.
+    pub fn take_clone(
+        &mut self,
+        version: i64,
+        rowsets: Vec<Rowset>,
+        binlogs: Vec<RowsetMeta>,
+        incremental: bool,
+        store: &MetaStore,
+    ) -> Result<(), BeError> {
+        let meta = TabletMetaPb {
+            sim_version: Some(if incremental {
+                self.base_version
+            } else {
+                version
+            }),
+            ..self.meta()
+        };
+        store.write(|batch| {
+            if !incremental {
+                for old in self.rowsets.values() {
+                    batch.delete_rowset(&old.meta);
+                }
+            }
+            for new in &rowsets {
+                batch.put_rowset(&new.meta);
+            }
+            for binlog in &binlogs {
+                batch.put_binlog(binlog);
+            }
+            batch.put_tablet(meta, &self.spec.schema);
+        })?;
+        if !incremental {
+            self.base_version = version;
+            for old in std::mem::take(&mut self.rowsets).into_values() {
+                old.remove_files();
+            }
+        }
+        let new = rowsets.into_iter().map(Arc::new);
+        self.rowsets
+            .extend(new.map(|rowset| (rowset.meta.end_version, rowset)));
+        self.version = version;
+        for binlog in binlogs {
+            self.recover_binlog(binlog);
+        }
+        Ok(())
+    }
+
     /// From now on until [`Tablet::fill`] loads may come with holes between versions, as in Doris' NOTREADY state.
     ///
     /// # Errors
@@ -373,6 +424,14 @@ impl Tablet {
         for name in gone.flat_map(|meta| meta.file_names()) {
             remove_file(&dir.join(name));
         }
+    }
+
+    /// Rowsets as Doris counts them: a new tablet has one, which is empty and covers the versions that it began with.
+    pub fn version_count(&self) -> i64 {
+        let first = self.rowsets.values().next();
+        let begins = first.is_none_or(|rowset| rowset.meta.start_version > 1);
+        let count = self.rowsets.len() + usize::from(begins);
+        i64::try_from(count).unwrap_or(i64::MAX)
     }
 
     /// State of the replica.

@@ -15,7 +15,8 @@ use super::backend::{Backend, lock, remove_dir};
 use super::download::download;
 use super::rowset::Rowset;
 use super::rowset_meta::{RowsetMeta, RowsetState};
-use super::snapshot::{self, SnapshotOwner};
+use super::snapshot::{self, Content, SnapshotOwner};
+use crate::wire::agent::MakeSnapshot;
 
 /// Loses the answer of a task whose effect took place, when a fault wants that.
 pub(super) struct AnswerGuard {
@@ -34,28 +35,55 @@ impl AnswerGuard {
 /// Seconds until a snapshot may be deleted when nobody says how many.
 const SNAPSHOT_TIMEOUT_S: i64 = 86_400;
 
+/// A snapshot that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MadeSnapshot {
+    /// Where it is.
+    pub info: SnapshotInfo,
+    /// It holds the missing versions that were asked for and nothing else.
+    pub is_incremental: bool,
+}
+
 impl Backend {
-    /// MAKE_SNAPSHOT with all it can ask for: the tablet whose content is taken, the version, the seconds until the snapshot may be deleted.
+    /// MAKE_SNAPSHOT with all it can ask for.
     ///
     /// # Errors
     /// Tablets and versions that are not there; [`BeError::Io`].
-    pub async fn snapshot(
-        &self,
-        tablet_id: i64,
-        ref_tablet_id: Option<i64>,
-        version: Option<i64>,
-        timeout_s: i64,
-    ) -> Result<SnapshotInfo, BeError> {
+    pub async fn snapshot(&self, wish: &MakeSnapshot) -> Result<MadeSnapshot, BeError> {
         let guard = self.task("task.make_snapshot").await?;
-        let target = self.tablet(tablet_id)?;
+        let target = self.tablet(wish.tablet_id)?;
         let owner = SnapshotOwner::of(&lock(&target));
-        let other = ref_tablet_id.and_then(|id| self.tablet(id).ok());
+        let other = wish.ref_tablet.and_then(|id| self.tablet(id).ok());
         let source = other.unwrap_or(target);
         let source = lock(&source);
-        let version = version.unwrap_or(source.version);
-        let made = snapshot::make(&source, owner, version, self.new_snapshot_dir(timeout_s));
+        let missing = wish.missing_versions.as_deref();
+        let content = Content::choose(&source, wish.version, missing)?;
+        let dir = self.new_snapshot_dir(wish.timeout_s);
+        let made = snapshot::make(&source, owner, &content, wish.copy_binlogs, dir);
         drop(source);
-        guard.answer(made)
+        guard.answer(made.map(|info| MadeSnapshot {
+            info,
+            is_incremental: content.is_incremental,
+        }))
+    }
+
+    async fn whole_snapshot(
+        &self,
+        tablet_id: i64,
+        ref_tablet: Option<i64>,
+        version: Option<i64>,
+    ) -> Result<SnapshotInfo, BeError> {
+        let wish = MakeSnapshot {
+            tablet_id,
+            schema_hash: 0,
+            version,
+            timeout_s: SNAPSHOT_TIMEOUT_S,
+            list_files: true,
+            ref_tablet,
+            missing_versions: None,
+            copy_binlogs: false,
+        };
+        Ok(self.snapshot(&wish).await?.info)
     }
 }
 
@@ -275,8 +303,7 @@ impl BackendApi for Backend {
         tablet_id: i64,
         version: Option<i64>,
     ) -> Result<SnapshotInfo, BeError> {
-        self.snapshot(tablet_id, None, version, SNAPSHOT_TIMEOUT_S)
-            .await
+        self.whole_snapshot(tablet_id, None, version).await
     }
 
     async fn make_snapshot_from(
@@ -285,7 +312,7 @@ impl BackendApi for Backend {
         ref_tablet_id: i64,
         version: Option<i64>,
     ) -> Result<SnapshotInfo, BeError> {
-        self.snapshot(tablet_id, Some(ref_tablet_id), version, SNAPSHOT_TIMEOUT_S)
+        self.whole_snapshot(tablet_id, Some(ref_tablet_id), version)
             .await
     }
 

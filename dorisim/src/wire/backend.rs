@@ -117,13 +117,9 @@ fn dispatch_agent(
 }
 
 async fn make_snapshot(backend: &Backend, request: &TSnapshotRequest) -> TAgentResult {
-    let make = MakeSnapshot::from_wire(request);
-    let (version, timeout_s) = (make.version, make.timeout_s);
-    let made = backend
-        .snapshot(make.tablet_id, make.ref_tablet, version, timeout_s)
-        .await;
+    let made = backend.snapshot(&MakeSnapshot::from_wire(request)).await;
     match made {
-        Ok(made) => TAgentResult::new(status::ok(), made.path, false, 2),
+        Ok(made) => TAgentResult::new(status::ok(), made.info.path, made.is_incremental, 2),
         Err(error) => TAgentResult::new(status::status_of(&error), None, None, None),
     }
 }
@@ -137,6 +133,8 @@ enum Pull {
     TopicInfo,
     /// A result with an OK status in field 1, or one that is empty.
     Fine,
+    /// Ids of tablets by their format: none has the first.
+    StorageFormat,
     /// A result without members that are set.
     Empty,
     /// A result with an empty map in field 1.
@@ -161,9 +159,8 @@ impl Pull {
             | "check_warm_up_cache_async"
             | "warm_up_tablets"
             | "get_realtime_exec_status" => Pull::Fine,
-            "sync_load_for_tablets" | "check_storage_format" | "get_dictionary_status" => {
-                Pull::Empty
-            }
+            "check_storage_format" => Pull::StorageFormat,
+            "sync_load_for_tablets" | "get_dictionary_status" => Pull::Empty,
             "get_stream_load_record" => Pull::NoRecords,
             "get_top_n_hot_partitions" => Pull::Zero,
             "open_scanner" | "get_next" | "close_scanner" | "test_storage_connectivity" => {
@@ -185,6 +182,7 @@ impl Pull {
             Pull::DiskTrashUsed => disk_trash(backend),
             Pull::TopicInfo => encode(&TPublishTopicResult::new(status::ok())),
             Pull::Fine => encode(&OnlyStatus(status::ok())),
+            Pull::StorageFormat => storage_format(backend),
             Pull::Empty => result_of(|_| Ok(())),
             Pull::NoRecords => result_of(|output| {
                 output.write_field_begin(&TFieldIdentifier::new("records", TType::Map, 1))?;
@@ -215,7 +213,7 @@ fn result_of(members: impl FnOnce(&mut dyn TOutputProtocol) -> thrift::Result<()
 fn tablet_stat(backend: &Backend) -> TTabletStatResult {
     let stat = |tablet_id: i64| {
         let stat = backend.tablet_stat(tablet_id).ok()?;
-        let versions = i64::try_from(stat.rowsets).unwrap_or(i64::MAX);
+        let versions = backend.version_count(tablet_id).unwrap_or(0);
         Some(TTabletStat {
             tablet_id,
             data_size: Some(stat.bytes),
@@ -236,6 +234,24 @@ fn tablet_stat(backend: &Backend) -> TTabletStatResult {
         .map(|stat| (stat.tablet_id, stat.clone()))
         .collect();
     TTabletStatResult::new(by_id, stats)
+}
+
+/// `v1_tablets` and `v2_tablets`.
+fn storage_format(backend: &Backend) -> Reply {
+    let lists = [(1, Vec::new()), (2, backend.tablet_ids())];
+    result_of(|output| {
+        for (field, tablets) in &lists {
+            output.write_field_begin(&TFieldIdentifier::new("tablets", TType::List, *field))?;
+            let count = i32::try_from(tablets.len()).unwrap_or(i32::MAX);
+            output.write_list_begin(&TListIdentifier::new(TType::I64, count))?;
+            for tablet in tablets {
+                output.write_i64(*tablet)?;
+            }
+            output.write_list_end()?;
+            output.write_field_end()?;
+        }
+        Ok(())
+    })
 }
 
 fn disk_trash(backend: &Backend) -> Reply {

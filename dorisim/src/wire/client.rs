@@ -117,6 +117,20 @@ impl Pool {
         self.exchange(method, &message, within).await
     }
 
+    /// Calls a method whose only argument is a text.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn call_with_text<R: TSerializable>(
+        &self,
+        method: &'static str,
+        text: &str,
+        within: Duration,
+    ) -> Result<R, CallError> {
+        let message = request(method, TType::String, |output| output.write_string(text));
+        self.exchange(method, &message, within).await
+    }
+
     /// Calls a method whose only argument is a list of structs.
     ///
     /// # Errors

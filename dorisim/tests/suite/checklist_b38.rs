@@ -185,7 +185,7 @@ fn b38_4_a_tablet_has_its_ids_its_version_and_a_binlog_per_version() {
     assert_eq!(info.schema_hash, HASH);
     assert_eq!(info.replica_id, Some(TABLET + 1000));
     assert_eq!(info.partition_id, Some(PARTITION));
-    assert_eq!((info.row_count, info.total_version_count), (3, Some(2)));
+    assert_eq!((info.row_count, info.total_version_count), (3, Some(3)));
     assert_eq!((info.used, info.version_miss), (Some(true), Some(false)));
     assert_eq!(rig.node.backend().tablet_stat(TABLET).unwrap().binlogs, 2);
 }

@@ -21,6 +21,7 @@ mod checklist_b38_publish;
 mod checklist_b38_tasks;
 mod checklist_d1;
 mod checklist_d2;
+mod clone_tasks;
 mod common;
 mod durability;
 mod end_to_end;

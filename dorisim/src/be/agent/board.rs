@@ -29,13 +29,15 @@ pub enum Lane {
     Move,
     /// ALTER.
     Alter,
+    /// CLONE.
+    Clone,
     /// All that is neither slow nor frequent.
     Other,
 }
 
 impl Lane {
     /// All lanes and the number of their workers, as the defaults of a backend's configuration.
-    pub const ALL: [(Lane, usize); 10] = [
+    pub const ALL: [(Lane, usize); 11] = [
         (Lane::Create, 8),
         (Lane::Drop, 4),
         (Lane::Push, 3),
@@ -45,6 +47,7 @@ impl Lane {
         (Lane::Download, 4),
         (Lane::Move, 2),
         (Lane::Alter, 3),
+        (Lane::Clone, 3),
         (Lane::Other, 2),
     ];
 
@@ -59,6 +62,7 @@ impl Lane {
             AgentTask::Download(_) => Lane::Download,
             AgentTask::Move(_) => Lane::Move,
             AgentTask::Alter(_) => Lane::Alter,
+            AgentTask::Clone(_) => Lane::Clone,
             AgentTask::UpdateMeta(_)
             | AgentTask::GcBinlog(_)
             | AgentTask::VisibleVersion(_)

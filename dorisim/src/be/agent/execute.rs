@@ -135,6 +135,7 @@ impl Agent {
                 done.filter(|_| signature != -1)
             }
             AgentTask::Alter(alter) => ended(self.alter(alter)),
+            AgentTask::Clone(clone) => ended(self.clone_tablet(clone).await),
             AgentTask::GcBinlog(up_to) => {
                 if let Err(error) = backend.gc_binlog(up_to.clone()).await {
                     tracing::info!(%error, "binlogs not collected; nothing asks again");
@@ -226,11 +227,7 @@ impl Agent {
     }
 
     async fn make_snapshot(&self, make: &MakeSnapshot) -> Result<Done, BeError> {
-        let (version, timeout_s) = (make.version, make.timeout_s);
-        let made = self
-            .backend
-            .snapshot(make.tablet_id, make.ref_tablet, version, timeout_s)
-            .await?;
+        let made = self.backend.snapshot(make).await?.info;
         Ok(Done::with(FinishDetail::Snapshot {
             path: made.path,
             files: Some(if make.list_files {
@@ -331,7 +328,7 @@ impl Agent {
         let tablet = self.backend.tablet(tablet_id).ok()?;
         let tablet = lock(&tablet);
         let stat = tablet.stat();
-        let versions = i64::try_from(stat.rowsets).unwrap_or(i64::MAX);
+        let versions = tablet.version_count();
         let spec = &tablet.spec;
         Some(TTabletInfo {
             version: tablet.version,
@@ -380,11 +377,11 @@ fn bare_info(tablet_id: i64, schema_hash: i32) -> TTabletInfo {
     }
 }
 
-/// Types that have nothing to do here are done at once. Copies from other replicas and repositories would have, so they
-/// are refused: an OK would make the frontend believe in data that is not there.
+/// Types that have nothing to do here are done at once. Copies to repositories would have, so they are refused: an OK would
+/// make the frontend believe in data that is not there.
 fn other(task_type: TTaskType) -> Option<Done> {
     match task_type {
-        TTaskType::CLONE | TTaskType::UPLOAD => Some(Done::failed(
+        TTaskType::UPLOAD => Some(Done::failed(
             TStatusCode::NOT_IMPLEMENTED_ERROR,
             format!("task type {} is not done by dorisim", task_type.0),
         )),

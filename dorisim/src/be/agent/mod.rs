@@ -1,10 +1,11 @@
 //! The agent of a backend: it hears heartbeats, takes tasks in, does them, and tells the master.
 //!
-//! [`membership`] (which cluster, which master), [`board`] (accepted tasks), `execute` with `publish` and `alter` (doing them),
+//! [`membership`] (which cluster, which master), [`board`] (accepted tasks), `execute` with `publish`, `alter` and `clone` (doing them),
 //! [`messenger`] (telling their ends), [`report`] (tasks, disks, tablets).
 
 mod alter;
 pub mod board;
+mod clone;
 pub mod cluster_file;
 mod execute;
 pub mod expiry;

@@ -228,6 +228,8 @@ impl RemoteBackend {
             timeout_s: SNAPSHOT_TIMEOUT_S,
             list_files: true,
             ref_tablet,
+            missing_versions: None,
+            copy_binlogs: false,
         };
         let end = self.run_one(AgentTask::MakeSnapshot(make)).await?;
         let path = end.snapshot_path.ok_or_else(|| BeError::Refused {

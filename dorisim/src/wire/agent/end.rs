@@ -50,6 +50,15 @@ pub enum FinishDetail {
     },
     /// DOWNLOAD.
     Downloaded(Vec<i64>),
+    /// CLONE.
+    Cloned {
+        /// State of the replica.
+        info: Box<TTabletInfo>,
+        /// Bytes that were fetched.
+        bytes: i64,
+        /// Milliseconds that fetching took.
+        millis: i64,
+    },
     /// CHECK_CONSISTENCY.
     Checksum {
         /// Checksum of the rows.
@@ -57,7 +66,7 @@ pub enum FinishDetail {
         /// Version that was asked for.
         version: i64,
     },
-    /// STORAGE_MEDIUM_MIGRATE, CLONE, ALTER, ...: the state of tablets.
+    /// STORAGE_MEDIUM_MIGRATE, ALTER, ...: the state of tablets.
     Tablets(Vec<TTabletInfo>),
 }
 
@@ -149,6 +158,15 @@ impl FinishedTask {
                 request.request_version = Some(*version);
                 request.request_version_hash = Some(0);
             }
+            FinishDetail::Cloned {
+                info,
+                bytes,
+                millis,
+            } => {
+                request.finish_tablet_infos = Some(vec![info.as_ref().clone()]);
+                request.copy_size = Some(*bytes);
+                request.copy_time_ms = Some(*millis);
+            }
             FinishDetail::Tablets(infos) => request.finish_tablet_infos = Some(infos.clone()),
         }
         request
@@ -199,6 +217,17 @@ fn detail(request: TFinishTaskRequest) -> FinishDetail {
         },
         TTaskType::DOWNLOAD => {
             FinishDetail::Downloaded(request.downloaded_tablet_ids.unwrap_or_default())
+        }
+        TTaskType::CLONE => {
+            let infos = request.finish_tablet_infos.unwrap_or_default();
+            match infos.into_iter().next() {
+                Some(info) => FinishDetail::Cloned {
+                    info: Box::new(info),
+                    bytes: request.copy_size.unwrap_or(0),
+                    millis: request.copy_time_ms.unwrap_or(0),
+                },
+                None => FinishDetail::None,
+            }
         }
         TTaskType::CHECK_CONSISTENCY => FinishDetail::Checksum {
             checksum: request.tablet_checksum.unwrap_or(0),

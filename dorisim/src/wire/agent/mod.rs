@@ -1,9 +1,10 @@
 //! The traffic between frontend and backends, as plain structs and as the structs of the wire.
 //!
-//! [`task`] with [`push`], [`alter`], [`snapshot`] (what a frontend asks), [`end`] (what a backend tells about a task), [`schema`] and [`types`] (tablets to create),
+//! [`task`] with [`push`], [`alter`], [`clone`], [`snapshot`] (what a frontend asks), [`end`] (what a backend tells about a task), [`schema`] and [`types`] (tablets to create),
 //! [`status`] (refusals). Each part converts both ways; what a reader does not know it passes over.
 
 pub mod alter;
+pub mod clone;
 pub mod end;
 pub mod indexes;
 pub mod push;
@@ -16,6 +17,7 @@ mod tests;
 pub mod types;
 
 pub use alter::{AlterTablet, RollupColumn};
+pub use clone::{CloneSource, CloneTablet};
 pub use end::{FinishDetail, FinishedTask, TaskFailure};
 pub use push::Push;
 pub use schema::CreateTablet;

@@ -22,6 +22,11 @@ pub struct MakeSnapshot {
     pub list_files: bool,
     /// Tablet whose files may be linked, for atomic restores.
     pub ref_tablet: Option<i64>,
+    /// Versions that the replica lacks which the snapshot is for; none: nobody asks for parts. When all of them are single rowsets,
+    /// they are the snapshot, else everything is.
+    pub missing_versions: Option<Vec<i64>>,
+    /// The kept binlogs of those rowsets go along.
+    pub copy_binlogs: bool,
 }
 
 /// RELEASE_SNAPSHOT.
@@ -52,14 +57,14 @@ impl MakeSnapshot {
             schema_hash: self.schema_hash,
             version: self.version,
             version_hash: None,
-            timeout: Some(self.timeout_s),
-            missing_version: None,
+            timeout: (self.timeout_s > 0).then_some(self.timeout_s),
+            missing_version: self.missing_versions.clone(),
             list_files: Some(self.list_files),
             preferred_snapshot_version: Some(2),
             is_copy_tablet_task: None,
             start_version: None,
             end_version: None,
-            is_copy_binlog: None,
+            is_copy_binlog: self.copy_binlogs.then_some(true),
             ref_tablet_id: self.ref_tablet,
         }
     }
@@ -73,6 +78,8 @@ impl MakeSnapshot {
             timeout_s: request.timeout.filter(|s| *s > 0).unwrap_or(172_800),
             list_files: request.list_files.unwrap_or(false),
             ref_tablet: request.ref_tablet_id.filter(|id| *id > 0),
+            missing_versions: request.missing_version.clone(),
+            copy_binlogs: request.is_copy_binlog.unwrap_or(false),
         }
     }
 }

@@ -10,6 +10,7 @@ use ccr_doris_wire::{
 };
 
 use super::alter::AlterTablet;
+use super::clone::CloneTablet;
 use super::schema::{CreateTablet, binlog_config};
 use super::snapshot::{Download, MakeSnapshot, ReleaseSnapshot};
 use super::{WireError, push::Push};
@@ -89,6 +90,8 @@ pub enum AgentTask {
     UpdateMeta(Vec<TabletMeta>),
     /// ALTER.
     Alter(Box<AlterTablet>),
+    /// CLONE.
+    Clone(Box<CloneTablet>),
     /// GC_BINLOG: tablet to the highest version that is forgotten. Never answered.
     GcBinlog(BTreeMap<i64, i64>),
     /// UPDATE_VISIBLE_VERSION: partition to version. Never answered.
@@ -121,6 +124,7 @@ impl AgentTask {
             AgentTask::Move(_) => TTaskType::MOVE,
             AgentTask::UpdateMeta(_) => TTaskType::UPDATE_TABLET_META_INFO,
             AgentTask::Alter(_) => TTaskType::ALTER,
+            AgentTask::Clone(_) => TTaskType::CLONE,
             AgentTask::GcBinlog(_) => TTaskType::GC_BINLOG,
             AgentTask::VisibleVersion(_) => TTaskType::UPDATE_VISIBLE_VERSION,
             AgentTask::CheckConsistency { .. } => TTaskType::CHECK_CONSISTENCY,
@@ -175,6 +179,7 @@ impl AgentTask {
                     Some(TUpdateTabletMetaInfoReq::new(Some(tablets)));
             }
             AgentTask::Alter(alter) => request.alter_tablet_req_v2 = Some(alter.to_wire()),
+            AgentTask::Clone(clone) => request.clone_req = Some(clone.to_wire()),
             AgentTask::GcBinlog(up_to) => {
                 let infos: Vec<_> = up_to
                     .iter()
@@ -261,6 +266,9 @@ impl AgentTask {
             TTaskType::ALTER => AgentTask::Alter(Box::new(AlterTablet::from_wire(
                 &request.alter_tablet_req_v2.ok_or_else(missing)?,
             )?)),
+            TTaskType::CLONE => AgentTask::Clone(Box::new(CloneTablet::from_wire(
+                &request.clone_req.ok_or_else(missing)?,
+            ))),
             TTaskType::GC_BINLOG => {
                 let infos = request.gc_binlog_req.ok_or_else(missing)?;
                 let infos = infos.tablet_gc_binlog_infos.unwrap_or_default();

@@ -299,7 +299,23 @@ fn every_task_reads_back_what_was_written() {
             timeout_s: 4,
             list_files: true,
             ref_tablet: Some(5),
+            missing_versions: Some(vec![2, 3]),
+            copy_binlogs: true,
         }),
+        AgentTask::Clone(Box::new(CloneTablet {
+            tablet_id: 1,
+            schema_hash: 2,
+            sources: vec![CloneSource {
+                host: "h".to_owned(),
+                be_port: 9060,
+                http_port: 8040,
+            }],
+            version: 3,
+            replica_id: 4,
+            partition_id: 5,
+            table_id: 6,
+            timeout_s: Some(7),
+        })),
         AgentTask::ReleaseSnapshot(ReleaseSnapshot {
             path: "/s/snapshot/1.2.3".to_owned(),
             tablet_id: 1,
