@@ -32,10 +32,10 @@ Examples:
 
   To leave: ALTER SYSTEM DROPP BACKEND \"10.0.0.7:9050\", then end the process.
 
-It does what agent tasks ask (create, publish, snapshot, download, move, alter, drop, binlogs), ingests and serves binlogs,
+It does what agent tasks ask (create, publish, snapshot, download, move, alter, clone, drop, binlogs), ingests and serves binlogs,
 and reports. A genuine frontend loads into it by INSERT and queries it (scans, conditions, sorts, aggregates, unions) over the
-brpc port; what it does not know it refuses with the name of the plan node. Set disable_balance and
-disable_tablet_scheduler there: it refuses to clone.
+brpc port; what it does not know it refuses with the name of the plan node. Replicas are repaired and balanced over several of them;
+a frontend places two replicas of a tablet on one host under allow_replica_on_same_host only: --host 127.0.0.2 is another.
 
 A data directory belongs to the first cluster whose heartbeat came. To move to another one, take an empty directory.";
 

@@ -15,6 +15,11 @@ use crate::fe_requests::{
 /// Replica id that the frontend gives the clone.
 const REPLICA: i64 = 9_000;
 
+/// The same frontend twice: each backend tells the ends of its tasks to one of its own.
+fn frontends() -> [FeDouble; 2] {
+    [FeDouble::start(7, TOKEN), FeDouble::start(7, TOKEN)]
+}
+
 fn source(rig: &Rig) -> TBackend {
     let address = rig.node.address();
     let (be, http) = (i32::from(address.be_port), i32::from(address.http_port));
@@ -71,9 +76,9 @@ fn load_version(rig: &Rig, double: &FeDouble, version: i64, ids: &[i64]) {
 
 #[test]
 fn a_missing_replica_is_made_with_rows_binlogs_and_the_replica_id_of_the_task() {
-    let double = FeDouble::start(7, TOKEN);
-    let from = with_rows(&double);
-    load_version(&from, &double, 3, &[4]);
+    let [theirs, double] = frontends();
+    let from = with_rows(&theirs);
+    load_version(&from, &theirs, 3, &[4]);
     let to = Rig::joined(&double);
     let end = to.done(&double, clone(500, vec![source(&from)], 3));
     let info = &end.finish_tablet_infos.as_ref().unwrap()[0];
@@ -104,12 +109,12 @@ fn a_missing_replica_is_made_with_rows_binlogs_and_the_replica_id_of_the_task() 
 
 #[test]
 fn a_replica_that_is_behind_gets_the_versions_that_it_lacks() {
-    let double = FeDouble::start(7, TOKEN);
-    let from = with_rows(&double);
+    let [theirs, double] = frontends();
+    let from = with_rows(&theirs);
     let to = with_rows(&double);
     let whole = from.node.backend().tablet_stat(TABLET).unwrap().bytes;
-    load_version(&from, &double, 3, &[4]);
-    load_version(&from, &double, 4, &[5]);
+    load_version(&from, &theirs, 3, &[4]);
+    load_version(&from, &theirs, 4, &[5]);
     let end = to.done(&double, clone(501, vec![source(&from)], 4));
     assert_eq!(version_of(&end), 4);
     assert_eq!(end.report_version, None, "no tablet came or went");
@@ -124,10 +129,10 @@ fn a_replica_that_is_behind_gets_the_versions_that_it_lacks() {
 
 #[test]
 fn versions_that_the_source_has_merged_come_with_all_others() {
-    let double = FeDouble::start(7, TOKEN);
-    let from = with_rows(&double);
+    let [theirs, double] = frontends();
+    let from = with_rows(&theirs);
     let to = with_rows(&double);
-    load_version(&from, &double, 3, &[4]);
+    load_version(&from, &theirs, 3, &[4]);
     let schema = crate::common::schema();
     let merged = rows(&[1, 2, 3, 4]);
     from.node
@@ -145,8 +150,8 @@ fn versions_that_the_source_has_merged_come_with_all_others() {
 
 #[test]
 fn the_next_source_is_asked_when_one_fails_and_without_any_the_task_fails() {
-    let double = FeDouble::start(7, TOKEN);
-    let from = with_rows(&double);
+    let [theirs, double] = frontends();
+    let from = with_rows(&theirs);
     let empty = Rig::joined(&double);
     let stranger = FeDouble::start(8, "token-b");
     let foreign = with_rows(&stranger);
@@ -170,22 +175,16 @@ fn the_next_source_is_asked_when_one_fails_and_without_any_the_task_fails() {
 
 #[test]
 fn a_load_that_waited_behind_a_gap_is_done_when_a_clone_brought_its_version() {
-    let double = FeDouble::start(7, TOKEN);
-    let from = with_rows(&double);
-    load_version(&from, &double, 3, &[4]);
-    load_version(&from, &double, 4, &[5]);
+    let [theirs, double] = frontends();
+    let from = with_rows(&theirs);
+    load_version(&from, &theirs, 3, &[4]);
+    load_version(&from, &theirs, 4, &[5]);
     let to = Rig::start(dorisim::be::agent::AgentConfig {
         publish_wait: std::time::Duration::from_millis(50),
         ..quick()
     });
     double.heartbeat(&to);
-    to.submit(vec![create(TABLET)]);
-    for _ in 0..500 {
-        if to.node.backend().tablet_count() == 1 {
-            break;
-        }
-        to.pause(10);
-    }
+    to.done(&double, create(TABLET));
     load(&to, TABLET, 77, &[5]);
     let gap = to.run(&double, publish(77, 4));
     assert_ne!(code(&gap), TStatusCode::OK);
@@ -204,8 +203,8 @@ fn a_load_that_waited_behind_a_gap_is_done_when_a_clone_brought_its_version() {
 
 #[test]
 fn a_clone_is_still_there_after_a_restart_of_the_process() {
-    let double = FeDouble::start(7, TOKEN);
-    let from = with_rows(&double);
+    let [theirs, double] = frontends();
+    let from = with_rows(&theirs);
     let to = Rig::joined(&double);
     to.done(&double, clone(510, vec![source(&from)], 2));
     let address = to.node.address().clone();
