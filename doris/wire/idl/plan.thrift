@@ -689,3 +689,40 @@ struct TReportExecStatusParams {
 struct TReportExecStatusResult {
   1: optional frontend.TStatus status,
 }
+
+// What a load asks its frontend for.
+
+struct TAutoIncrementRangeRequest {
+  1: optional i64 db_id,
+  2: optional i64 table_id,
+  3: optional i64 column_id,
+  4: optional i64 length,
+  5: optional i64 lower_bound,
+}
+
+struct TAutoIncrementRangeResult {
+  1: optional frontend.TStatus status,
+  2: optional i64 start,
+  3: optional i64 length,
+}
+
+struct TNullableStringLiteral {
+  1: optional string value,
+  2: optional bool is_null,
+}
+
+struct TCreatePartitionRequest {
+  1: optional i64 txn_id,
+  2: optional i64 db_id,
+  3: optional i64 table_id,
+  4: optional list<list<TNullableStringLiteral>> partitionValues,
+  5: optional string be_endpoint,
+  7: optional frontend.TUniqueId query_id,
+}
+
+struct TCreatePartitionResult {
+  1: optional frontend.TStatus status,
+  2: optional list<TOlapTablePartition> partitions,
+  3: optional list<TTabletLocation> tablets,
+  4: optional list<TNodeInfo> nodes,
+}

@@ -31,6 +31,7 @@ mod fe_requests;
 mod mysql;
 mod mysql_columns;
 mod mysql_ids;
+mod plan_fragments;
 mod properties_columns;
 mod properties_layout;
 mod properties_storage;

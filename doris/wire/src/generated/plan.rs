@@ -8229,3 +8229,588 @@ impl Default for TReportExecStatusResult {
   }
 }
 
+//
+// TAutoIncrementRangeRequest
+//
+
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct TAutoIncrementRangeRequest {
+  pub db_id: Option<i64>,
+  pub table_id: Option<i64>,
+  pub column_id: Option<i64>,
+  pub length: Option<i64>,
+  pub lower_bound: Option<i64>,
+}
+
+impl TAutoIncrementRangeRequest {
+  pub fn new<F1, F2, F3, F4, F5>(db_id: F1, table_id: F2, column_id: F3, length: F4, lower_bound: F5) -> TAutoIncrementRangeRequest where F1: Into<Option<i64>>, F2: Into<Option<i64>>, F3: Into<Option<i64>>, F4: Into<Option<i64>>, F5: Into<Option<i64>> {
+    TAutoIncrementRangeRequest {
+      db_id: db_id.into(),
+      table_id: table_id.into(),
+      column_id: column_id.into(),
+      length: length.into(),
+      lower_bound: lower_bound.into(),
+    }
+  }
+}
+
+impl TSerializable for TAutoIncrementRangeRequest {
+  fn read_from_in_protocol(i_prot: &mut dyn TInputProtocol) -> thrift::Result<TAutoIncrementRangeRequest> {
+    i_prot.read_struct_begin()?;
+    let mut f_1: Option<i64> = None;
+    let mut f_2: Option<i64> = None;
+    let mut f_3: Option<i64> = None;
+    let mut f_4: Option<i64> = None;
+    let mut f_5: Option<i64> = None;
+    loop {
+      let field_ident = i_prot.read_field_begin()?;
+      if field_ident.field_type == TType::Stop {
+        break;
+      }
+      let field_id = field_id(&field_ident)?;
+      match field_id {
+        1 => {
+          let val = i_prot.read_i64()?;
+          f_1 = Some(val);
+        },
+        2 => {
+          let val = i_prot.read_i64()?;
+          f_2 = Some(val);
+        },
+        3 => {
+          let val = i_prot.read_i64()?;
+          f_3 = Some(val);
+        },
+        4 => {
+          let val = i_prot.read_i64()?;
+          f_4 = Some(val);
+        },
+        5 => {
+          let val = i_prot.read_i64()?;
+          f_5 = Some(val);
+        },
+        _ => {
+          i_prot.skip(field_ident.field_type)?;
+        },
+      };
+      i_prot.read_field_end()?;
+    }
+    i_prot.read_struct_end()?;
+    let ret = TAutoIncrementRangeRequest {
+      db_id: f_1,
+      table_id: f_2,
+      column_id: f_3,
+      length: f_4,
+      lower_bound: f_5,
+    };
+    Ok(ret)
+  }
+  fn write_to_out_protocol(&self, o_prot: &mut dyn TOutputProtocol) -> thrift::Result<()> {
+    let struct_ident = TStructIdentifier::new("TAutoIncrementRangeRequest");
+    o_prot.write_struct_begin(&struct_ident)?;
+    if let Some(fld_var) = self.db_id {
+      o_prot.write_field_begin(&TFieldIdentifier::new("db_id", TType::I64, 1))?;
+      o_prot.write_i64(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(fld_var) = self.table_id {
+      o_prot.write_field_begin(&TFieldIdentifier::new("table_id", TType::I64, 2))?;
+      o_prot.write_i64(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(fld_var) = self.column_id {
+      o_prot.write_field_begin(&TFieldIdentifier::new("column_id", TType::I64, 3))?;
+      o_prot.write_i64(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(fld_var) = self.length {
+      o_prot.write_field_begin(&TFieldIdentifier::new("length", TType::I64, 4))?;
+      o_prot.write_i64(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(fld_var) = self.lower_bound {
+      o_prot.write_field_begin(&TFieldIdentifier::new("lower_bound", TType::I64, 5))?;
+      o_prot.write_i64(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    o_prot.write_field_stop()?;
+    o_prot.write_struct_end()
+  }
+}
+
+impl Default for TAutoIncrementRangeRequest {
+  fn default() -> Self {
+    TAutoIncrementRangeRequest{
+      db_id: Some(0),
+      table_id: Some(0),
+      column_id: Some(0),
+      length: Some(0),
+      lower_bound: Some(0),
+    }
+  }
+}
+
+//
+// TAutoIncrementRangeResult
+//
+
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct TAutoIncrementRangeResult {
+  pub status: Option<frontend::TStatus>,
+  pub start: Option<i64>,
+  pub length: Option<i64>,
+}
+
+impl TAutoIncrementRangeResult {
+  pub fn new<F1, F2, F3>(status: F1, start: F2, length: F3) -> TAutoIncrementRangeResult where F1: Into<Option<frontend::TStatus>>, F2: Into<Option<i64>>, F3: Into<Option<i64>> {
+    TAutoIncrementRangeResult {
+      status: status.into(),
+      start: start.into(),
+      length: length.into(),
+    }
+  }
+}
+
+impl TSerializable for TAutoIncrementRangeResult {
+  fn read_from_in_protocol(i_prot: &mut dyn TInputProtocol) -> thrift::Result<TAutoIncrementRangeResult> {
+    i_prot.read_struct_begin()?;
+    let mut f_1: Option<frontend::TStatus> = None;
+    let mut f_2: Option<i64> = None;
+    let mut f_3: Option<i64> = None;
+    loop {
+      let field_ident = i_prot.read_field_begin()?;
+      if field_ident.field_type == TType::Stop {
+        break;
+      }
+      let field_id = field_id(&field_ident)?;
+      match field_id {
+        1 => {
+          let val = frontend::TStatus::read_from_in_protocol(i_prot)?;
+          f_1 = Some(val);
+        },
+        2 => {
+          let val = i_prot.read_i64()?;
+          f_2 = Some(val);
+        },
+        3 => {
+          let val = i_prot.read_i64()?;
+          f_3 = Some(val);
+        },
+        _ => {
+          i_prot.skip(field_ident.field_type)?;
+        },
+      };
+      i_prot.read_field_end()?;
+    }
+    i_prot.read_struct_end()?;
+    let ret = TAutoIncrementRangeResult {
+      status: f_1,
+      start: f_2,
+      length: f_3,
+    };
+    Ok(ret)
+  }
+  fn write_to_out_protocol(&self, o_prot: &mut dyn TOutputProtocol) -> thrift::Result<()> {
+    let struct_ident = TStructIdentifier::new("TAutoIncrementRangeResult");
+    o_prot.write_struct_begin(&struct_ident)?;
+    if let Some(ref fld_var) = self.status {
+      o_prot.write_field_begin(&TFieldIdentifier::new("status", TType::Struct, 1))?;
+      fld_var.write_to_out_protocol(o_prot)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(fld_var) = self.start {
+      o_prot.write_field_begin(&TFieldIdentifier::new("start", TType::I64, 2))?;
+      o_prot.write_i64(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(fld_var) = self.length {
+      o_prot.write_field_begin(&TFieldIdentifier::new("length", TType::I64, 3))?;
+      o_prot.write_i64(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    o_prot.write_field_stop()?;
+    o_prot.write_struct_end()
+  }
+}
+
+impl Default for TAutoIncrementRangeResult {
+  fn default() -> Self {
+    TAutoIncrementRangeResult{
+      status: None,
+      start: Some(0),
+      length: Some(0),
+    }
+  }
+}
+
+//
+// TNullableStringLiteral
+//
+
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct TNullableStringLiteral {
+  pub value: Option<String>,
+  pub is_null: Option<bool>,
+}
+
+impl TNullableStringLiteral {
+  pub fn new<F1, F2>(value: F1, is_null: F2) -> TNullableStringLiteral where F1: Into<Option<String>>, F2: Into<Option<bool>> {
+    TNullableStringLiteral {
+      value: value.into(),
+      is_null: is_null.into(),
+    }
+  }
+}
+
+impl TSerializable for TNullableStringLiteral {
+  fn read_from_in_protocol(i_prot: &mut dyn TInputProtocol) -> thrift::Result<TNullableStringLiteral> {
+    i_prot.read_struct_begin()?;
+    let mut f_1: Option<String> = None;
+    let mut f_2: Option<bool> = None;
+    loop {
+      let field_ident = i_prot.read_field_begin()?;
+      if field_ident.field_type == TType::Stop {
+        break;
+      }
+      let field_id = field_id(&field_ident)?;
+      match field_id {
+        1 => {
+          let val = i_prot.read_string()?;
+          f_1 = Some(val);
+        },
+        2 => {
+          let val = i_prot.read_bool()?;
+          f_2 = Some(val);
+        },
+        _ => {
+          i_prot.skip(field_ident.field_type)?;
+        },
+      };
+      i_prot.read_field_end()?;
+    }
+    i_prot.read_struct_end()?;
+    let ret = TNullableStringLiteral {
+      value: f_1,
+      is_null: f_2,
+    };
+    Ok(ret)
+  }
+  fn write_to_out_protocol(&self, o_prot: &mut dyn TOutputProtocol) -> thrift::Result<()> {
+    let struct_ident = TStructIdentifier::new("TNullableStringLiteral");
+    o_prot.write_struct_begin(&struct_ident)?;
+    if let Some(ref fld_var) = self.value {
+      o_prot.write_field_begin(&TFieldIdentifier::new("value", TType::String, 1))?;
+      o_prot.write_string(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(fld_var) = self.is_null {
+      o_prot.write_field_begin(&TFieldIdentifier::new("is_null", TType::Bool, 2))?;
+      o_prot.write_bool(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    o_prot.write_field_stop()?;
+    o_prot.write_struct_end()
+  }
+}
+
+impl Default for TNullableStringLiteral {
+  fn default() -> Self {
+    TNullableStringLiteral{
+      value: Some("".to_owned()),
+      is_null: Some(false),
+    }
+  }
+}
+
+//
+// TCreatePartitionRequest
+//
+
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct TCreatePartitionRequest {
+  pub txn_id: Option<i64>,
+  pub db_id: Option<i64>,
+  pub table_id: Option<i64>,
+  pub partition_values: Option<Vec<Vec<TNullableStringLiteral>>>,
+  pub be_endpoint: Option<String>,
+  pub query_id: Option<frontend::TUniqueId>,
+}
+
+impl TCreatePartitionRequest {
+  pub fn new<F1, F2, F3, F4, F5, F7>(txn_id: F1, db_id: F2, table_id: F3, partition_values: F4, be_endpoint: F5, query_id: F7) -> TCreatePartitionRequest where F1: Into<Option<i64>>, F2: Into<Option<i64>>, F3: Into<Option<i64>>, F4: Into<Option<Vec<Vec<TNullableStringLiteral>>>>, F5: Into<Option<String>>, F7: Into<Option<frontend::TUniqueId>> {
+    TCreatePartitionRequest {
+      txn_id: txn_id.into(),
+      db_id: db_id.into(),
+      table_id: table_id.into(),
+      partition_values: partition_values.into(),
+      be_endpoint: be_endpoint.into(),
+      query_id: query_id.into(),
+    }
+  }
+}
+
+impl TSerializable for TCreatePartitionRequest {
+  fn read_from_in_protocol(i_prot: &mut dyn TInputProtocol) -> thrift::Result<TCreatePartitionRequest> {
+    i_prot.read_struct_begin()?;
+    let mut f_1: Option<i64> = None;
+    let mut f_2: Option<i64> = None;
+    let mut f_3: Option<i64> = None;
+    let mut f_4: Option<Vec<Vec<TNullableStringLiteral>>> = None;
+    let mut f_5: Option<String> = None;
+    let mut f_7: Option<frontend::TUniqueId> = None;
+    loop {
+      let field_ident = i_prot.read_field_begin()?;
+      if field_ident.field_type == TType::Stop {
+        break;
+      }
+      let field_id = field_id(&field_ident)?;
+      match field_id {
+        1 => {
+          let val = i_prot.read_i64()?;
+          f_1 = Some(val);
+        },
+        2 => {
+          let val = i_prot.read_i64()?;
+          f_2 = Some(val);
+        },
+        3 => {
+          let val = i_prot.read_i64()?;
+          f_3 = Some(val);
+        },
+        4 => {
+          let list_ident = i_prot.read_list_begin()?;
+          let mut val: Vec<Vec<TNullableStringLiteral>> = Vec::with_capacity(list_ident.size as usize);
+          for _ in 0..list_ident.size {
+            let list_ident = i_prot.read_list_begin()?;
+            let mut list_elem_75: Vec<TNullableStringLiteral> = Vec::with_capacity(list_ident.size as usize);
+            for _ in 0..list_ident.size {
+              let list_elem_76 = TNullableStringLiteral::read_from_in_protocol(i_prot)?;
+              list_elem_75.push(list_elem_76);
+            }
+            i_prot.read_list_end()?;
+            val.push(list_elem_75);
+          }
+          i_prot.read_list_end()?;
+          f_4 = Some(val);
+        },
+        5 => {
+          let val = i_prot.read_string()?;
+          f_5 = Some(val);
+        },
+        7 => {
+          let val = frontend::TUniqueId::read_from_in_protocol(i_prot)?;
+          f_7 = Some(val);
+        },
+        _ => {
+          i_prot.skip(field_ident.field_type)?;
+        },
+      };
+      i_prot.read_field_end()?;
+    }
+    i_prot.read_struct_end()?;
+    let ret = TCreatePartitionRequest {
+      txn_id: f_1,
+      db_id: f_2,
+      table_id: f_3,
+      partition_values: f_4,
+      be_endpoint: f_5,
+      query_id: f_7,
+    };
+    Ok(ret)
+  }
+  fn write_to_out_protocol(&self, o_prot: &mut dyn TOutputProtocol) -> thrift::Result<()> {
+    let struct_ident = TStructIdentifier::new("TCreatePartitionRequest");
+    o_prot.write_struct_begin(&struct_ident)?;
+    if let Some(fld_var) = self.txn_id {
+      o_prot.write_field_begin(&TFieldIdentifier::new("txn_id", TType::I64, 1))?;
+      o_prot.write_i64(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(fld_var) = self.db_id {
+      o_prot.write_field_begin(&TFieldIdentifier::new("db_id", TType::I64, 2))?;
+      o_prot.write_i64(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(fld_var) = self.table_id {
+      o_prot.write_field_begin(&TFieldIdentifier::new("table_id", TType::I64, 3))?;
+      o_prot.write_i64(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(ref fld_var) = self.partition_values {
+      o_prot.write_field_begin(&TFieldIdentifier::new("partitionValues", TType::List, 4))?;
+      o_prot.write_list_begin(&TListIdentifier::new(TType::List, fld_var.len() as i32))?;
+      for e in fld_var {
+        o_prot.write_list_begin(&TListIdentifier::new(TType::Struct, e.len() as i32))?;
+        for e in e {
+          e.write_to_out_protocol(o_prot)?;
+        }
+        o_prot.write_list_end()?;
+      }
+      o_prot.write_list_end()?;
+      o_prot.write_field_end()?
+    }
+    if let Some(ref fld_var) = self.be_endpoint {
+      o_prot.write_field_begin(&TFieldIdentifier::new("be_endpoint", TType::String, 5))?;
+      o_prot.write_string(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(ref fld_var) = self.query_id {
+      o_prot.write_field_begin(&TFieldIdentifier::new("query_id", TType::Struct, 7))?;
+      fld_var.write_to_out_protocol(o_prot)?;
+      o_prot.write_field_end()?
+    }
+    o_prot.write_field_stop()?;
+    o_prot.write_struct_end()
+  }
+}
+
+impl Default for TCreatePartitionRequest {
+  fn default() -> Self {
+    TCreatePartitionRequest{
+      txn_id: Some(0),
+      db_id: Some(0),
+      table_id: Some(0),
+      partition_values: Some(Vec::new()),
+      be_endpoint: Some("".to_owned()),
+      query_id: None,
+    }
+  }
+}
+
+//
+// TCreatePartitionResult
+//
+
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct TCreatePartitionResult {
+  pub status: Option<frontend::TStatus>,
+  pub partitions: Option<Vec<TOlapTablePartition>>,
+  pub tablets: Option<Vec<TTabletLocation>>,
+  pub nodes: Option<Vec<TNodeInfo>>,
+}
+
+impl TCreatePartitionResult {
+  pub fn new<F1, F2, F3, F4>(status: F1, partitions: F2, tablets: F3, nodes: F4) -> TCreatePartitionResult where F1: Into<Option<frontend::TStatus>>, F2: Into<Option<Vec<TOlapTablePartition>>>, F3: Into<Option<Vec<TTabletLocation>>>, F4: Into<Option<Vec<TNodeInfo>>> {
+    TCreatePartitionResult {
+      status: status.into(),
+      partitions: partitions.into(),
+      tablets: tablets.into(),
+      nodes: nodes.into(),
+    }
+  }
+}
+
+impl TSerializable for TCreatePartitionResult {
+  fn read_from_in_protocol(i_prot: &mut dyn TInputProtocol) -> thrift::Result<TCreatePartitionResult> {
+    i_prot.read_struct_begin()?;
+    let mut f_1: Option<frontend::TStatus> = None;
+    let mut f_2: Option<Vec<TOlapTablePartition>> = None;
+    let mut f_3: Option<Vec<TTabletLocation>> = None;
+    let mut f_4: Option<Vec<TNodeInfo>> = None;
+    loop {
+      let field_ident = i_prot.read_field_begin()?;
+      if field_ident.field_type == TType::Stop {
+        break;
+      }
+      let field_id = field_id(&field_ident)?;
+      match field_id {
+        1 => {
+          let val = frontend::TStatus::read_from_in_protocol(i_prot)?;
+          f_1 = Some(val);
+        },
+        2 => {
+          let list_ident = i_prot.read_list_begin()?;
+          let mut val: Vec<TOlapTablePartition> = Vec::with_capacity(list_ident.size as usize);
+          for _ in 0..list_ident.size {
+            let list_elem_77 = TOlapTablePartition::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_77);
+          }
+          i_prot.read_list_end()?;
+          f_2 = Some(val);
+        },
+        3 => {
+          let list_ident = i_prot.read_list_begin()?;
+          let mut val: Vec<TTabletLocation> = Vec::with_capacity(list_ident.size as usize);
+          for _ in 0..list_ident.size {
+            let list_elem_78 = TTabletLocation::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_78);
+          }
+          i_prot.read_list_end()?;
+          f_3 = Some(val);
+        },
+        4 => {
+          let list_ident = i_prot.read_list_begin()?;
+          let mut val: Vec<TNodeInfo> = Vec::with_capacity(list_ident.size as usize);
+          for _ in 0..list_ident.size {
+            let list_elem_79 = TNodeInfo::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_79);
+          }
+          i_prot.read_list_end()?;
+          f_4 = Some(val);
+        },
+        _ => {
+          i_prot.skip(field_ident.field_type)?;
+        },
+      };
+      i_prot.read_field_end()?;
+    }
+    i_prot.read_struct_end()?;
+    let ret = TCreatePartitionResult {
+      status: f_1,
+      partitions: f_2,
+      tablets: f_3,
+      nodes: f_4,
+    };
+    Ok(ret)
+  }
+  fn write_to_out_protocol(&self, o_prot: &mut dyn TOutputProtocol) -> thrift::Result<()> {
+    let struct_ident = TStructIdentifier::new("TCreatePartitionResult");
+    o_prot.write_struct_begin(&struct_ident)?;
+    if let Some(ref fld_var) = self.status {
+      o_prot.write_field_begin(&TFieldIdentifier::new("status", TType::Struct, 1))?;
+      fld_var.write_to_out_protocol(o_prot)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(ref fld_var) = self.partitions {
+      o_prot.write_field_begin(&TFieldIdentifier::new("partitions", TType::List, 2))?;
+      o_prot.write_list_begin(&TListIdentifier::new(TType::Struct, fld_var.len() as i32))?;
+      for e in fld_var {
+        e.write_to_out_protocol(o_prot)?;
+      }
+      o_prot.write_list_end()?;
+      o_prot.write_field_end()?
+    }
+    if let Some(ref fld_var) = self.tablets {
+      o_prot.write_field_begin(&TFieldIdentifier::new("tablets", TType::List, 3))?;
+      o_prot.write_list_begin(&TListIdentifier::new(TType::Struct, fld_var.len() as i32))?;
+      for e in fld_var {
+        e.write_to_out_protocol(o_prot)?;
+      }
+      o_prot.write_list_end()?;
+      o_prot.write_field_end()?
+    }
+    if let Some(ref fld_var) = self.nodes {
+      o_prot.write_field_begin(&TFieldIdentifier::new("nodes", TType::List, 4))?;
+      o_prot.write_list_begin(&TListIdentifier::new(TType::Struct, fld_var.len() as i32))?;
+      for e in fld_var {
+        e.write_to_out_protocol(o_prot)?;
+      }
+      o_prot.write_list_end()?;
+      o_prot.write_field_end()?
+    }
+    o_prot.write_field_stop()?;
+    o_prot.write_struct_end()
+  }
+}
+
+impl Default for TCreatePartitionResult {
+  fn default() -> Self {
+    TCreatePartitionResult{
+      status: None,
+      partitions: Some(Vec::new()),
+      tablets: Some(Vec::new()),
+      nodes: Some(Vec::new()),
+    }
+  }
+}
+

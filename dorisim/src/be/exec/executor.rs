@@ -8,7 +8,8 @@ use super::error::{ExecError, plan};
 use super::fragment::{self, Request};
 use super::peer::Peers;
 use super::query::Query;
-use super::table_sink::{self, TabletRows};
+use super::table_sink::TabletRows;
+use super::tablet_write;
 use crate::be::agent::Agent;
 use crate::be::backend::lock;
 use crate::be::brpc::pb::{ExecPlanFragmentPb, FetchedDataPb, UniqueIdPb};
@@ -136,9 +137,14 @@ impl Executor {
     /// Writes rows of a load into a tablet of this backend.
     ///
     /// # Errors
-    /// As [`table_sink::write`].
+    /// As `tablet_write`.
     pub fn take_tablet(&self, load: TabletRows) -> Result<(), ExecError> {
-        table_sink::write(self.agent.backend(), &self.writes, load)
+        tablet_write::write(self.agent.backend(), &self.writes, load)
+    }
+
+    /// True for an instance that was sent here.
+    pub(super) fn knows(&self, instance: UniqueIdPb) -> bool {
+        lock(&self.known).instances.contains_key(&instance)
     }
 
     fn find(&self, id: UniqueIdPb) -> Option<Arc<Query>> {

@@ -32,6 +32,14 @@ pub enum Comparison {
     EqForNull,
 }
 
+/// A value of values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Nesting {
+    Array,
+    Map,
+    Struct,
+}
+
 /// What a node of an expression does with its children.
 #[derive(Clone, Debug)]
 enum Kind {
@@ -46,6 +54,7 @@ enum Kind {
     IsNull { negated: bool },
     Arithmetic(Operation),
     Case { operand: bool, otherwise: bool },
+    Nested(Nesting),
     Call(String),
 }
 
@@ -103,6 +112,7 @@ impl Expr {
             | Kind::IsNull { .. }
             | Kind::Arithmetic(_)
             | Kind::Case { .. }
+            | Kind::Nested(_)
             | Kind::Call(_) => {}
         }
         let columns: Vec<Vec<Cell>> = self
@@ -164,7 +174,31 @@ impl Expr {
                 number::compute(*how, first.as_deref(), second.as_deref(), &self.data_type)?
             }
             Kind::Case { operand, otherwise } => self.case(cells, *operand, *otherwise),
+            Kind::Nested(how) => Some(self.nested(*how, cells)),
         })
+    }
+
+    fn nested(&self, how: Nesting, cells: &[&Cell]) -> String {
+        let parts = self.children.iter().zip(cells);
+        let mut parts = parts.map(|(child, cell)| quoted(&child.data_type, cell));
+        let mut list = Vec::new();
+        match (how, &self.data_type) {
+            (Nesting::Map, _) => {
+                while let (Some(key), Some(value)) = (parts.next(), parts.next()) {
+                    list.push(format!("{key}:{value}"));
+                }
+            }
+            (Nesting::Struct, DataType::Struct(fields)) => {
+                let named = fields.iter().zip(parts);
+                list.extend(named.map(|((name, _), value)| format!("\"{name}\":{value}")));
+            }
+            (Nesting::Array | Nesting::Struct, _) => list.extend(parts),
+        }
+        match how {
+            Nesting::Array => format!("[{}]", list.join(", ")),
+            Nesting::Map => format!("{{{}}}", list.join(", ")),
+            Nesting::Struct => format!("{{{}}}", list.join(", ")),
+        }
     }
 
     fn case(&self, cells: &[&Cell], operand: bool, otherwise: bool) -> Cell {
@@ -245,6 +279,9 @@ fn kind(node: &TPlanExprNode, layout: &Layout, data_type: &DataType) -> Result<K
         TPlanExprKind::IS_NULL_PRED => Kind::IsNull {
             negated: node.is_null_pred.as_ref().is_some_and(|p| p.is_not_null),
         },
+        TPlanExprKind::ARRAY_LITERAL => Kind::Nested(Nesting::Array),
+        TPlanExprKind::MAP_LITERAL => Kind::Nested(Nesting::Map),
+        TPlanExprKind::STRUCT_LITERAL => Kind::Nested(Nesting::Struct),
         TPlanExprKind::CASE_EXPR => {
             let case = node.case_expr.as_ref();
             Kind::Case {
@@ -335,6 +372,20 @@ pub(super) fn literal(
     // A literal of a type that its text does not fit keeps the text.
     let cell = data_type.canonicalize(&text).unwrap_or(Some(text));
     Ok(Some(cell))
+}
+
+/// A value as part of another one.
+fn quoted(data_type: &DataType, cell: &Cell) -> String {
+    let bare = data_type.is_numeric()
+        || matches!(
+            data_type,
+            DataType::Boolean | DataType::Array(_) | DataType::Map(..) | DataType::Struct(_)
+        );
+    match cell {
+        None => "null".to_owned(),
+        Some(text) if bare => text.clone(),
+        Some(text) => format!("\"{text}\""),
+    }
 }
 
 /// What a predicate says of a cell.

@@ -79,6 +79,9 @@ pub fn decode(request: &ExecPlanFragmentPb) -> Result<Request, ExecError> {
         )));
     }
     let bytes = request.request.as_deref().unwrap_or_default();
+    if tracing::enabled!(tracing::Level::TRACE) {
+        tracing::trace!(bytes = hex::encode(bytes), "plan fragments");
+    }
     let read = if request.compact.unwrap_or(false) {
         TPipelineFragmentParamsList::read_from_in_protocol(&mut CompactInput::new(bytes))
     } else {

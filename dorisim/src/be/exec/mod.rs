@@ -27,7 +27,9 @@ mod run;
 mod scan;
 mod sort;
 pub mod table_sink;
+mod tablet_write;
 pub mod types;
+mod wants;
 
 pub use error::ExecError;
 pub use executor::Executor;

@@ -1,11 +1,12 @@
 //! Running the fragments of one request: inputs, plan, sink, report.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ccr_doris_wire::plan::{
-    TDataSinkType, TDataStreamSink, TPartitionType, TPlanFragmentDestination, TResultSinkType,
+    TDataSinkType, TDataStreamSink, TOlapTableSink, TPartitionType, TPlanFragmentDestination,
+    TResultSinkType,
 };
 use futures::future::join_all;
 
@@ -20,6 +21,7 @@ use super::report::{Ended, Loaded};
 use super::rows::Format;
 use super::table_sink::{self, TabletRows};
 use super::types::{Descriptors, Layout};
+use crate::be::brpc::pb::UniqueIdPb;
 use crate::be::brpc::status;
 use crate::model::{DataType, Row};
 
@@ -39,11 +41,7 @@ enum Output {
     Result(Vec<Row>, Vec<DataType>),
     /// Per sink: receivers by brpc address with their rows.
     Streams(Vec<(i32, ByReceiver)>),
-    Table {
-        written: table_sink::Written,
-        nodes: HashMap<i64, (String, u16)>,
-        txn_id: i64,
-    },
+    Table(Vec<Row>, Box<TOlapTableSink>),
 }
 
 impl Executor {
@@ -121,6 +119,7 @@ impl Executor {
         }
         let ended = i32::try_from(fragment.instances.len()).unwrap_or(i32::MAX);
         let own = fragment.backend_id;
+        let here = self.own_addresses(&fragment);
         let backend = Arc::clone(self.agent.backend());
         let descriptors = Arc::clone(&shared.descriptors);
         let computed = tokio::task::spawn_blocking(move || {
@@ -148,16 +147,16 @@ impl Executor {
             Output::Streams(sinks) => {
                 for (node, by_receiver) in sinks {
                     for (receiver, rows) in by_receiver {
-                        self.send(shared, node, &receiver, rows, ended).await?;
+                        if here.contains(&receiver) {
+                            shared.query.deliver(node, rows, ended)?;
+                        } else {
+                            self.send(shared, node, &receiver, rows, ended).await?;
+                        }
                     }
                 }
                 Ok(Loaded::default())
             }
-            Output::Table {
-                written,
-                nodes,
-                txn_id,
-            } => self.write(written, &nodes, own, txn_id).await,
+            Output::Table(rows, sink) => self.load(shared.query.id, rows, *sink, own).await,
         }
     }
 
@@ -169,9 +168,6 @@ impl Executor {
         rows: Vec<Row>,
         ended: i32,
     ) -> Result<(), ExecError> {
-        if self.is_here(receiver) {
-            return shared.query.deliver(node, rows, ended);
-        }
         let membership = self.agent.membership();
         let token = membership.token().unwrap_or_default();
         self.peers
@@ -179,20 +175,42 @@ impl Executor {
             .await
     }
 
-    fn is_here(&self, (host, port): &(String, u16)) -> bool {
-        let address = self.agent.backend().listens_at();
-        let membership = self.agent.membership();
-        *port == address.brpc_port
-            && (*host == address.host || membership.host().is_some_and(|known| known == host))
+    /// brpc addresses of this backend, as the frontend writes them: those of instances that were sent here.
+    fn own_addresses(&self, fragment: &Fragment) -> HashSet<(String, u16)> {
+        let cast = fragment.sink.multi_cast_stream_sink.iter();
+        let cast = cast.flat_map(|sink| sink.destinations.iter().flatten().flatten());
+        fragment
+            .destinations
+            .iter()
+            .chain(cast)
+            .filter(|destination| {
+                let id = &destination.fragment_instance_id;
+                self.knows(UniqueIdPb {
+                    hi: id.hi,
+                    lo: id.lo,
+                })
+            })
+            .filter_map(|destination| destination.brpc_server.as_ref())
+            .filter_map(|server| Some((server.hostname.clone(), u16::try_from(server.port).ok()?)))
+            .collect()
     }
 
-    async fn write(
+    async fn load(
         &self,
-        written: table_sink::Written,
-        nodes: &HashMap<i64, (String, u16)>,
+        query: UniqueIdPb,
+        mut rows: Vec<Row>,
+        mut sink: TOlapTableSink,
         own: i64,
-        txn_id: i64,
     ) -> Result<Loaded, ExecError> {
+        self.number(&sink, &mut rows).await?;
+        self.make_partitions(query, &mut sink, &rows).await?;
+        let nodes = sink.nodes_info.nodes.iter().map(|node| {
+            let port = u16::try_from(node.async_internal_port).unwrap_or(0);
+            (node.id, (node.host.clone(), port))
+        });
+        let nodes: HashMap<i64, (String, u16)> = nodes.collect();
+        let txn_id = sink.txn_id;
+        let written = table_sink::spread(&sink, rows)?;
         let mut loaded = Loaded {
             rows: written.loaded,
             filtered: written.filtered,
@@ -207,7 +225,7 @@ impl Executor {
                     self.take_tablet(tablet)?;
                 }
             } else {
-                self.write_at_peer(node, nodes, tablets).await?;
+                self.write_at_peer(node, &nodes, tablets).await?;
             }
             loaded.tablets.extend(ids.into_iter().map(|id| (id, node)));
         }
@@ -279,15 +297,7 @@ fn compute(fragment: &Fragment, context: &mut Context<'_>) -> Result<Output, Exe
                 let exprs = Expr::compile_all(&fragment.output, &batch.layout)?;
                 project(&exprs, &batch.rows)?
             };
-            let nodes = table.nodes_info.nodes.iter().map(|node| {
-                let port = u16::try_from(node.async_internal_port).unwrap_or(0);
-                (node.id, (node.host.clone(), port))
-            });
-            Ok(Output::Table {
-                nodes: nodes.collect(),
-                txn_id: table.txn_id,
-                written: table_sink::spread(table, rows)?,
-            })
+            Ok(Output::Table(rows, Box::new(table.clone())))
         }
         TDataSinkType::BLACKHOLE_SINK => Ok(Output::Result(Vec::new(), Vec::new())),
         other => Err(ExecError::NotSupported(format!("data sink {}", other.0))),

@@ -1,6 +1,6 @@
 //! OLAP_TABLE_SINK: rows become one rowset per tablet of every partition that got a row, on every replica.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use ccr_doris_wire::plan::{TOlapTableIndexSchema, TOlapTableSink, TUniqueKeyUpdateMode};
@@ -10,9 +10,6 @@ use super::error::{ExecError, plan};
 use super::expr::{Expr, filter};
 use super::routing::{Place, Routing};
 use super::types::{Layout, data_type};
-use crate::be::Backend;
-use crate::be::api::BackendApi;
-use crate::be::backend::lock;
 use crate::model::{Column, DataType, Row};
 use crate::wire::agent::schema::column_from_wire;
 
@@ -32,6 +29,8 @@ pub struct TabletRows {
     pub columns: Arc<Vec<Column>>,
     /// Version of that schema.
     pub schema_version: i32,
+    /// Partial update: columns whose cells are not those of the rows, but of the row that is there.
+    pub kept: Arc<Vec<usize>>,
     /// Rows in the order of the columns.
     pub rows: Arc<Vec<Row>>,
 }
@@ -65,8 +64,9 @@ type BucketRow = (usize, Row);
 struct Index {
     id: i64,
     columns: Arc<Vec<Column>>,
-    /// Cell of the loaded row for each column.
-    places: Vec<usize>,
+    /// Cell of the loaded row for each column; none where a partial update leaves it.
+    places: Vec<Option<usize>>,
+    kept: Arc<Vec<usize>>,
     condition: Option<Expr>,
 }
 
@@ -88,26 +88,19 @@ pub(super) fn spread(sink: &TOlapTableSink, rows: Vec<Row>) -> Result<Written, E
         .schema
         .indexes
         .iter()
-        .map(|index| Index::new(index, &names, &layout))
+        .map(|index| Index::new(index, &names, &types, &layout, is_partial(sink)))
         .collect::<Result<_, _>>()?;
-    let base = indexes
-        .first()
-        .ok_or_else(|| plan("a table without index"))?;
+    let base = indexes.iter().max_by_key(|index| index.columns.len());
+    let base = base.ok_or_else(|| plan("a table without index"))?;
     let routing = Routing::new(sink, &names, &types)?;
-    let auto = sink.schema.auto_increment_column.as_ref();
     let mut written = Written::default();
     let mut by_place: BTreeMap<i64, (&Place, Vec<BucketRow>)> = BTreeMap::new();
     for mut row in rows {
-        if let Err(reason) = fit(&mut row, base, auto)? {
+        if let Err(reason) = fit(&mut row, base) {
             written.refuse(reason);
             continue;
         }
         let Some(place) = routing.partition(&row) else {
-            if sink.partition.enable_automatic_partition == Some(true) {
-                return Err(ExecError::NotSupported(
-                    "an automatic partition that is not there yet".to_owned(),
-                ));
-            }
             let shown: Vec<&str> = row.iter().map(|c| c.as_deref().unwrap_or("NULL")).collect();
             written.refuse(format!(
                 "no partition for this tuple. tuple=({})",
@@ -129,12 +122,18 @@ pub(super) fn spread(sink: &TOlapTableSink, rows: Vec<Row>) -> Result<Written, E
     Ok(written)
 }
 
+fn is_partial(sink: &TOlapTableSink) -> bool {
+    let mode = sink.schema.unique_key_update_mode;
+    sink.schema.is_partial_update == Some(true)
+        || mode.is_some_and(|mode| mode == TUniqueKeyUpdateMode::UPDATE_FIXED_COLUMNS)
+}
+
 fn refuse_unknown(sink: &TOlapTableSink) -> Result<(), ExecError> {
     let mode = sink.schema.unique_key_update_mode;
-    let partial = sink.schema.is_partial_update == Some(true)
-        || mode.is_some_and(|mode| mode != TUniqueKeyUpdateMode::UPSERT);
-    if partial {
-        return Err(ExecError::NotSupported("a partial update".to_owned()));
+    if mode.is_some_and(|mode| mode == TUniqueKeyUpdateMode::UPDATE_FLEXIBLE_COLUMNS) {
+        return Err(ExecError::NotSupported(
+            "a partial update of other columns in each row".to_owned(),
+        ));
     }
     if sink.partition.enable_auto_detect_overwrite == Some(true) {
         return Err(ExecError::NotSupported(
@@ -144,40 +143,34 @@ fn refuse_unknown(sink: &TOlapTableSink) -> Result<(), ExecError> {
     Ok(())
 }
 
-/// Makes the cells canonical. The inner error is the reason why the row is refused.
-fn fit(
-    row: &mut Row,
-    base: &Index,
-    auto: Option<&String>,
-) -> Result<Result<(), String>, ExecError> {
-    for (column, at) in base.columns.iter().zip(&base.places) {
-        let cell = &mut row[*at];
-        if cell.is_none() && auto.is_some_and(|name| column.is_named(name)) {
-            return Err(ExecError::NotSupported(format!(
-                "an AUTO_INCREMENT value that the statement does not give (column {})",
-                column.name
-            )));
-        }
+/// Makes the cells canonical. The error is the reason why the row is refused.
+fn fit(row: &mut Row, base: &Index) -> Result<(), String> {
+    for (column, place) in base.columns.iter().zip(&base.places) {
+        let Some(cell) = place.and_then(|at| row.get_mut(at)) else {
+            continue;
+        };
         if cell.is_none() && !column.nullable {
-            return Ok(Err(format!(
+            return Err(format!(
                 "column_name[{}], null value for not null column, type={}",
                 column.name,
                 column.data_type.primitive_name()
-            )));
+            ));
         }
-        match column.data_type.parse_cell(cell.as_deref()) {
-            Ok(fits) => *cell = fits,
-            Err(reason) => return Ok(Err(format!("column_name[{}], {reason}", column.name))),
-        }
+        *cell = column
+            .data_type
+            .parse_cell(cell.as_deref())
+            .map_err(|reason| format!("column_name[{}], {reason}", column.name))?;
     }
-    Ok(Ok(()))
+    Ok(())
 }
 
 impl Index {
     fn new(
         schema: &TOlapTableIndexSchema,
         names: &[String],
+        types: &[DataType],
         layout: &Layout,
+        partial: bool,
     ) -> Result<Self, ExecError> {
         let told = schema.columns_desc.as_deref().unwrap_or_default();
         let columns: Vec<Column> = told
@@ -187,18 +180,18 @@ impl Index {
         if columns.is_empty() {
             return Err(plan("an index whose columns are not described"));
         }
-        let places = columns
+        let places: Vec<Option<usize>> = columns
             .iter()
-            .map(|column| {
-                let found = names.iter().position(|name| column.is_named(name));
-                found.ok_or_else(|| {
-                    ExecError::NotSupported(format!(
-                        "column {} of an index that the load does not compute",
-                        column.name
-                    ))
-                })
+            .map(|column| match place_of(column, names, types) {
+                Some(place) => Ok(Some(place)),
+                None if partial => Ok(None),
+                None => Err(ExecError::NotSupported(format!(
+                    "column {} of an index that the load does not compute",
+                    column.name
+                ))),
             })
             .collect::<Result<_, _>>()?;
+        let kept = (0..places.len()).filter(|at| places[*at].is_none());
         let condition = schema.where_clause.as_ref();
         let condition = condition
             .map(|tree| Expr::compile(tree, layout))
@@ -206,6 +199,7 @@ impl Index {
         Ok(Index {
             id: schema.id,
             columns: Arc::new(columns),
+            kept: Arc::new(kept.collect()),
             places,
             condition,
         })
@@ -228,8 +222,13 @@ impl Index {
             {
                 continue;
             }
-            let cells = self.places.iter().map(|at| row[*at].clone()).collect();
-            of_bucket.entry(*bucket).or_default().push(cells);
+            let cells = self.places.iter().zip(self.columns.iter());
+            let cells = cells.map(|(place, column)| {
+                let cell = place.and_then(|at| row.get(at).cloned().flatten());
+                // An index that is being changed may have another type.
+                column.data_type.parse_cell(cell.as_deref()).unwrap_or(None)
+            });
+            of_bucket.entry(*bucket).or_default().push(cells.collect());
         }
         let homes: HashMap<i64, &Vec<i64>> = sink
             .location
@@ -248,6 +247,7 @@ impl Index {
                     tablet_id: *tablet_id,
                     columns: Arc::clone(&self.columns),
                     schema_version: i32::try_from(sink.schema.version).unwrap_or(0),
+                    kept: Arc::clone(&self.kept),
                     rows: Arc::clone(&rows),
                 });
             }
@@ -256,47 +256,19 @@ impl Index {
     }
 }
 
-/// Writes rows of one tablet here. Several senders of one load add to each other. `turn` keeps them apart.
-///
-/// # Errors
-/// The tablet is not here, or the store refuses.
-pub fn write(
-    backend: &Backend,
-    turn: &std::sync::Mutex<()>,
-    load: TabletRows,
-) -> Result<(), ExecError> {
-    let _alone = lock(turn);
-    let tablet = backend.tablet(load.tablet_id)?;
-    let mut schema = {
-        let tablet = lock(&tablet);
-        tablet.spec.schema.as_ref().clone()
+/// What the name of a column begins with in the tuple of a load while it is being changed.
+const SHADOW: &str = "__doris_shadow_";
+
+/// The cell for a column: by name and type, for a column that is being changed its new form, or by name.
+fn place_of(column: &Column, names: &[String], types: &[DataType]) -> Option<usize> {
+    let exact = |shadow: bool| {
+        names.iter().zip(types).position(|(name, data_type)| {
+            let plain = name.strip_prefix(SHADOW);
+            plain.is_some() == shadow
+                && column.is_named(plain.unwrap_or(name))
+                && column.data_type == *data_type
+        })
     };
-    let ids = |columns: &[Column]| -> BTreeSet<i32> {
-        columns.iter().map(|column| column.unique_id).collect()
-    };
-    let changed = ids(&schema.columns) != ids(&load.columns);
-    schema.columns.clone_from(load.columns.as_ref());
-    schema.schema_version = load.schema_version;
-    let schema = Arc::new(schema);
-    if changed {
-        // A column that was added or dropped without a task: loads tell of it.
-        lock(&tablet).update(None, Some(Arc::clone(&schema)), &backend.meta)?;
-    }
-    let mut rows = load.rows;
-    let held = backend.txns().committed(load.txn_id);
-    let held = held.iter().find(|(id, _)| *id == load.tablet_id);
-    if let Some((_, rowset)) = held {
-        let mut both = rowset.rows()?.as_ref().clone();
-        both.extend(rows.iter().cloned());
-        rows = Arc::new(both);
-    }
-    backend.write_rowset(
-        load.txn_id,
-        load.partition_id,
-        load.tablet_id,
-        schema,
-        rows,
-        None,
-    )?;
-    Ok(())
+    let by_name = || names.iter().position(|name| column.is_named(name));
+    exact(false).or_else(|| exact(true)).or_else(by_name)
 }
