@@ -7,7 +7,7 @@ use ccr_doris_wire::plan::{
     TAutoIncrementRangeRequest, TAutoIncrementRangeResult, TCreatePartitionRequest,
     TCreatePartitionResult, TNullableStringLiteral, TOlapTableSink,
 };
-use ccr_doris_wire::{TStatus, TStatusCode, TUniqueId, unset};
+use ccr_doris_wire::{TStatus, TStatusCode, TUniqueId};
 
 use super::error::{ExecError, plan};
 use super::executor::Executor;
@@ -112,7 +112,6 @@ impl Executor {
             partition_values: Some(values.collect()),
             be_endpoint: Some(format!("{host}:{}", address.heartbeat_port)),
             query_id: Some(TUniqueId::new(query.hi, query.lo)),
-            ..unset()
         };
         let master = self.master()?;
         let made: TCreatePartitionResult = master
