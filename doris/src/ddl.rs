@@ -2,6 +2,7 @@
 //!
 //! Statements without a source text are functions here; statements that a source printed are rewritten in [`rewrite`].
 
+mod comment;
 pub mod rewrite;
 mod token;
 

@@ -52,7 +52,7 @@ pub fn refusal(code: TStatusCode, text: &str) -> Refusal {
     }
 }
 
-/// Meaning of a MySQL error packet.
+/// Meaning of a MySQL error packet. An FE of January 2026 sends 1105 for nearly every refusal, so that the text decides.
 pub fn sql_refusal(code: u16, text: &str) -> Refusal {
     match code {
         1044 | 1045 | 1142 | 1143 | 1227 | 1370 => Refusal::AccessDenied,
@@ -90,6 +90,8 @@ const TEXTS: &[(&str, Refusal)] = &[
     ("no enough space", Refusal::NoSpace),
     ("exceed capacity limit", Refusal::NoSpace),
     ("Access denied", Refusal::AccessDenied),
+    ("command denied to user", Refusal::AccessDenied),
+    ("Permission denied: user", Refusal::AccessDenied),
     ("enable feature binlog is false", Refusal::FeatureOff),
     ("binlog feature is not enabled", Refusal::FeatureOff),
     ("Invalid method name", Refusal::UnknownMethod),

@@ -40,13 +40,14 @@ const SOURCE_PROPERTIES: &[&str] = &[
 /// The text of a CREATE_TABLE record -> the statement for the destination.
 ///
 /// The name becomes the destination's. Of a table, properties of the source's disks, policies and groups are left out, and
-/// `MAXVALUEMAXVALUE` (printed by some 2.1 releases) is taken apart. Of a view, names of the source database become the
+/// `MAXVALUEMAXVALUE` (printed by some 2.1 releases) is taken apart, and a comment with an apostrophe is escaped. Of a view, names of the source database become the
 /// destination's.
 ///
 /// # Errors
 /// [`NotUnderstood`] when it is neither CREATE TABLE nor CREATE VIEW.
 pub fn create_for_destination(sql: &str, how: &CreateRewrite<'_>) -> Result<String, NotUnderstood> {
-    let all = tokens(sql);
+    let readable = super::comment::readable(sql);
+    let all = tokens(&readable);
     let mut cursor = Cursor::new(&all, "CREATE TABLE or CREATE VIEW");
     cursor.word("CREATE")?;
     if cursor.skip_word("OR") {

@@ -137,6 +137,48 @@ fn sql_refusals() {
             "errCode = 2, detailMessage = Duplicate partition name p",
             Refusal::AlreadyExists,
         ),
+        // As an FE built from master of January 2026 sends them: the number says nothing.
+        (
+            1105,
+            "errCode = 2, detailMessage = ALTER TABLE command denied to user 'u'@'127.0.0.1' for table 'd: t'",
+            Refusal::AccessDenied,
+        ),
+        (
+            1105,
+            "errCode = 2, detailMessage = LOAD command denied to user 'u'@'127.0.0.1' for table 'd.t'",
+            Refusal::AccessDenied,
+        ),
+        (
+            1105,
+            "errCode = 2, detailMessage = Permission denied: user ['u'@'%'] does not have privilege for [priv predicate: OR, \
+             Admin_priv,Select_priv] command on [internal].[d].[t].[k]",
+            Refusal::AccessDenied,
+        ),
+        (
+            1105,
+            "errCode = 2, detailMessage = Access denied for user 'u' to database 'd'",
+            Refusal::AccessDenied,
+        ),
+        (
+            1105,
+            "errCode = 2, detailMessage = Unknown database 'd'",
+            Refusal::UnknownDatabase,
+        ),
+        (
+            1105,
+            "errCode = 2, detailMessage = Unknown table 't' in d",
+            Refusal::UnknownTable,
+        ),
+        (
+            1105,
+            "errCode = 2, detailMessage = errCode = 7, detailMessage = table not found, tableName=t",
+            Refusal::UnknownTable,
+        ),
+        (
+            1105,
+            "errCode = 2, detailMessage = Table 't' already exists",
+            Refusal::AlreadyExists,
+        ),
         (1064, "Syntax error", Refusal::Other),
     ] {
         assert_eq!(sql_refusal(code, text), meaning, "{code} {text}");

@@ -121,6 +121,18 @@ impl Accounts {
     }
 }
 
+impl Accounts {
+    /// True when the user holds any privilege on the database or on something in it.
+    #[must_use]
+    pub fn sees(&self, user: &str, db: &str) -> bool {
+        matches!(user, "root" | "admin")
+            || self.users.get(user).is_some_and(|account| {
+                let mut scopes = account.grants.iter().map(|(_, scope, _)| scope);
+                scopes.any(|scope| scope == "*" || scope == db)
+            })
+    }
+}
+
 fn short(privilege: &str) -> String {
     let upper = privilege.trim().to_ascii_uppercase();
     let upper = upper.strip_suffix("_PRIV").unwrap_or(&upper);

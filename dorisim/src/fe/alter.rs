@@ -198,6 +198,9 @@ impl Frontend {
         let now = self.clock().now_ms();
         let mut state = self.lock();
         let database = state.db_mut(db)?;
+        if old == new && database.table(old).is_some() {
+            return Err(SqlError::analysis("Same table name"));
+        }
         if database.has_name(new) {
             return Err(SqlError::analysis(format!(
                 "Table name[{new}] is already used"

@@ -51,6 +51,25 @@ impl SqlError {
     pub fn unknown_table(name: &str) -> Self {
         Self::new(1051, format!("Unknown table '{name}'"))
     }
+
+    /// What DROP TABLE and DROP VIEW say of a name that nothing has.
+    #[must_use]
+    pub fn unknown_table_in(name: &str, db: &str) -> Self {
+        Self::new(1051, format!("Unknown table '{name}' in {db}"))
+    }
+
+    /// The number in the error packet. An FE loses the numbers of its refusals on their way to the client: whatever a
+    /// statement got wrong goes out as 1105, except for `USE` and for what is not supported.
+    #[must_use]
+    pub fn wire_code(&self, statement: &str) -> u16 {
+        let first = statement.split_whitespace().next().unwrap_or_default();
+        let kept = match self.code {
+            1235 => true,
+            1049 => first.eq_ignore_ascii_case("use"),
+            _ => false,
+        };
+        if kept { self.code } else { 1105 }
+    }
 }
 
 /// A statement's success.

@@ -2,6 +2,7 @@
 
 use super::api::SqlError;
 use super::build_properties::{properties, settle_dynamic};
+use super::key_columns;
 use super::properties::is_on;
 use super::state::FeState;
 use crate::model::catalog::Properties;
@@ -14,8 +15,6 @@ use crate::sql::ast;
 
 /// Buckets of `BUCKETS AUTO` without an estimate.
 const AUTO_BUCKETS: u32 = 10;
-/// Key columns of a duplicate table that names none.
-const DEFAULT_KEYS: usize = 3;
 
 /// A column as DDL gives it; key, aggregation and unique id are the caller's.
 pub fn column(def: &ast::ColumnDef) -> Result<Column, SqlError> {
@@ -135,11 +134,14 @@ fn check_column(
             return refuse("Generated columns cannot have on update default value.".to_owned());
         }
     }
-    if def.auto_increment.is_some() && *data_type != DataType::BigInt {
-        return refuse(format!(
-            "The auto increment column must be of type BIGINT: {}",
-            def.name
-        ));
+    if def.auto_increment.is_some() {
+        let why = match () {
+            () if def.nullable != Some(false) => "the auto increment column should be NOT NULL.",
+            () if *data_type != DataType::BigInt => "the auto increment must be BIGINT type.",
+            () if default.is_some() => "the auto increment column can't have default value.",
+            () => return Ok(()),
+        };
+        return refuse(why.to_owned());
     }
     Ok(())
 }
@@ -182,7 +184,7 @@ pub fn distribution(
         let mut names = Vec::new();
         for name in &clause.hash_columns {
             let column = schema.column(name).ok_or_else(|| {
-                SqlError::analysis(format!("Distribution column({name}) doesn't exist."))
+                SqlError::analysis(format!("Distribution column({name}) doesn't exist"))
             })?;
             if !column.is_key && schema.keys != KeysModel::Duplicate {
                 return Err(SqlError::analysis(format!(
@@ -208,7 +210,9 @@ fn schema(create: &ast::CreateTable, properties: &Properties) -> Result<TableSch
         .map(column)
         .collect::<Result<Vec<_>, _>>()?;
     if columns.is_empty() {
-        return Err(SqlError::new(1113, "A table must have at least 1 column"));
+        return Err(SqlError::analysis(
+            "Should contain at least one column in a table",
+        ));
     }
     for (i, c) in columns.iter().enumerate() {
         if columns[..i].iter().any(|other| other.is_named(&c.name)) {
@@ -239,31 +243,9 @@ fn schema(create: &ast::CreateTable, properties: &Properties) -> Result<TableSch
         ),
     };
     if key_names.is_empty() && model == ast::KeysModel::Duplicate {
-        key_names = columns
-            .iter()
-            .take_while(|c| {
-                c.data_type.is_integer()
-                    || matches!(
-                        c.data_type,
-                        DataType::Boolean
-                            | DataType::Decimal(..)
-                            | DataType::Date
-                            | DataType::DateTime(_)
-                            | DataType::Char(_)
-                            | DataType::Varchar(_)
-                    )
-            })
-            .take(DEFAULT_KEYS)
-            .map(|c| c.name.clone())
-            .collect();
+        key_names = key_columns::default_keys(&columns);
     }
-    for (i, name) in key_names.iter().enumerate() {
-        if !columns.get(i).is_some_and(|c| c.is_named(name)) {
-            return Err(SqlError::analysis(
-                "Key columns must be the first few columns of the schema and the order of the key columns must be consistent with the order of the schema",
-            ));
-        }
-    }
+    key_columns::check(&model, &key_names, &columns)?;
     let keys_len = key_names.len();
     let keys = match model {
         ast::KeysModel::Duplicate => KeysModel::Duplicate,
@@ -283,7 +265,7 @@ fn schema(create: &ast::CreateTable, properties: &Properties) -> Result<TableSch
             KeysModel::Unique { mow, .. } => c.aggregation = (!mow).then_some(Aggregation::Replace),
             KeysModel::Aggregate if c.aggregation.is_none() => {
                 return Err(SqlError::analysis(format!(
-                    "{} is not key column, should set aggregation type",
+                    "AGG_KEYS table should specify aggregate type for non-key column[{}]",
                     c.name
                 )));
             }

@@ -52,7 +52,7 @@ pub fn properties(
     default("is_being_synced", "false");
     default("storage_medium", "hdd");
     default("storage_format", "V2");
-    default("inverted_index_storage_format", "V2");
+    default("inverted_index_storage_format", "V3");
     default("light_schema_change", "true");
     default("disable_auto_compaction", "false");
     default("enable_single_replica_compaction", "false");

@@ -78,12 +78,13 @@ fn is_needed(table: &OlapTable, column: &Column) -> bool {
 }
 
 fn rollup_mut<'a>(table: &'a mut OlapTable, name: &str) -> Result<&'a mut IndexMeta, SqlError> {
+    let missing = format!("Index[{name}] does not exist in table[{}]", table.name);
     table
         .indexes
         .iter_mut()
         .skip(1)
         .find(|i| i.name.eq_ignore_ascii_case(name))
-        .ok_or_else(|| SqlError::analysis(format!("Index[{name}] does not exist")))
+        .ok_or_else(|| SqlError::analysis(missing))
 }
 
 /// A column for the base index and, with `TO rollup`, for the rollup too.

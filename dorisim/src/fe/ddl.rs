@@ -224,7 +224,9 @@ impl Frontend {
                 password,
             } => {
                 if !self.lock().accounts.create(&user, &password) && !if_not_exists {
-                    return Err(SqlError::analysis(format!("User {user} already exist")));
+                    return Err(SqlError::analysis(format!(
+                        "User '{user}'@'%' already exist"
+                    )));
                 }
             }
             Statement::DropUser { if_exists, user } => {
@@ -367,7 +369,7 @@ fn known_user(known: bool, user: &str) -> Result<(), SqlError> {
         Ok(())
     } else {
         Err(SqlError::analysis(format!(
-            "User `{user}`@`%` does not exist."
+            "user '{user}'@'%' does not exist"
         )))
     }
 }

@@ -207,13 +207,13 @@ impl Frontend {
             if database.view(name).is_some() {
                 return Err(SqlError::new(
                     1347,
-                    format!("'{db}.{name}' is not TABLE. Use 'DROP VIEW {db}.{name}'"),
+                    format!("'{db}.{name}' is not TABLE. Use 'DROP VIEW {db}.{name}'."),
                 ));
             }
             let (db_id, id) = match database.table(name) {
                 Some(table) => (database.id, table.id),
                 None if if_exists => return Ok(()),
-                None => return Err(SqlError::unknown_table(name)),
+                None => return Err(SqlError::unknown_table_in(name, db)),
             };
             let of = state.table(db, name)?.state;
             if !force && of != TableState::Normal {

@@ -96,7 +96,7 @@ impl Frontend {
         if database.table(name).is_some() {
             return Err(SqlError::new(
                 1347,
-                format!("'{db}.{name}' is not VIEW. Use 'DROP TABLE {db}.{name}'"),
+                format!("'{db}.{name}' is not VIEW. Use 'DROP TABLE {db}.{name}'."),
             ));
         }
         let db_id = database.id;
@@ -104,7 +104,7 @@ impl Frontend {
             return if if_exists {
                 Ok(())
             } else {
-                Err(SqlError::unknown_table(name))
+                Err(SqlError::unknown_table_in(name, db))
             };
         };
         database.views.remove(&id);

@@ -296,6 +296,12 @@ impl Frontend {
         self.lock().accounts.allows(user, privilege, db, table)
     }
 
+    /// True when the user holds any privilege on the database or on something in it.
+    #[must_use]
+    pub fn sees_database(&self, user: &str, db: &str) -> bool {
+        self.lock().accounts.sees(user, db)
+    }
+
     // --- transactions -----------------------------------------------------------------------------------------------
 
     /// beginTxn after authentication.

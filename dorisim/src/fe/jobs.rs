@@ -243,7 +243,10 @@ impl Frontend {
             let kind = if restore { "restore" } else { "backup" };
             return Err(SqlError::new(
                 5064,
-                format!("No {kind} job is currently running"),
+                match kind {
+                    "restore" => "No restore is currently running".to_owned(),
+                    kind => format!("No {kind} job is currently running"),
+                },
             ));
         };
         let text = match &job {

@@ -38,6 +38,7 @@ pub mod dynamic_run;
 pub mod frontend;
 pub mod index_job;
 mod jobs;
+mod key_columns;
 mod load;
 mod load_txn;
 mod materialize;

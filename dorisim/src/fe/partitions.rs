@@ -132,7 +132,7 @@ fn item_of(
             let (lower, upper) = (bounds(lower, types)?, bounds(upper, types)?);
             if compare_bounds(&lower, &upper, types).is_ge() {
                 return Err(SqlError::analysis(
-                    "Lower bound of a range must be below its upper bound",
+                    "Invalid range value format： errCode = 2, detailMessage = The lower values must smaller than upper values",
                 ));
             }
             Ok(PartitionItem::Range { lower, upper })
@@ -163,11 +163,12 @@ fn item_of(
         }
         (PartitionKind::List(_), PartitionValues::Default) => Ok(PartitionItem::ListDefault),
         (PartitionKind::Unpartitioned, PartitionValues::Default) => Ok(PartitionItem::All),
-        (PartitionKind::Unpartitioned | PartitionKind::Range(_) | PartitionKind::List(_), _) => {
-            Err(SqlError::analysis(
-                "Invalid values of a partition for this kind of partitioning",
-            ))
-        }
+        (PartitionKind::Range(_), _) => Err(SqlError::analysis(
+            "Range partition expected 'VALUES [LESS THAN or [(\"xxx\" ,...), (\"xxx\", ...))]'",
+        )),
+        (PartitionKind::Unpartitioned | PartitionKind::List(_), _) => Err(SqlError::analysis(
+            "Invalid values of a partition for this kind of partitioning",
+        )),
     }
 }
 
@@ -201,10 +202,12 @@ fn steps(
             let value: i128 = lower
                 .parse()
                 .map_err(|_| SqlError::analysis("bad integer bound"))?;
-            (
-                (value + i128::from(interval)).to_string(),
-                format!("p_{lower}"),
-            )
+            // Named by both ends; the last one ends where all of them do.
+            let next = value + i128::from(interval);
+            let last: i128 = end
+                .parse()
+                .map_err(|_| SqlError::analysis("bad integer bound"))?;
+            (next.to_string(), format!("p_{lower}_{}", next.min(last)))
         } else {
             let unit = unit.unwrap_or("DAY");
             let next = dates::next_step(&lower, interval, unit)

@@ -74,6 +74,8 @@ pub fn canonical(key: &str, value: &str) -> Result<String, SqlError> {
         let lower = value.trim().to_ascii_lowercase();
         return match lower.as_str() {
             "true" | "false" => Ok(lower),
+            // Anything else than true is false.
+            _ if key == "binlog.enable" => Ok("false".to_owned()),
             _ => refuse(format!("{key} must be `true` or `false`")),
         };
     }

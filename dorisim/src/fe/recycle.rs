@@ -185,7 +185,9 @@ impl Frontend {
             matches!(d, Dropped::Database(db) if db.name == name && id.is_none_or(|id| id == db.id))
         });
         let Some((_, (_, Dropped::Database(mut db)))) = found else {
-            return Err(SqlError::analysis(format!("Unknown database '{name}'")));
+            return Err(SqlError::analysis(format!(
+                "Unknown database '{name}' or database id '-1'"
+            )));
         };
         target.clone_into(&mut db.name);
         // Jobs of its tables ended with it.

@@ -193,7 +193,7 @@ impl Frontend {
                     None if *if_exists => {}
                     None => {
                         return Err(SqlError::analysis(format!(
-                            "Materialized view [{name}] does not exist in table [{table}]"
+                            "errCode = 7, detailMessage = Materialized view [{name}] does not exist in table [{table}]"
                         )));
                     }
                 }

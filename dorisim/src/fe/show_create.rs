@@ -1,15 +1,16 @@
 //! DDL text in the form Doris prints it.
 
+use std::cmp::Ordering;
 use std::fmt::Write as _;
 
 use super::api::SqlError;
 use super::partitions::too_few_backends;
 use super::properties;
 use crate::model::catalog::Properties;
-use crate::model::partition::compare_bounds;
+use crate::model::partition::{self, Bound, compare_bounds};
 use crate::model::{
-    Column, DataType, Database, DefaultValue, IndexState, OlapTable, Partition, PartitionItem,
-    PartitionKind, View,
+    Cell, Column, DataType, Database, DefaultValue, IndexState, OlapTable, Partition,
+    PartitionItem, PartitionKind, View,
 };
 
 /// Which reader the text is for.
@@ -29,6 +30,11 @@ pub fn allocation(replicas: u32) -> String {
 
 fn quoted(text: &str) -> String {
     text.replace('\\', "\\\\").replace('\'', "\\'")
+}
+
+/// How Doris escapes comments: the double quotes alone.
+fn escaped(text: &str) -> String {
+    text.replace('"', "\\\"")
 }
 
 fn double_quoted(text: &str) -> String {
@@ -83,7 +89,7 @@ fn column_text(column: &Column, unique: bool, null_default: bool) -> String {
         }
     }
     if !column.comment.is_empty() {
-        let _ = write!(sql, " COMMENT \"{}\"", double_quoted(&column.comment));
+        let _ = write!(sql, " COMMENT \"{}\"", escaped(&column.comment));
     }
     sql
 }
@@ -106,7 +112,11 @@ pub fn create_table(table: &OlapTable, form: Form) -> String {
         .map(|c| format!("  {}", column_text(c, unique, false)))
         .collect();
     for index in &table.secondary {
-        let mut line = format!("  INDEX {} ({})", index.name, names(index.columns.iter()));
+        let mut line = format!(
+            "  INDEX {} ({})",
+            index.name,
+            names(index.columns.iter()).replace("`, `", "`,`")
+        );
         if !index.kind.is_empty() {
             let _ = write!(line, " USING {}", index.kind);
         }
@@ -119,7 +129,7 @@ pub fn create_table(table: &OlapTable, form: Form) -> String {
             let _ = write!(line, " PROPERTIES({})", list.join(", "));
         }
         if !index.comment.is_empty() {
-            let _ = write!(line, " COMMENT \"{}\"", double_quoted(&index.comment));
+            let _ = write!(line, " COMMENT \"{}\"", escaped(&index.comment));
         }
         lines.push(line);
     }
@@ -132,7 +142,8 @@ pub fn create_table(table: &OlapTable, form: Form) -> String {
         names(table.schema.key_columns().map(|c| &c.name))
     );
     if !table.comment.is_empty() {
-        let _ = write!(sql, "\nCOMMENT '{}'", quoted(&table.comment));
+        // Double quotes are escaped, single ones and backslashes are not, though single quotes stand around it.
+        let _ = write!(sql, "\nCOMMENT '{}'", escaped(&table.comment));
     }
     sql.push_str(&partition_sql(table));
     let _ = write!(sql, "\n{}", table.distribution.to_sql(form == Form::Synced));
@@ -185,6 +196,10 @@ fn partition_sql(table: &OlapTable) -> String {
         (PartitionItem::Range { lower: a, .. }, PartitionItem::Range { lower: b, .. }) => {
             compare_bounds(a, b, &types)
         }
+        // Lists stand in the order of their first values, the default partition last.
+        (PartitionItem::List(a), PartitionItem::List(b)) => compare_lists(a, b, &types),
+        (PartitionItem::ListDefault, PartitionItem::List(_)) => Ordering::Greater,
+        (PartitionItem::List(_), PartitionItem::ListDefault) => Ordering::Less,
         _ => a.id.cmp(&b.id),
     });
     let list: Vec<String> = partitions
@@ -204,28 +219,29 @@ fn partition_sql(table: &OlapTable) -> String {
     format!("{by}\n({})", list.join(",\n"))
 }
 
+/// The order of two list partitions: by their first tuples, NULL below every value.
+fn compare_lists(a: &[Vec<Cell>], b: &[Vec<Cell>], types: &[DataType]) -> Ordering {
+    let key = |tuples: &[Vec<Cell>]| -> Vec<Bound> {
+        let first = tuples.first().map(Vec::as_slice).unwrap_or_default();
+        let bound = |cell: &Cell| cell.clone().map_or(Bound::Min, Bound::Value);
+        first.iter().map(bound).collect()
+    };
+    compare_bounds(&key(a), &key(b), types)
+}
+
 /// VALUES as SHOW CREATE TABLE prints them: lists of one column have no parentheses of their own.
 fn shown_values(item: &PartitionItem, types: &[DataType]) -> String {
-    let PartitionItem::List(tuples) = item else {
-        return item.values_sql(types);
-    };
-    let tuples: Vec<String> = tuples
-        .iter()
-        .map(|tuple| {
-            let cells: Vec<String> = tuple
+    match (item, types) {
+        (PartitionItem::List(tuples), [only]) => {
+            let cells: Vec<String> = tuples
                 .iter()
-                .map(|c| match c {
-                    None => "NULL".to_owned(),
-                    Some(text) => format!("\"{}\"", double_quoted(text)),
-                })
+                .filter_map(|tuple| tuple.first())
+                .map(|cell| partition::key_sql(cell, only))
                 .collect();
-            match types {
-                [_] => cells.join(", "),
-                _ => format!("({})", cells.join(", ")),
-            }
-        })
-        .collect();
-    format!("VALUES IN ({})", tuples.join(","))
+            format!("VALUES IN ({})", cells.join(","))
+        }
+        _ => item.values_sql(types),
+    }
 }
 
 /// CREATE VIEW: declared columns on a line of their own, without quotes, as Doris prints them.
@@ -308,7 +324,7 @@ pub fn take_replicas(properties: &mut Properties, prefix: &str) -> Result<Option
     match text.trim().parse::<u32>() {
         Ok(n) if n > 0 => Ok(Some(n)),
         Ok(_) | Err(_) => Err(SqlError::analysis(format!(
-            "Invalid replication number: {text}"
+            "Replication num should between 1 and 32767"
         ))),
     }
 }

@@ -63,6 +63,23 @@ pub enum PartitionItem {
     ListDefault,
 }
 
+/// A value of a list in DDL.
+pub(crate) fn key_sql(cell: &Cell, ty: &DataType) -> String {
+    match cell.as_deref() {
+        None => "NULL".to_owned(),
+        Some(MAX_OF_LIST) => MAX_OF_LIST.to_owned(),
+        Some(value) => quoted_key(value, ty),
+    }
+}
+
+/// A value of a partition key in DDL: dates stand in single quotes, everything else in double ones.
+fn quoted_key(value: &str, ty: &DataType) -> String {
+    match ty {
+        DataType::Date | DataType::DateTime(_) => format!("'{value}'"),
+        _ => format!("\"{value}\""),
+    }
+}
+
 impl PartitionItem {
     /// The text of getMeta and UPSERT. `types` are those of the partition columns.
     #[must_use]
@@ -107,8 +124,8 @@ impl PartitionItem {
                 .iter()
                 .zip(types)
                 .map(|(b, ty)| match b {
-                    Bound::Value(v) => format!("'{v}'"),
-                    Bound::Min => format!("'{}'", ty.minimum_text()),
+                    Bound::Value(v) => quoted_key(v, ty),
+                    Bound::Min => quoted_key(&ty.minimum_text(), ty),
                     Bound::Max => "MAXVALUE".to_owned(),
                 })
                 .collect::<Vec<_>>()
@@ -125,16 +142,13 @@ impl PartitionItem {
                     .map(|tuple| {
                         let inner: Vec<String> = tuple
                             .iter()
-                            .map(|c| match c.as_deref() {
-                                None => "NULL".to_owned(),
-                                Some(MAX_OF_LIST) => MAX_OF_LIST.to_owned(),
-                                Some(v) => format!("\"{}\"", v.replace('"', "\\\"")),
-                            })
+                            .zip(types)
+                            .map(|(c, ty)| key_sql(c, ty))
                             .collect();
                         format!("({})", inner.join(", "))
                     })
                     .collect();
-                format!("VALUES IN ({})", tuples.join(", "))
+                format!("VALUES IN ({})", tuples.join(","))
             }
         }
     }

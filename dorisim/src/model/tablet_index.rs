@@ -10,9 +10,9 @@ pub enum IndexFormat {
     /// One file per segment and index.
     V1,
     /// One file per segment with all indexes.
-    #[default]
     V2,
-    /// Files as in V2.
+    /// Files as in V2; what a new table has.
+    #[default]
     V3,
 }
 
@@ -22,8 +22,8 @@ impl IndexFormat {
     pub fn parse(text: Option<&str>) -> Self {
         match text.map(str::to_ascii_uppercase).as_deref() {
             Some("V1") => Self::V1,
-            Some("V3") => Self::V3,
-            Some(_) | None => Self::V2,
+            Some("V2") => Self::V2,
+            Some(_) | None => Self::V3,
         }
     }
 }

@@ -60,6 +60,9 @@ pub enum DataType {
 /// The longest VARCHAR, written `varchar(*)` by newer statements.
 pub const MAX_VARCHAR: u32 = 65_533;
 
+/// The longest CHAR.
+pub const MAX_CHAR: u32 = 255;
+
 /// Digits of the widest DECIMAL.
 const MAX_PRECISION: u8 = 76;
 
@@ -103,7 +106,10 @@ impl DataType {
             "DATETIME" | "DATETIMEV2" | "DATETIMEV1" | "TIMESTAMP" => {
                 Self::DateTime(small(0, 0)?.min(6))
             }
-            "CHAR" | "CHARACTER" => Self::Char(int(0, 1)?),
+            "CHAR" | "CHARACTER" => Self::Char(match args.first().map(|a| a.trim()) {
+                Some("*") => MAX_CHAR,
+                _ => int(0, 1)?,
+            }),
             "VARCHAR" => Self::Varchar(int(0, MAX_VARCHAR)?),
             "STRING" | "TEXT" => Self::String,
             "JSON" | "JSONB" => Self::Json,
@@ -226,6 +232,28 @@ impl DataType {
         }
     }
 
+    /// The name with the version of the implementation, as SHOW COLUMNS and `InternalType` of DESC ALL show it.
+    #[must_use]
+    pub fn internal_name(&self) -> String {
+        match self {
+            Self::Decimal(precision, scale) => format!("decimalv3({precision},{scale})"),
+            Self::Date => "datev2".to_owned(),
+            Self::DateTime(scale) => format!("datetimev2({scale})"),
+            Self::Array(item) => format!("array<{}>", item.internal_name()),
+            Self::Map(key, value) => {
+                format!("map<{},{}>", key.internal_name(), value.internal_name())
+            }
+            Self::Struct(fields) => {
+                let fields: Vec<String> = fields
+                    .iter()
+                    .map(|(name, ty)| format!("{name}:{}", ty.internal_name()))
+                    .collect();
+                format!("struct<{}>", fields.join(","))
+            }
+            other => other.to_string(),
+        }
+    }
+
     /// True for the integer types.
     #[must_use]
     pub fn is_integer(&self) -> bool {
@@ -258,6 +286,8 @@ impl fmt::Display for DataType {
             Self::Date => f.write_str("date"),
             Self::DateTime(0) => f.write_str("datetime"),
             Self::DateTime(scale) => write!(f, "datetime({scale})"),
+            // The longest CHAR goes under its long name.
+            Self::Char(MAX_CHAR) => write!(f, "character({MAX_CHAR})"),
             Self::Char(n) => write!(f, "char({n})"),
             Self::Varchar(n) => write!(f, "varchar({n})"),
             Self::String => f.write_str("text"),

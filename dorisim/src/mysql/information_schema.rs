@@ -4,7 +4,7 @@ use super::information_schema_empty::EMPTY;
 use crate::clock::datetime_text;
 use crate::fe::Frontend;
 use crate::model::{Column, DataType, Database, OlapTable};
-use crate::query::{ColumnKind, ResultColumn, ResultSet, VARIABLES};
+use crate::query::{ColumnKind, ResultColumn, ResultSet, variables as all_variables};
 
 /// Rows of a table; `None` when it is not known.
 pub(super) fn table(frontend: &Frontend, name: &str) -> Option<ResultSet> {
@@ -58,10 +58,14 @@ fn variables() -> ResultSet {
         ("DEFAULT_VALUE", T),
         ("CHANGED", T),
     ]);
-    for (name, value) in VARIABLES {
-        answer
-            .rows
-            .push(vec![text(name), text(value), text(value), text("0")]);
+    for variable in all_variables() {
+        let value = variable.default;
+        answer.rows.push(vec![
+            text(variable.name),
+            text(value),
+            text(value),
+            text("0"),
+        ]);
     }
     answer
 }

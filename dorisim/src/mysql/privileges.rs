@@ -6,6 +6,9 @@ use crate::sql::ast::{AlterClause, ObjectName, Show, Statement};
 
 /// Refuses a statement that the session's user may not run.
 pub(super) fn check(session: &SqlSession, statement: &Statement) -> Result<(), SqlError> {
+    if let Statement::Show(Show::Narrowed { form, .. }) = statement {
+        return check(session, &Statement::Show((**form).clone()));
+    }
     let Some((privilege, db, table)) = needed(session, statement) else {
         return Ok(());
     };
@@ -13,12 +16,80 @@ pub(super) fn check(session: &SqlSession, statement: &Statement) -> Result<(), S
     if frontend.has_privilege(session.user(), privilege, db.as_deref(), table.as_deref()) {
         return Ok(());
     }
-    Err(SqlError::new(
-        1227,
+    let text = refusal(
+        statement,
+        privilege,
+        session.user(),
+        db.as_deref(),
+        table.as_deref(),
+    );
+    Err(SqlError::new(1227, text))
+}
+
+/// What Doris says; every kind of object has a way of its own.
+fn refusal(
+    statement: &Statement,
+    privilege: &str,
+    user: &str,
+    db: Option<&str>,
+    table: Option<&str>,
+) -> String {
+    let (db, table) = (db.unwrap_or_default(), table.unwrap_or_default());
+    let denied = |command: &str, separator: &str| {
+        format!(
+            "{command} command denied to user '{user}'@'127.0.0.1' for table '{db}{separator}{table}'"
+        )
+    };
+    let needed = |privilege: &str| {
         format!(
             "Access denied; you need (at least one of) the ({privilege}) privilege(s) for this operation"
+        )
+    };
+    match statement {
+        Statement::CreateDatabase { .. }
+        | Statement::DropDatabase { .. }
+        | Statement::AlterDatabaseProperties { .. }
+        | Statement::RenameDatabase { .. }
+        | Statement::Show(Show::Backup { .. } | Show::Restore { .. }) => {
+            format!("Access denied for user '{user}' to database '{db}'")
+        }
+        Statement::AlterTable { .. } if privilege == "ALTER" => denied("ALTER TABLE", ": "),
+        Statement::CreateIndex { .. }
+        | Statement::DropIndex { .. }
+        | Statement::BuildIndex { .. } => denied("ALTER TABLE", ": "),
+        Statement::RecoverTable { .. } | Statement::RecoverPartition { .. } => {
+            denied("RECOVERY", ": ")
+        }
+        Statement::Insert(_) => denied("LOAD", "."),
+        Statement::CreateView { .. } => format!(
+            "Access denied; you need (at least one of) the (Admin_priv,Create_priv) privilege(s) on table {table} for this operation"
         ),
-    ))
+        Statement::Show(Show::Transaction { .. }) => format!(
+            "Access denied; you need (at least one of) the (Admin_priv,Load_priv) privilege(s) on database {db} for this operation"
+        ),
+        Statement::Show(Show::RecycleBin { .. }) => needed("Admin_priv"),
+        Statement::Show(Show::Tablets { .. } | Show::Tablet { .. }) => needed("SHOW TABLETS"),
+        Statement::CreateUser { .. } | Statement::DropUser { .. } => needed("GRANT"),
+        Statement::AlterSystem(_) => needed("NODE"),
+        Statement::Grant { privileges, .. } => format!(
+            "Access denied; you need all  [Grant_priv, {}] privilege(s) for this operation",
+            privileges
+                .iter()
+                .map(|name| printed(name))
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
+        _ => needed(privilege),
+    }
+}
+
+/// `SELECT_PRIV` as `Select_priv`.
+fn printed(privilege: &str) -> String {
+    let lower = privilege.to_ascii_lowercase();
+    let mut letters = lower.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_ascii_uppercase().to_string() + letters.as_str()
+    })
 }
 
 type Needed = (&'static str, Option<String>, Option<String>);
@@ -81,9 +152,19 @@ fn needed(session: &SqlSession, statement: &Statement) -> Option<Needed> {
         | Statement::AdminShowConfig { .. }
         | Statement::Admin { .. }
         | Statement::AlterSystem(_)
-        | Statement::Show(Show::ById { .. })
+        | Statement::Show(
+            Show::ById { .. }
+            | Show::Proc { .. }
+            | Show::RecycleBin { .. }
+            | Show::Tablets { .. }
+            | Show::Tablet { .. },
+        )
         | Statement::CreateRepository { .. }
         | Statement::DropRepository { .. } => Some(("ADMIN", None, None)),
+        Statement::Show(Show::Backup { db, .. } | Show::Restore { db, .. }) => {
+            on_db("LOAD", db.as_deref())
+        }
+        Statement::Show(Show::Transaction { db, .. }) => on_db("LOAD", db.as_deref()),
         Statement::Begin { .. }
         | Statement::Commit
         | Statement::Rollback

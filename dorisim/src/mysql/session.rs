@@ -11,7 +11,7 @@ use super::tables::CatalogTables;
 use super::{dml, show};
 use crate::fe::{Frontend, LoadResult, LoadState, SessionCtx, SqlError};
 use crate::model::{Row, TableSchema};
-use crate::query::{ResultColumn, ResultSet, SessionInfo, add_generated};
+use crate::query::{ResultColumn, ResultSet, SessionInfo, add_generated, find_variable};
 use crate::sql::ast::{Show, ShowTail, Statement};
 use crate::sql::parse_with_text;
 
@@ -205,8 +205,18 @@ impl SqlSession {
     /// Sets a variable; those of the user, `@name`, take the value of an expression.
     async fn set(&mut self, name: String, value: String) -> Result<(), SqlError> {
         if !name.starts_with('@') {
-            self.variables
-                .insert(name, value.trim_matches(['\'', '"']).to_owned());
+            let known = find_variable(&name)
+                .ok_or_else(|| SqlError::new(1193, format!("Unknown system variable '{name}'")))?;
+            let value = value.trim().trim_matches(['\'', '"']);
+            if value.eq_ignore_ascii_case("default") {
+                self.variables.remove(known.name);
+                return Ok(());
+            }
+            let value = known.accept(value).map_err(SqlError::analysis)?;
+            if known.name != name {
+                self.variables.insert(name, value.clone());
+            }
+            self.variables.insert(known.name.to_owned(), value);
             return Ok(());
         }
         let answer = self.select(format!("SELECT {value}")).await?;
@@ -321,11 +331,26 @@ impl SqlSession {
             || self
                 .frontend()
                 .with_catalog(|catalog| catalog.database(db).is_some());
+        // A database that one may not see is refused before anyone looks whether it is there.
+        if !self.sees(db) {
+            return Err(SqlError::new(
+                1044,
+                format!("Access denied for user '{}' to database '{db}'", self.user),
+            ));
+        }
         if !known {
             return Err(SqlError::unknown_db(db));
         }
         self.db = Some(db.to_owned());
         Ok(())
+    }
+
+    /// True when the user holds any privilege in a database; everybody sees those of the system.
+    pub(super) fn sees(&self, db: &str) -> bool {
+        matches!(
+            db.to_ascii_lowercase().as_str(),
+            "information_schema" | "mysql"
+        ) || self.frontend().sees_database(&self.user, db)
     }
 
     /// Forgets database, variables and an open transaction (COM_RESET_CONNECTION).

@@ -106,7 +106,12 @@ impl Shim {
         self.begin().await;
         match self.faults.before(&statement_call(text), None).await {
             Verdict::Proceed | Verdict::Truncate { .. } | Verdict::Corrupt => {
-                Ok(self.session().execute_each(text).await)
+                let (answers, error) = self.session().execute_each(text).await;
+                let error = error.map(|error| SqlError {
+                    code: error.wire_code(text),
+                    ..error
+                });
+                Ok((answers, error))
             }
             Verdict::Fail { code, message } => {
                 let code = code.and_then(|code| u16::try_from(code).ok());

@@ -29,6 +29,7 @@ mod rewrite;
 mod session;
 mod source;
 mod states;
+mod variables;
 mod words;
 
 #[cfg(test)]
@@ -36,8 +37,10 @@ mod tests;
 
 pub use compute::{Input, add_generated, compute, field_columns};
 pub use engine::QueryEngine;
-pub use session::{VARIABLES, variable};
 pub use source::{
     ColumnKind, Named, ResultColumn, ResultSet, SessionInfo, TableKey, TableRef, Tables,
 };
 pub use states::union_of_states;
+pub use variables::{
+    Variable, VariableKind, find as find_variable, shown_value, variable, variables,
+};

@@ -292,7 +292,7 @@ impl Rewriter<'_> {
             _ => String::new(),
         };
         self.at += 1;
-        match super::session::variable(self.session, &name) {
+        match super::variables::variable(self.session, &name) {
             Some(value) if value.parse::<i64>().is_ok() => self.push(&value),
             Some(value) => self.push_string(&value),
             None => self.push("NULL"),

@@ -148,6 +148,16 @@ impl ResultSet {
         }
     }
 
+    /// An empty answer whose columns are all STRING: the newer forms of SHOW.
+    #[must_use]
+    pub fn of_strings(names: &[&str]) -> Self {
+        let mut answer = Self::of_text(names);
+        for column in &mut answer.columns {
+            column.kind = ColumnKind::String;
+        }
+        answer
+    }
+
     /// Adds a row of texts.
     pub fn push(&mut self, cells: Vec<String>) {
         self.rows.push(cells.into_iter().map(Some).collect());

@@ -220,7 +220,7 @@ fn without_tables() {
     assert_eq!(ask("select 1"), ["1"]);
     assert_eq!(
         ask("select @@version_comment limit 1"),
-        ["Doris version doris-3.1.0-dorisim"]
+        ["doris version doris-3.1.0-dorisim"]
     );
     assert_eq!(
         ask("SELECT DATABASE(), connection_id(), version(), @@session.autocommit, now()"),

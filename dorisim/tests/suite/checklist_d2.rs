@@ -201,7 +201,7 @@ async fn d2_2_v2_has_one_index_file_per_segment() {
     world.load("(1, 'a'), (2, 'b'), (3, 'c')").await;
     let (rowset, _) = world.rowset(0, 2).await;
     let meta = world.rowset_meta(&world.source, 0, 2).await;
-    assert_eq!(Message::read(meta.bytes(28)).number(25), 1, "V2");
+    assert_eq!(Message::read(meta.bytes(28)).number(25), 2, "V3");
     assert!(meta.number(14) > 0, "index_disk_size");
     world.copy(2, "v2").await;
     let (copy, _) = world.rowset_at(&world.target, 0, 2).await;

@@ -7,6 +7,7 @@
 )]
 
 mod agent_fe;
+mod answers;
 mod backend_alone;
 mod backend_data_plane;
 mod backend_restart;

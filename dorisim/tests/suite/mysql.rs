@@ -451,7 +451,7 @@ async fn a_reader_may_read_only() {
         "backup snapshot shop.x to `__keep_on_local__`",
     ] {
         let (code, message) = refusal(&mut reader, sql).await;
-        assert_eq!(code, 1227, "{sql}: {message}");
+        assert_eq!(code, 1105, "{sql}: {message}");
     }
     assert_eq!(lines(&mut conn, "select count(*) from shop.t").await, ["0"]);
 }

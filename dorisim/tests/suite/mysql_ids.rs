@@ -88,7 +88,7 @@ async fn ids_are_answered_with_names() {
     }
     let mut reader = connect(&cluster, "reader", Some("s3cret")).await;
     match reader.query_drop("show table 1").await.unwrap_err() {
-        mysql_async::Error::Server(error) => assert_eq!(error.code, 1227, "{error}"),
+        mysql_async::Error::Server(error) => assert_eq!(error.code, 1105, "{error}"),
         other => panic!("{other}"),
     }
 }

@@ -404,7 +404,7 @@ async fn f034_auto_increment() {
         .refusal("CREATE TABLE x (id INT NOT NULL AUTO_INCREMENT) DUPLICATE KEY(id) DISTRIBUTED BY HASH(id) BUCKETS 1")
         .await;
     assert!(
-        refusal.contains("auto increment column must be of type BIGINT"),
+        refusal.contains("the auto increment must be BIGINT type."),
         "{refusal}"
     );
 }

@@ -72,7 +72,7 @@ async fn f008_partitions_and_buckets() {
     let shown = lab.shown("r").await;
     assert!(
         shown.contains(
-            "PARTITION BY RANGE(`k`)\n(PARTITION p1 VALUES [('-2147483648'), ('10')),\nPARTITION p2 VALUES [('10'), (MAXVALUE)))\n\
+            "PARTITION BY RANGE(`k`)\n(PARTITION p1 VALUES [(\"-2147483648\"), (\"10\")),\nPARTITION p2 VALUES [(\"10\"), (MAXVALUE)))\n\
              DISTRIBUTED BY HASH(`k`) BUCKETS 3"
         ),
         "{shown}"

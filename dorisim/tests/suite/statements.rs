@@ -566,7 +566,7 @@ async fn clients_are_answered_at_connect() {
         ("SHOW PLUGINS", 10),
         ("SHOW TRIGGERS FROM d", 11),
         ("SHOW PROCESSLIST", 15),
-        ("SHOW CATALOGS", 7),
+        ("SHOW CATALOGS", 8),
         ("SHOW STORAGE POLICY", 7),
         ("SHOW LOAD FROM d WHERE Label = 'x'", 20),
         ("SHOW COUNT(*) WARNINGS", 1),
@@ -586,11 +586,11 @@ async fn clients_are_answered_at_connect() {
     assert_eq!(
         column(
             &mut conn,
-            "SHOW VARIABLES WHERE Variable_name = 'autocommit' OR Variable_name = 'socket'",
+            "SHOW VARIABLES WHERE Variable_name = 'autocommit' OR Variable_name = 'wait_timeout'",
             "Variable_name"
         )
         .await,
-        ["autocommit", "socket"]
+        ["autocommit", "wait_timeout"]
     );
     assert!(conn.query_drop("SHOW NOTHING AT ALL").await.is_err());
 }

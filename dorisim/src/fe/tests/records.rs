@@ -147,7 +147,7 @@ fn every_type_has_a_golden_record() {
 async fn own_ddl_text_can_be_parsed_and_makes_the_same_table() {
     let w = World::new(1).await;
     for create in [
-        "CREATE TABLE x (k INT NOT NULL, s DECIMAL(18,2) SUM DEFAULT \"0\", r DATETIME(3) REPLACE NULL) AGGREGATE KEY(k) COMMENT 'it''s' DISTRIBUTED BY HASH(k) BUCKETS 2",
+        "CREATE TABLE x (k INT NOT NULL, s DECIMAL(18,2) SUM DEFAULT \"0\", r DATETIME(3) REPLACE NULL) AGGREGATE KEY(k) COMMENT 'a \"fine\" one' DISTRIBUTED BY HASH(k) BUCKETS 2",
         "CREATE TABLE x (d DATE NOT NULL, c VARCHAR(9) NOT NULL, v ARRAY<INT>) DUPLICATE KEY(d, c) PARTITION BY RANGE(d, c) (PARTITION p1 VALUES LESS THAN ('2024-01-01', 'm'), PARTITION p2 VALUES LESS THAN (MAXVALUE)) DISTRIBUTED BY RANDOM BUCKETS 3",
         "CREATE TABLE x (a INT NOT NULL, b VARCHAR(5) NOT NULL, v STRING) UNIQUE KEY(a, b) PARTITION BY LIST(a, b) (PARTITION p1 VALUES IN ((\"1\", \"x\"), (\"2\", \"y\")), PARTITION rest) DISTRIBUTED BY HASH(a) BUCKETS AUTO",
     ] {

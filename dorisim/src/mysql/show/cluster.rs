@@ -10,7 +10,7 @@ use crate::fe::backends::{Disk, Live, RegisteredBackend};
 use crate::model::Catalog;
 use crate::mysql::server::MysqlServer;
 use crate::mysql::session::SqlSession;
-use crate::query::{ResultSet, VARIABLES, variable};
+use crate::query::{ColumnKind, ResultSet, shown_value, variables as variables_of_doris};
 
 /// Version the nodes report.
 const VERSION: &str = "doris-3.1.0-dorisim";
@@ -212,7 +212,7 @@ fn bytes(size: i64) -> String {
 /// ADMIN SHOW FRONTEND CONFIG.
 pub(in crate::mysql) fn frontend_config(session: &SqlSession, like: Option<&str>) -> ResultSet {
     let mut answer =
-        ResultSet::of_text(&["Key", "Value", "Type", "IsMutable", "MasterOnly", "Comment"]);
+        ResultSet::of_strings(&["Key", "Value", "Type", "IsMutable", "MasterOnly", "Comment"]);
     let config = session.frontend().config();
     let mut settings: std::collections::BTreeMap<String, String> = [
         ("enable_feature_binlog", config.binlog_feature.to_string()),
@@ -266,15 +266,14 @@ pub(in crate::mysql) fn frontend_config(session: &SqlSession, like: Option<&str>
 pub(super) fn variables(session: &SqlSession, like: Option<&str>) -> ResultSet {
     let mut answer = ResultSet::of_text(&["Variable_name", "Value", "Default_Value", "Changed"]);
     let info = session.info();
-    let known = VARIABLES.iter().map(|(name, default)| (*name, *default));
-    for (name, default) in known.chain([("version", info.version.as_str())]) {
-        if passes(name, like) {
-            let value = variable(&info, name).unwrap_or_default();
-            let changed = if value == default { "0" } else { "1" };
+    for known in variables_of_doris() {
+        if passes(known.name, like) {
+            let value = shown_value(&info, known.name).unwrap_or_default();
+            let changed = if value == known.default { "0" } else { "1" };
             answer.push(vec![
-                name.to_owned(),
+                known.name.to_owned(),
                 value,
-                default.to_owned(),
+                known.default.to_owned(),
                 changed.to_owned(),
             ]);
         }
@@ -300,6 +299,9 @@ pub(super) fn process_list(session: &SqlSession) -> ResultSet {
         "FE",
         "CloudCluster",
     ]);
+    for (at, kind) in [(4, ColumnKind::DateTime(0)), (8, ColumnKind::Int)] {
+        answer.columns[at].kind = kind;
+    }
     let info = session.info();
     answer.push(vec![
         "Yes".to_owned(),
@@ -359,86 +361,4 @@ pub(super) fn grants(session: &SqlSession) -> ResultSet {
         row.resize(answer.columns.len(), None);
     }
     answer
-}
-
-/// Forms that drivers and tools send and whose answer does not depend on the cluster.
-pub(super) fn other(text: &str) -> Option<ResultSet> {
-    let first = text.split_whitespace().next().unwrap_or_default();
-    Some(match first {
-        "ENGINES" | "STORAGE" if text.contains("ENGINES") => {
-            let mut answer = ResultSet::of_text(&[
-                "Engine",
-                "Support",
-                "Comment",
-                "Transactions",
-                "XA",
-                "Savepoints",
-            ]);
-            answer.push(
-                [
-                    "Olap engine",
-                    "YES",
-                    "Default storage engine of palo",
-                    "NO",
-                    "NO",
-                    "NO",
-                ]
-                .map(str::to_owned)
-                .to_vec(),
-            );
-            answer
-        }
-        "COLLATION" => {
-            let mut answer = ResultSet::of_text(&[
-                "Collation",
-                "Charset",
-                "Id",
-                "Default",
-                "Compiled",
-                "Sortlen",
-            ]);
-            answer.push(
-                ["utf8mb4_0900_bin", "utf8mb4", "309", "Yes", "Yes", "1"]
-                    .map(str::to_owned)
-                    .to_vec(),
-            );
-            answer
-        }
-        "CHARSET" | "CHARACTER" => {
-            let mut answer =
-                ResultSet::of_text(&["Charset", "Description", "Default collation", "Maxlen"]);
-            answer.push(
-                ["utf8mb4", "UTF-8 Unicode", "utf8mb4_0900_bin", "4"]
-                    .map(str::to_owned)
-                    .to_vec(),
-            );
-            answer
-        }
-        "CATALOGS" => {
-            let mut answer = ResultSet::of_text(&[
-                "CatalogId",
-                "CatalogName",
-                "Type",
-                "IsCurrent",
-                "CreateTime",
-                "LastUpdateTime",
-                "Comment",
-            ]);
-            answer.push(
-                [
-                    "0",
-                    "internal",
-                    "internal",
-                    "Yes",
-                    "UNRECORDED",
-                    "",
-                    "Doris internal catalog",
-                ]
-                .map(str::to_owned)
-                .to_vec(),
-            );
-            answer
-        }
-        _ => return None,
-    })
 }

@@ -1,9 +1,9 @@
 //! SHOW forms for which this cluster never has rows, with the columns that Doris answers.
 
-use crate::query::ResultSet;
+use crate::query::{ColumnKind, ResultSet};
 
 /// Words behind SHOW, and the names of the columns.
-const EMPTY: [(&str, &str); 88] = [
+const EMPTY: [(&str, &str); 84] = [
     ("AUTHORS", "Name, Location, Comment"),
     (
         "BROKER",
@@ -34,7 +34,6 @@ const EMPTY: [(&str, &str); 88] = [
         "ROLES",
         "Name, Comment, Users, GlobalPrivs, CatalogPrivs, DatabasePrivs, TablePrivs, ResourcePrivs, CloudClusterPrivs, CloudStagePrivs, StorageVaultPrivs, WorkloadGroupPrivs, ComputeGroupPrivs",
     ),
-    ("PRIVILEGES", "Privilege, Context, Comment"),
     (
         "FILE",
         "Id, DbName, Catalog, FileName, FileSize, IsContent, MD5",
@@ -43,7 +42,7 @@ const EMPTY: [(&str, &str); 88] = [
     ("ALL PROPERTIES", "User, Properties"),
     (
         "ROW POLICY",
-        "PolicyName, DbName, TableName, Type, FilterType, WherePredicate, User, Role, OriginStmt",
+        "PolicyName, CatalogName, DbName, TableName, Type, FilterType, WherePredicate, User, Role, OriginStmt",
     ),
     (
         "STORAGE POLICY USING",
@@ -79,7 +78,6 @@ const EMPTY: [(&str, &str); 88] = [
     ),
     ("OPEN TABLES", "Database, Table, In_use, Name_locked"),
     ("TRASH", "BackendId, Backend, TrashUsedCapacity"),
-    ("TYPECAST", "Origin Type, Cast Type"),
     ("STATUS", "Variable_name, Value"),
     ("GLOBAL STATUS", "Variable_name, Value"),
     ("SESSION STATUS", "Variable_name, Value"),
@@ -172,10 +170,6 @@ const EMPTY: [(&str, &str); 88] = [
         "FULL BUILTIN FUNCTIONS",
         "Signature, Return Type, Function Type, Intermediate Type, Properties",
     ),
-    (
-        "PROCEDURE STATUS",
-        "ProcedureName, CatalogId, DbId, DbName, PackageName, OwnerName, CreateTime, ModifyTime",
-    ),
     ("CREATE REPOSITORY", "RepoName, CreateStmt"),
     ("CREATE LOAD", "JobId, CreateStmt"),
     ("CREATE ROUTINE LOAD", "JobId, JobName, CreateStmt"),
@@ -184,10 +178,6 @@ const EMPTY: [(&str, &str); 88] = [
     (
         "CHAR SET",
         "Charset, Description, Default collation, Maxlen",
-    ),
-    (
-        "FUNCTION STATUS",
-        "ProcedureName, CatalogId, DbId, DbName, PackageName, OwnerName, CreateTime, ModifyTime",
     ),
     ("CREATE USER", "User Identity, Create Stmt"),
     (
@@ -238,6 +228,17 @@ const EMPTY: [(&str, &str); 88] = [
     ("HELP", "name, description, example"),
 ];
 
+/// Those of them whose columns are STRING.
+const STRINGS: [&str; 7] = [
+    "BACKEND CONFIG",
+    "BUILTIN FUNCTIONS",
+    "CATALOG INTERNAL",
+    "FUNCTIONS",
+    "GLOBAL FUNCTIONS",
+    "LOAD PROFILE",
+    "QUERY PROFILE",
+];
+
 /// The answer to a form, by the words behind SHOW in upper case; the longest form counts.
 pub(super) fn empty(text: &str) -> Option<ResultSet> {
     let text = text.replace("(*)", " ( * )");
@@ -246,12 +247,20 @@ pub(super) fn empty(text: &str) -> Option<ResultSet> {
         let form: Vec<&str> = form.split(' ').collect();
         words.starts_with(&form)
     };
-    let (_, columns) = EMPTY
+    let (form, columns) = EMPTY
         .iter()
         .filter(|(form, _)| begins(form))
         .max_by_key(|(form, _)| form.len())?;
     let columns: Vec<&str> = columns.split(", ").collect();
-    Some(ResultSet::of_text(&columns))
+    Some(if STRINGS.contains(form) {
+        ResultSet::of_strings(&columns)
+    } else if *form == "COUNT ( * )" {
+        let mut answer = ResultSet::of_text(&columns);
+        answer.columns[0].kind = ColumnKind::Integer;
+        answer
+    } else {
+        ResultSet::of_text(&columns)
+    })
 }
 
 #[cfg(test)]

@@ -109,7 +109,7 @@ fn known(session: &SqlSession, db: Option<&str>) -> Result<String, SqlError> {
 /// SHOW BACKUP.
 pub(super) fn backups(session: &SqlSession, db: Option<&str>) -> Result<ResultSet, SqlError> {
     let db = known(session, db)?;
-    let mut answer = ResultSet::of_text(&[
+    let mut answer = ResultSet::of_strings(&[
         "JobId",
         "SnapshotName",
         "DbName",
@@ -186,7 +186,7 @@ pub(super) fn restores(
         .copied()
         .filter(|name| !(brief && LONG.contains(name)))
         .collect();
-    let mut answer = ResultSet::of_text(&shown);
+    let mut answer = ResultSet::of_strings(&shown);
     for job in session.frontend().restore_jobs(&db) {
         let cells = restore_row(&job);
         let kept = names
@@ -230,7 +230,7 @@ pub(super) fn alter(
     kind: &str,
     db: Option<&str>,
 ) -> Result<ResultSet, SqlError> {
-    let db = session.db_of(db)?;
+    let db = known(session, db)?;
     let columns = kind == "COLUMN";
     let jobs = session.frontend().alter_jobs(&db, columns);
     let head = ["JobId", "TableName", "CreateTime", "FinishTime"];
@@ -338,8 +338,8 @@ pub(super) fn recycle_bin(session: &SqlSession) -> ResultSet {
             id(entry.table_id),
             id(entry.partition_id),
             time(entry.dropped_ms),
-            "0.000".to_owned(),
-            "0.000".to_owned(),
+            "0.000 ".to_owned(),
+            "0.000 ".to_owned(),
         ]);
     }
     answer

@@ -1,9 +1,10 @@
-//! SHOW, DESC and their relatives: `cluster` (nodes, configuration), `objects` (databases to tablets), `ids` (names of
+//! SHOW, DESC and their relatives: `cluster` (nodes, configuration), `objects` (databases to partitions), `tablets`, `fixed` (what is the same in every cluster), `ids` (names of
 //! ids), `table` (columns of one table), `views`, `dynamic` (dynamic partitions), `jobs` (backup, restore, transactions),
 //! `forms` (what never has rows here), `load_warnings`.
 
 mod cluster;
 mod dynamic;
+mod fixed;
 mod forms;
 mod ids;
 mod jobs;
@@ -12,6 +13,7 @@ mod objects;
 mod proc;
 mod proc_table;
 mod table;
+mod tablets;
 mod views;
 
 use super::session::SqlSession;
@@ -52,8 +54,8 @@ pub(super) async fn show(session: &SqlSession, form: Show) -> Result<ResultSet, 
         }
         Show::Partitions { temp, table } => objects::partitions(session, temp, &table),
         Show::Index { table } => table::index(session, &table),
-        Show::Tablets { table, partitions } => objects::tablets(session, &table, &partitions),
-        Show::Tablet { id } => objects::tablet(session, id),
+        Show::Tablets { table, partitions } => tablets::tablets(session, &table, &partitions),
+        Show::Tablet { id } => tablets::tablet(session, id),
         Show::ById { kind, id } => Ok(ids::by_id(session, kind, id)),
         Show::Proc { path } => proc::proc(session, &path),
         Show::Transaction { db, id, label } => jobs::transaction(session, db.as_deref(), id, label),
@@ -86,7 +88,7 @@ pub(super) async fn show(session: &SqlSession, form: Show) -> Result<ResultSet, 
             "ErrMsg",
         ])),
         Show::Variables { like } => Ok(cluster::variables(session, like.as_deref())),
-        Show::Data { table } => objects::data(session, table.as_ref()),
+        Show::Data { table } => tablets::data(session, table.as_ref()),
         Show::Alter { kind, db, rest } => {
             let answer = jobs::alter(session, &kind, db.as_deref())?;
             session.narrow(answer, rest).await
@@ -100,7 +102,7 @@ pub(super) async fn show(session: &SqlSession, form: Show) -> Result<ResultSet, 
         Show::LoadWarnings { url } => load_warnings::load_warnings(session, url.as_deref()).await,
         Show::ProcessList => Ok(cluster::process_list(session)),
         Show::Grants => Ok(cluster::grants(session)),
-        Show::Other { text } => cluster::other(&text)
+        Show::Other { text } => fixed::other(&text)
             .or_else(|| forms::empty(&text))
             .ok_or_else(|| {
                 SqlError::analysis(format!(

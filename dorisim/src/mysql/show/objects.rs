@@ -1,11 +1,10 @@
 //! Databases, tables, partitions, tablets.
 
 use super::passes;
-use super::table::unknown;
+use super::table::not_found;
 use crate::clock::datetime_text;
 use crate::fe::SqlError;
-use crate::model::catalog::NEVER_MS;
-use crate::model::{Database, DistributionKind, MaterializedIndex, OlapTable, Partition};
+use crate::model::{Cell, Database, DistributionKind, OlapTable, Partition};
 use crate::mysql::session::SqlSession;
 use crate::query::{ResultColumn, ResultSet};
 use crate::sql::ast::ObjectName;
@@ -26,14 +25,17 @@ pub(super) fn databases(session: &SqlSession, like: Option<&str>) -> ResultSet {
     }
     names.sort();
     let mut answer = ResultSet::of_text(&["Database"]);
-    for name in names.into_iter().filter(|name| passes(name, like)) {
+    let seen = names
+        .into_iter()
+        .filter(|name| session.sees(name) && passes(name, like));
+    for name in seen {
         answer.push(vec![name]);
     }
     answer
 }
 
 /// Reads a database under the catalogue's lock.
-fn in_db<T>(
+pub(super) fn in_db<T>(
     session: &SqlSession,
     db: Option<&str>,
     read: impl FnOnce(&Database) -> Result<T, SqlError>,
@@ -47,8 +49,8 @@ fn in_db<T>(
     })
 }
 
-/// Reads a table under the catalogue's lock.
-fn in_table<T>(
+/// As [`in_table`], for the forms that look a table up in a way of their own.
+pub(super) fn in_found_table<T>(
     session: &SqlSession,
     name: &ObjectName,
     read: impl FnOnce(&Database, &OlapTable) -> Result<T, SqlError>,
@@ -56,7 +58,21 @@ fn in_table<T>(
     in_db(session, name.db.as_deref(), |database| {
         let table = database
             .table(&name.name)
-            .ok_or_else(|| unknown(&name.name, &database.name))?;
+            .ok_or_else(|| not_found(&name.name))?;
+        read(database, table)
+    })
+}
+
+/// Reads a table under the catalogue's lock.
+pub(super) fn in_table<T>(
+    session: &SqlSession,
+    name: &ObjectName,
+    read: impl FnOnce(&Database, &OlapTable) -> Result<T, SqlError>,
+) -> Result<T, SqlError> {
+    in_db(session, name.db.as_deref(), |database| {
+        let table = database
+            .table(&name.name)
+            .ok_or_else(|| SqlError::unknown_table(&name.name))?;
         read(database, table)
     })
 }
@@ -77,15 +93,16 @@ pub(super) fn tables(
         }
         return Ok(answer);
     }
+    let none = ("NONE".to_owned(), "NONE".to_owned());
     let mut names = in_db(session, Some(&db), |database| {
         let tables = database
             .tables
             .values()
-            .map(|table| (table.name.clone(), "BASE TABLE"));
+            .map(|table| (table.name.clone(), "BASE TABLE", formats_of(table)));
         let views = database
             .views
             .values()
-            .map(|view| (view.name.clone(), "VIEW"));
+            .map(|view| (view.name.clone(), "VIEW", none.clone()));
         Ok(tables.chain(views).collect::<Vec<_>>())
     })?;
     names.sort();
@@ -102,15 +119,24 @@ pub(super) fn tables(
             });
         }
     }
-    for (name, kind) in names.into_iter().filter(|(name, _)| passes(name, like)) {
-        let format = if kind == "VIEW" { "NONE" } else { "V2" };
+    for (name, kind, formats) in names.into_iter().filter(|(name, ..)| passes(name, like)) {
         answer.push(if full {
-            vec![name, kind.to_owned(), format.to_owned(), format.to_owned()]
+            let (storage, index) = formats;
+            vec![name, kind.to_owned(), storage, index]
         } else {
             vec![name]
         });
     }
     Ok(answer)
+}
+
+/// Formats of segments and of inverted indexes.
+fn formats_of(table: &OlapTable) -> (String, String) {
+    let format = |key: &str| table.properties.get(key).cloned().unwrap_or_default();
+    (
+        format("storage_format"),
+        format("inverted_index_storage_format"),
+    )
 }
 
 /// SHOW VIEWS.
@@ -207,10 +233,17 @@ pub(super) fn create_table(session: &SqlSession, name: &ObjectName) -> Result<Re
 /// SHOW CREATE VIEW.
 pub(super) fn create_view(session: &SqlSession, name: &ObjectName) -> Result<ResultSet, SqlError> {
     let view = in_db(session, name.db.as_deref(), |database| {
+        if database.table(&name.name).is_some() {
+            return Err(SqlError::analysis(format!(
+                "'{}.{table}' is not VIEW. Use 'SHOW CREATE TABLE '{table}.",
+                database.name,
+                table = name.name
+            )));
+        }
         database
             .view(&name.name)
             .cloned()
-            .ok_or_else(|| unknown(&name.name, &database.name))
+            .ok_or_else(|| SqlError::unknown_table(&name.name))
     })?;
     let mut answer = ResultSet::of_text(&[
         "View",
@@ -252,7 +285,7 @@ pub(super) fn partitions(
     temp: bool,
     name: &ObjectName,
 ) -> Result<ResultSet, SqlError> {
-    in_table(session, name, |_, table| {
+    in_found_table(session, name, |_, table| {
         let mut answer = ResultSet::of_text(&[
             "PartitionId",
             "PartitionName",
@@ -282,18 +315,18 @@ pub(super) fn partitions(
             .values()
             .filter(|partition| partition.is_temp == temp)
         {
-            answer.push(partition_row(table, partition));
+            answer.rows.push(partition_row(table, partition));
         }
         Ok(answer)
     })
 }
 
-fn partition_row(table: &OlapTable, partition: &Partition) -> Vec<String> {
+fn partition_row(table: &OlapTable, partition: &Partition) -> Vec<Cell> {
     let distribution = match &partition.distribution.kind {
         DistributionKind::Hash(columns) => columns.join(", "),
         DistributionKind::Random => "RANDOM".to_owned(),
     };
-    vec![
+    let cells = vec![
         partition.id.to_string(),
         partition.name.clone(),
         partition.visible_version.to_string(),
@@ -305,202 +338,20 @@ fn partition_row(table: &OlapTable, partition: &Partition) -> Vec<String> {
         partition.distribution.buckets.to_string(),
         partition.replication_num.to_string(),
         partition.storage_medium.clone(),
-        if partition.cooldown_ms >= NEVER_MS {
-            "9999-12-31 23:59:59".to_owned()
-        } else {
-            datetime_text(partition.cooldown_ms)
-        },
+        datetime_text(partition.cooldown_ms),
         partition.storage_policy.clone(),
-        "\\N".to_owned(),
+        String::new(),
         "0.000 ".to_owned(),
         "false".to_owned(),
         format!("tag.location.default: {}", partition.replication_num),
         "true".to_owned(),
         "true".to_owned(),
-        "\\N".to_owned(),
+        String::new(),
         (partition.next_version - 1).to_string(),
         "-1".to_owned(),
-    ]
-}
-
-/// Columns of SHOW TABLETS.
-pub(super) const TABLET_COLUMNS: [&str; 23] = [
-    "TabletId",
-    "ReplicaId",
-    "BackendId",
-    "SchemaHash",
-    "Version",
-    "LstSuccessVersion",
-    "LstFailedVersion",
-    "LstFailedTime",
-    "LocalDataSize",
-    "RemoteDataSize",
-    "RowCount",
-    "State",
-    "LstConsistencyCheckTime",
-    "CheckVersion",
-    "VisibleVersionCount",
-    "VersionCount",
-    "QueryHits",
-    "PathHash",
-    "Path",
-    "MetaUrl",
-    "CompactionStatus",
-    "CooldownReplicaId",
-    "CooldownMetaId",
-];
-
-/// A row per replica of an index of a partition.
-pub(super) fn tablet_rows(table: &OlapTable, index: &MaterializedIndex, answer: &mut ResultSet) {
-    let hash = table
-        .indexes
-        .iter()
-        .find(|meta| meta.id == index.id)
-        .map_or(0, |meta| meta.schema_hash);
-    for tablet in &index.tablets {
-        for replica in &tablet.replicas {
-            let mut cells = vec![String::new(); TABLET_COLUMNS.len()];
-            cells[0] = tablet.id.to_string();
-            cells[1] = replica.id.to_string();
-            cells[2] = replica.backend_id.to_string();
-            cells[3] = hash.to_string();
-            cells[4] = replica.version.to_string();
-            cells[5] = replica.version.to_string();
-            cells[6] = "-1".to_owned();
-            cells[7] = "\\N".to_owned();
-            for zero in [8, 9, 10, 14, 15, 16] {
-                cells[zero] = "0".to_owned();
-            }
-            cells[11] = "NORMAL".to_owned();
-            for unset in [12, 13, 17, 21] {
-                cells[unset] = "-1".to_owned();
-            }
-            answer.push(cells);
-        }
-    }
-}
-
-/// SHOW TABLETS FROM.
-pub(super) fn tablets(
-    session: &SqlSession,
-    name: &ObjectName,
-    only: &[String],
-) -> Result<ResultSet, SqlError> {
-    in_table(session, name, |_, table| {
-        let mut answer = ResultSet::of_text(&TABLET_COLUMNS);
-        let wanted = |partition: &&Partition| {
-            only.is_empty()
-                || only
-                    .iter()
-                    .any(|name| partition.name.eq_ignore_ascii_case(name))
-        };
-        for partition in table.partitions.values().filter(wanted) {
-            for index in &partition.indexes {
-                tablet_rows(table, index, &mut answer);
-            }
-        }
-        Ok(answer)
-    })
-}
-
-/// SHOW TABLET id.
-pub(super) fn tablet(session: &SqlSession, id: i64) -> Result<ResultSet, SqlError> {
-    let mut answer = ResultSet::of_text(&[
-        "DbName",
-        "TableName",
-        "PartitionName",
-        "IndexName",
-        "DbId",
-        "TableId",
-        "PartitionId",
-        "IndexId",
-        "IsSync",
-        "Order",
-        "QueryHits",
-        "DetailCmd",
-    ]);
-    let row = session.frontend().with_catalog(|catalog| {
-        for db in catalog.databases.values() {
-            for table in db.tables.values() {
-                for partition in table.partitions.values() {
-                    for index in &partition.indexes {
-                        if let Some(at) = index.tablets.iter().position(|tablet| tablet.id == id) {
-                            let name = table.indexes.iter().find(|meta| meta.id == index.id);
-                            return Some(vec![
-                                db.name.clone(),
-                                table.name.clone(),
-                                partition.name.clone(),
-                                name.map_or_else(String::new, |meta| meta.name.clone()),
-                                db.id.to_string(),
-                                table.id.to_string(),
-                                partition.id.to_string(),
-                                index.id.to_string(),
-                                "true".to_owned(),
-                                at.to_string(),
-                                "0".to_owned(),
-                                format!(
-                                    "SHOW PROC '/dbs/{}/{}/partitions/{}/{}/{id}';",
-                                    db.id, table.id, partition.id, index.id
-                                ),
-                            ]);
-                        }
-                    }
-                }
-            }
-        }
-        None
-    });
-    answer.push(row.ok_or_else(|| SqlError::analysis(format!("Unknown tablet {id}")))?);
-    Ok(answer)
-}
-
-/// SHOW DATA: sizes are not simulated, names and replica counts are right.
-pub(super) fn data(
-    session: &SqlSession,
-    table: Option<&ObjectName>,
-) -> Result<ResultSet, SqlError> {
-    let replicas = |table: &OlapTable| -> usize {
-        table
-            .partitions
-            .values()
-            .flat_map(Partition::tablets)
-            .map(|tablet| tablet.replicas.len())
-            .sum()
-    };
-    match table {
-        None => in_db(session, None, |database| {
-            let mut answer =
-                ResultSet::of_text(&["TableName", "Size", "ReplicaCount", "RemoteSize"]);
-            for table in database.tables.values() {
-                answer.push(vec![
-                    table.name.clone(),
-                    "0.000 ".to_owned(),
-                    replicas(table).to_string(),
-                    "0.000 ".to_owned(),
-                ]);
-            }
-            Ok(answer)
-        }),
-        Some(name) => in_table(session, name, |_, table| {
-            let mut answer = ResultSet::of_text(&[
-                "TableName",
-                "IndexName",
-                "Size",
-                "ReplicaCount",
-                "RowCount",
-                "RemoteSize",
-            ]);
-            for index in &table.indexes {
-                answer.push(vec![
-                    table.name.clone(),
-                    index.name.clone(),
-                    "0.000 ".to_owned(),
-                    replicas(table).to_string(),
-                    "0".to_owned(),
-                    "0.000 ".to_owned(),
-                ]);
-            }
-            Ok(answer)
-        }),
-    }
+    ];
+    // No consistency check ever ran, and there are no base tables to be out of step with: NULL.
+    const NULLS: [usize; 2] = [13, 19];
+    let cell = |(at, text)| (!NULLS.contains(&at)).then_some(text);
+    cells.into_iter().enumerate().map(cell).collect()
 }

@@ -1,7 +1,8 @@
 //! SHOW PROC below a table: partitions with their indexes and tablets, columns, secondary indexes.
 
-use super::objects::{TABLET_COLUMNS, partitions, tablet_rows};
+use super::objects::partitions;
 use super::table::default_text;
+use super::tablets::{TABLET_COLUMNS, tablet_rows};
 use crate::fe::SqlError;
 use crate::model::{Column, KeysModel, OlapTable};
 use crate::mysql::session::SqlSession;

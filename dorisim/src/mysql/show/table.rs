@@ -19,13 +19,30 @@ pub(in crate::mysql) fn default_text(column: &Column) -> Option<String> {
     }
 }
 
-/// What stands under `Extra`.
-fn extra(column: &Column, keys: &KeysModel) -> String {
+/// What stands under `Extra` of DESC.
+fn extra(column: &Column, table: &OlapTable, base: bool) -> String {
+    let filtered = table
+        .properties
+        .get("bloom_filter_columns")
+        .is_some_and(|list| list.split(',').any(|name| column.is_named(name.trim())));
+    let parts = [
+        (true, aggregation(column, &table.schema.keys).as_str()),
+        (filtered, "BLOOM_FILTER"),
+        (column.auto_inc.is_some(), "AUTO_INCREMENT"),
+        // Columns of a view have an expression without being generated.
+        (base && column.generated.is_some(), "STORED GENERATED"),
+    ]
+    .into_iter()
+    .filter(|(shown, text)| *shown && !text.is_empty())
+    .map(|(_, text)| text.to_owned())
+    .collect::<Vec<_>>();
+    parts.join(",")
+}
+
+/// The aggregation, `Extra` of SHOW COLUMNS.
+fn aggregation(column: &Column, keys: &KeysModel) -> String {
     if let Some(aggregation) = column.aggregation {
         return aggregation.as_str().to_owned();
-    }
-    if column.auto_inc.is_some() {
-        return "AUTO_INCREMENT".to_owned();
     }
     match (keys, column.is_key) {
         (KeysModel::Duplicate | KeysModel::Unique { .. }, false) => "NONE".to_owned(),
@@ -60,7 +77,7 @@ pub(in crate::mysql) fn describe(
         }
         let view = database
             .view(&name.name)
-            .ok_or_else(|| unknown(&name.name, &db))?;
+            .ok_or_else(|| SqlError::unknown_table(&name.name))?;
         let mut answer = ResultSet::of_text(&["Field", "Type", "Null", "Key", "Default", "Extra"]);
         for (column, _) in &view.columns {
             answer.rows.push(vec![
@@ -76,8 +93,11 @@ pub(in crate::mysql) fn describe(
     })
 }
 
-pub(super) fn unknown(table: &str, db: &str) -> SqlError {
-    SqlError::new(1051, format!("Unknown table '{table}' in {db}"))
+/// SHOW PARTITIONS and SHOW DATA look a table up in a way of their own.
+pub(super) fn not_found(table: &str) -> SqlError {
+    SqlError::analysis(format!(
+        "errCode = 7, detailMessage = table not found, tableName={table}"
+    ))
 }
 
 fn plain(table: &OlapTable, hidden: bool) -> ResultSet {
@@ -94,7 +114,7 @@ fn plain(table: &OlapTable, hidden: bool) -> ResultSet {
             Some(yes_no(column.nullable, "Yes", "No")),
             Some(column.is_key.to_string()),
             default_text(column),
-            Some(extra(column, &table.schema.keys)),
+            Some(extra(column, table, true)),
         ]);
     }
     answer
@@ -148,13 +168,17 @@ fn with_rollups(table: &OlapTable, hidden: bool) -> ResultSet {
                 Some(first(model)),
                 Some(column.name.clone()),
                 Some(column.data_type.to_string()),
-                Some(column.data_type.to_string()),
+                Some(column.data_type.internal_name()),
                 Some(yes_no(column.nullable, "Yes", "No")),
                 Some(column.is_key.to_string()),
                 default_text(column),
-                Some(extra(column, &table.schema.keys)),
+                Some(extra(column, table, at == 0)),
                 Some(column.visible.to_string()),
-                Some(column.generated.clone().unwrap_or_default()),
+                // Of generated columns the expression is not shown here, of the columns of a view it is.
+                Some(match &column.generated {
+                    Some(expression) if at > 0 => expression.clone(),
+                    Some(_) | None => String::new(),
+                }),
                 Some(first(index.filter.as_deref().unwrap_or_default())),
             ]);
         }
@@ -176,7 +200,7 @@ pub(super) fn columns(
             .ok_or_else(|| SqlError::unknown_db(&db))?;
         let table = database
             .table(&name.name)
-            .ok_or_else(|| unknown(&name.name, &db))?;
+            .ok_or_else(|| SqlError::unknown_table(&name.name))?;
         let mut answer = ResultSet::of_text(if full {
             &[
                 "Field",
@@ -201,17 +225,17 @@ pub(super) fn columns(
             let null = Some(yes_no(column.nullable, "YES", "NO"));
             let (field, kind) = (
                 Some(column.name.clone()),
-                Some(column.data_type.to_string()),
+                Some(column.data_type.internal_name()),
             );
             let (default, extra) = (
                 default_text(column),
-                Some(extra(column, &table.schema.keys)),
+                Some(aggregation(column, &table.schema.keys)),
             );
             answer.rows.push(if full {
                 vec![
                     field,
                     kind,
-                    None,
+                    Some(String::new()),
                     null,
                     key,
                     default,
@@ -251,7 +275,7 @@ pub(super) fn index(session: &SqlSession, name: &ObjectName) -> Result<ResultSet
             .ok_or_else(|| SqlError::unknown_db(&db))?;
         let table = database
             .table(&name.name)
-            .ok_or_else(|| unknown(&name.name, &db))?;
+            .ok_or_else(|| SqlError::unknown_table(&name.name))?;
         for index in &table.secondary {
             let properties: Vec<_> = index
                 .properties
@@ -271,7 +295,11 @@ pub(super) fn index(session: &SqlSession, name: &ObjectName) -> Result<ResultSet
                 String::new(),
                 index.kind.clone(),
                 index.comment.clone(),
-                format!("({})", properties.join(", ")),
+                if properties.is_empty() {
+                    String::new()
+                } else {
+                    format!("({})", properties.join(", "))
+                },
             ]);
         }
         Ok(())

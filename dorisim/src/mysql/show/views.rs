@@ -1,6 +1,5 @@
 //! SHOW VIEW FROM a table, and SHOW CREATE MATERIALIZED VIEW.
 
-use super::table::unknown;
 use crate::fe::SqlError;
 use crate::mysql::session::SqlSession;
 use crate::query::ResultSet;
@@ -16,7 +15,7 @@ pub(super) fn of_table(session: &SqlSession, name: &ObjectName) -> Result<Result
             .ok_or_else(|| SqlError::unknown_db(&db))?;
         let table = database
             .table(&name.name)
-            .ok_or_else(|| unknown(&name.name, &db))?;
+            .ok_or_else(|| SqlError::unknown_table(&name.name))?;
         let readers = database.views.values();
         Ok(readers
             .filter(|view| reads(&view.definition, &db, &table.name))
@@ -84,7 +83,7 @@ pub(super) fn create_materialized(
             .ok_or_else(|| SqlError::unknown_db(&db))?;
         let table = database
             .table(&name.name)
-            .ok_or_else(|| unknown(&name.name, &db))?;
+            .ok_or_else(|| SqlError::unknown_table(&name.name))?;
         let index = table.indexes.iter().find(|index| index.name == view);
         if let Some(define) = index.and_then(|index| index.define.clone()) {
             answer.push(vec![table.name.clone(), view.to_owned(), define]);

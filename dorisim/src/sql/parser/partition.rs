@@ -26,7 +26,7 @@ impl Parser<'_> {
             if parser.is_symbol_nth(1, "(") {
                 let text = parser.text_until(&[","]).to_owned();
                 let column = column_of_expression(&text);
-                auto_expr = Some(text);
+                auto_expr = Some(printed_expression(&text, &column));
                 return Ok(column);
             }
             parser.name()
@@ -195,6 +195,19 @@ impl Parser<'_> {
             properties: self.properties()?,
         })
     }
+}
+
+/// `date_trunc` as SHOW CREATE TABLE prints it: the column in backquotes, the unit in single quotes.
+fn printed_expression(text: &str, column: &str) -> String {
+    let printed = || {
+        let (name, inside) = text.trim().split_once('(')?;
+        let (_, unit) = inside.strip_suffix(')')?.split_once(',')?;
+        let unit = unit.trim().trim_matches(['\'', '"']);
+        let name = name.trim();
+        name.eq_ignore_ascii_case("date_trunc")
+            .then(|| format!("date_trunc(`{column}`, '{unit}')"))
+    };
+    printed().unwrap_or_else(|| text.to_owned())
 }
 
 /// The column an automatic partition expression stands on: its first argument.

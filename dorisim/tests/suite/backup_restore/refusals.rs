@@ -25,35 +25,35 @@ async fn backup_statements_are_refused_with_their_texts() {
         .sql("ALTER TABLE d.u ADD TEMPORARY PARTITION tp VALUES LESS THAN (10)")
         .await;
     for (tail, number, wanted) in [
-        ("TO `nowhere`", 5064, "Repository nowhere does not exist"),
+        ("TO `nowhere`", 1105, "Repository nowhere does not exist"),
         (
             "TO `__keep_on_local__` ON (nope)",
-            1051,
+            1105,
             "Unknown table 'nope'",
         ),
         (
             "TO `__keep_on_local__` ON (t PARTITION (zz))",
-            5064,
+            1105,
             "Unknown partition zz in tablet",
         ),
         (
             "TO `__keep_on_local__` ON (u)",
-            5064,
+            1105,
             "Do not support backup table u with temp partitions",
         ),
         (
             "TO `__keep_on_local__`",
-            5064,
+            1105,
             "Do not support backup table u with temp partitions",
         ),
         (
             "TO `__keep_on_local__` PROPERTIES (\"timeout\" = \"599\")",
-            5064,
+            1105,
             "timeout must be at least 10 min",
         ),
         (
             "TO `__keep_on_local__` PROPERTIES (\"frob\" = \"1\")",
-            5064,
+            1105,
             "Unknown backup job properties: [frob]",
         ),
     ] {

@@ -138,7 +138,7 @@ async fn one_job_of_a_database_runs_at_a_time() {
     let (number, text) = source
         .refused("BACKUP SNAPSHOT d.third TO `__keep_on_local__`")
         .await;
-    assert_eq!(number, 5064);
+    assert_eq!(number, 1105);
     assert!(text.contains(&running), "{text}");
     // Backups and restores count together.
     let info = info_with_extra(&mut other, &snap).await;

@@ -44,7 +44,7 @@ async fn the_switch_of_a_database_wants_every_table_on() {
         "inherited: {shown}"
     );
     for bad in [
-        "\"binlog.enable\" = \"perhaps\"",
+        "\"binlog.max_bytes\" = \"many\"",
         "\"binlog.ttl_seconds\" = \"soon\"",
     ] {
         fe.refused(&format!("ALTER DATABASE d SET PROPERTIES ({bad})"))
