@@ -33,7 +33,7 @@ Examples:
   To leave: ALTER SYSTEM DROPP BACKEND \"10.0.0.7:9050\", then end the process.
 
 It does what agent tasks ask (create, publish, snapshot, download, move, alter, clone, drop, binlogs), ingests and serves binlogs,
-and reports. A genuine frontend loads into it by INSERT and queries it (scans, conditions, sorts, aggregates, unions) over the
+and reports. A genuine frontend loads into it (INSERT, UPDATE, DELETE, stream load) and queries it (scans, conditions, sorts, aggregates, unions) over the
 brpc port; what it does not know it refuses with the name of the plan node. Replicas are repaired and balanced over several of them;
 a frontend places two replicas of a tablet on one host under allow_replica_on_same_host only: --host 127.0.0.2 is another.
 
@@ -120,7 +120,7 @@ pub async fn run(arguments: BeArguments, end: impl Future<Output = Result<()>>) 
         ..NodeConfig::new(store)
     };
     let mut node = BackendNode::bind(config, clock, faults)?;
-    let loads = backend_router(Arc::clone(node.agent()));
+    let loads = backend_router(Arc::clone(node.agent()), Arc::clone(node.executor()));
     node.serve(&Handle::current(), loads)?;
     tokio::pin!(end);
     let joined = async {

@@ -367,6 +367,28 @@ struct TMaterializationNode {
   6: optional list<list<i32>> slot_locs_lists,
 }
 
+// How the fields of a body become the columns of a table.
+struct TFileScanRangeParams {
+  // Fields of the body.
+  4: optional i32 src_tuple_id,
+  5: optional i32 dest_tuple_id,
+  10: optional map<i32, TPlanExpr> expr_of_dest_slot,
+  11: optional map<i32, TPlanExpr> default_value_of_src_slot,
+  12: optional map<i32, i32> dest_sid_to_src_sid_without_trans,
+  // A value that becomes NULL refuses its row.
+  13: optional bool strict_mode,
+  16: optional TPlanExpr pre_filter_exprs,
+  20: optional list<TPlanExpr> pre_filter_exprs_list,
+}
+
+struct TFileScanRange {
+  2: optional TFileScanRangeParams params,
+}
+
+struct TExternalScanRange {
+  1: optional TFileScanRange file_scan_range,
+}
+
 struct TPlanNode {
   1: required i32 node_id,
   2: required TPlanNodeType node_type,
@@ -585,6 +607,7 @@ struct TPaloScanRange {
 
 struct TScanRange {
   4: optional TPaloScanRange palo_scan_range,
+  8: optional TExternalScanRange ext_scan_range,
 }
 
 struct TScanRangeParams {
@@ -635,6 +658,7 @@ struct TPipelineFragmentParams {
   19: optional bool need_wait_execution_trigger,
   23: optional TPlanFragment fragment,
   24: list<TPipelineInstanceParams> local_params,
+  29: optional map<i32, TFileScanRangeParams> file_scan_params,
 }
 
 struct TPipelineFragmentParamsList {

@@ -59,6 +59,20 @@ pub mod agent;
 #[path = "generated/plan.rs"]
 pub mod plan;
 
+// As above.
+#[allow(
+    missing_docs,
+    unused_imports,
+    dead_code,
+    non_snake_case,
+    non_camel_case_types,
+    clippy::all,
+    clippy::unwrap_used
+)]
+#[rustfmt::skip]
+#[path = "generated/load.rs"]
+pub mod load;
+
 pub use agent::*;
 pub use backend::*;
 pub use frontend::*;

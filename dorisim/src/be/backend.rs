@@ -236,7 +236,7 @@ impl Backend {
     }
 
     /// A rowset id that no other rowset of this cluster has: 48 hex digits, later ones behind earlier ones.
-    pub(super) fn new_rowset_id(&self) -> String {
+    pub(crate) fn new_rowset_id(&self) -> String {
         let number = self.next_rowset.fetch_add(1, Ordering::Relaxed);
         let cluster = self.identity.cluster_hash();
         let (epoch, id) = (self.epoch, self.id());
@@ -429,7 +429,7 @@ impl Backend {
 }
 
 /// A poisoned lock means that another test thread panicked; the data itself is whole after each call.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

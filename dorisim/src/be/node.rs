@@ -78,6 +78,7 @@ impl std::fmt::Debug for NodeConfig {
 #[derive(Debug)]
 pub struct BackendNode {
     agent: Arc<Agent>,
+    executor: Arc<Executor>,
     faults: Arc<Faults>,
     bound: Option<Sockets>,
     servers: Vec<ThriftServer>,
@@ -126,8 +127,10 @@ impl BackendNode {
         };
         let backend = open(address, store, config.token, clock, Arc::clone(&faults))
             .with_context(|| format!("opening the store {shown} of a backend"))?;
+        let agent = Agent::new(Arc::new(backend), config.agent, membership);
         Ok(BackendNode {
-            agent: Agent::new(Arc::new(backend), config.agent, membership),
+            executor: Executor::new(Arc::clone(&agent)),
+            agent,
             faults,
             bound: Some(sockets),
             servers: Vec::new(),
@@ -143,6 +146,11 @@ impl BackendNode {
     /// Its agent.
     pub fn agent(&self) -> &Arc<Agent> {
         &self.agent
+    }
+
+    /// What runs plan fragments on it.
+    pub fn executor(&self) -> &Arc<Executor> {
+        &self.executor
     }
 
     /// Where it listens.
@@ -174,8 +182,7 @@ impl BackendNode {
         let http = hand_over(runtime, sockets.http, "HTTP")?;
         runtime.spawn(serve(http, router, self.stop.clone()));
         let brpc = hand_over(runtime, sockets.brpc, "brpc")?;
-        let executor = Executor::new(Arc::clone(&self.agent));
-        let calls = BackendRpc::new(Arc::clone(&self.agent), executor);
+        let calls = BackendRpc::new(Arc::clone(&self.agent), Arc::clone(&self.executor));
         runtime.spawn(brpc::serve(brpc, calls, self.stop.clone()));
         self.agent.start(runtime, &self.stop);
         Ok(())

@@ -4212,6 +4212,345 @@ impl Default for TMaterializationNode {
 }
 
 //
+// TFileScanRangeParams
+//
+
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct TFileScanRangeParams {
+  pub src_tuple_id: Option<i32>,
+  pub dest_tuple_id: Option<i32>,
+  pub expr_of_dest_slot: Option<BTreeMap<i32, TPlanExpr>>,
+  pub default_value_of_src_slot: Option<BTreeMap<i32, TPlanExpr>>,
+  pub dest_sid_to_src_sid_without_trans: Option<BTreeMap<i32, i32>>,
+  pub strict_mode: Option<bool>,
+  pub pre_filter_exprs: Option<TPlanExpr>,
+  pub pre_filter_exprs_list: Option<Vec<TPlanExpr>>,
+}
+
+impl TFileScanRangeParams {
+  pub fn new<F4, F5, F10, F11, F12, F13, F16, F20>(src_tuple_id: F4, dest_tuple_id: F5, expr_of_dest_slot: F10, default_value_of_src_slot: F11, dest_sid_to_src_sid_without_trans: F12, strict_mode: F13, pre_filter_exprs: F16, pre_filter_exprs_list: F20) -> TFileScanRangeParams where F4: Into<Option<i32>>, F5: Into<Option<i32>>, F10: Into<Option<BTreeMap<i32, TPlanExpr>>>, F11: Into<Option<BTreeMap<i32, TPlanExpr>>>, F12: Into<Option<BTreeMap<i32, i32>>>, F13: Into<Option<bool>>, F16: Into<Option<TPlanExpr>>, F20: Into<Option<Vec<TPlanExpr>>> {
+    TFileScanRangeParams {
+      src_tuple_id: src_tuple_id.into(),
+      dest_tuple_id: dest_tuple_id.into(),
+      expr_of_dest_slot: expr_of_dest_slot.into(),
+      default_value_of_src_slot: default_value_of_src_slot.into(),
+      dest_sid_to_src_sid_without_trans: dest_sid_to_src_sid_without_trans.into(),
+      strict_mode: strict_mode.into(),
+      pre_filter_exprs: pre_filter_exprs.into(),
+      pre_filter_exprs_list: pre_filter_exprs_list.into(),
+    }
+  }
+}
+
+impl TSerializable for TFileScanRangeParams {
+  fn read_from_in_protocol(i_prot: &mut dyn TInputProtocol) -> thrift::Result<TFileScanRangeParams> {
+    i_prot.read_struct_begin()?;
+    let mut f_4: Option<i32> = None;
+    let mut f_5: Option<i32> = None;
+    let mut f_10: Option<BTreeMap<i32, TPlanExpr>> = None;
+    let mut f_11: Option<BTreeMap<i32, TPlanExpr>> = None;
+    let mut f_12: Option<BTreeMap<i32, i32>> = None;
+    let mut f_13: Option<bool> = None;
+    let mut f_16: Option<TPlanExpr> = None;
+    let mut f_20: Option<Vec<TPlanExpr>> = None;
+    loop {
+      let field_ident = i_prot.read_field_begin()?;
+      if field_ident.field_type == TType::Stop {
+        break;
+      }
+      let field_id = field_id(&field_ident)?;
+      match field_id {
+        4 => {
+          let val = i_prot.read_i32()?;
+          f_4 = Some(val);
+        },
+        5 => {
+          let val = i_prot.read_i32()?;
+          f_5 = Some(val);
+        },
+        10 => {
+          let map_ident = i_prot.read_map_begin()?;
+          let mut val: BTreeMap<i32, TPlanExpr> = BTreeMap::new();
+          for _ in 0..map_ident.size {
+            let map_key_29 = i_prot.read_i32()?;
+            let map_val_30 = TPlanExpr::read_from_in_protocol(i_prot)?;
+            val.insert(map_key_29, map_val_30);
+          }
+          i_prot.read_map_end()?;
+          f_10 = Some(val);
+        },
+        11 => {
+          let map_ident = i_prot.read_map_begin()?;
+          let mut val: BTreeMap<i32, TPlanExpr> = BTreeMap::new();
+          for _ in 0..map_ident.size {
+            let map_key_31 = i_prot.read_i32()?;
+            let map_val_32 = TPlanExpr::read_from_in_protocol(i_prot)?;
+            val.insert(map_key_31, map_val_32);
+          }
+          i_prot.read_map_end()?;
+          f_11 = Some(val);
+        },
+        12 => {
+          let map_ident = i_prot.read_map_begin()?;
+          let mut val: BTreeMap<i32, i32> = BTreeMap::new();
+          for _ in 0..map_ident.size {
+            let map_key_33 = i_prot.read_i32()?;
+            let map_val_34 = i_prot.read_i32()?;
+            val.insert(map_key_33, map_val_34);
+          }
+          i_prot.read_map_end()?;
+          f_12 = Some(val);
+        },
+        13 => {
+          let val = i_prot.read_bool()?;
+          f_13 = Some(val);
+        },
+        16 => {
+          let val = TPlanExpr::read_from_in_protocol(i_prot)?;
+          f_16 = Some(val);
+        },
+        20 => {
+          let list_ident = i_prot.read_list_begin()?;
+          let mut val: Vec<TPlanExpr> = Vec::with_capacity(list_ident.size as usize);
+          for _ in 0..list_ident.size {
+            let list_elem_35 = TPlanExpr::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_35);
+          }
+          i_prot.read_list_end()?;
+          f_20 = Some(val);
+        },
+        _ => {
+          i_prot.skip(field_ident.field_type)?;
+        },
+      };
+      i_prot.read_field_end()?;
+    }
+    i_prot.read_struct_end()?;
+    let ret = TFileScanRangeParams {
+      src_tuple_id: f_4,
+      dest_tuple_id: f_5,
+      expr_of_dest_slot: f_10,
+      default_value_of_src_slot: f_11,
+      dest_sid_to_src_sid_without_trans: f_12,
+      strict_mode: f_13,
+      pre_filter_exprs: f_16,
+      pre_filter_exprs_list: f_20,
+    };
+    Ok(ret)
+  }
+  fn write_to_out_protocol(&self, o_prot: &mut dyn TOutputProtocol) -> thrift::Result<()> {
+    let struct_ident = TStructIdentifier::new("TFileScanRangeParams");
+    o_prot.write_struct_begin(&struct_ident)?;
+    if let Some(fld_var) = self.src_tuple_id {
+      o_prot.write_field_begin(&TFieldIdentifier::new("src_tuple_id", TType::I32, 4))?;
+      o_prot.write_i32(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(fld_var) = self.dest_tuple_id {
+      o_prot.write_field_begin(&TFieldIdentifier::new("dest_tuple_id", TType::I32, 5))?;
+      o_prot.write_i32(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(ref fld_var) = self.expr_of_dest_slot {
+      o_prot.write_field_begin(&TFieldIdentifier::new("expr_of_dest_slot", TType::Map, 10))?;
+      o_prot.write_map_begin(&TMapIdentifier::new(TType::I32, TType::Struct, fld_var.len() as i32))?;
+      for (k, v) in fld_var {
+        o_prot.write_i32(*k)?;
+        v.write_to_out_protocol(o_prot)?;
+      }
+      o_prot.write_map_end()?;
+      o_prot.write_field_end()?
+    }
+    if let Some(ref fld_var) = self.default_value_of_src_slot {
+      o_prot.write_field_begin(&TFieldIdentifier::new("default_value_of_src_slot", TType::Map, 11))?;
+      o_prot.write_map_begin(&TMapIdentifier::new(TType::I32, TType::Struct, fld_var.len() as i32))?;
+      for (k, v) in fld_var {
+        o_prot.write_i32(*k)?;
+        v.write_to_out_protocol(o_prot)?;
+      }
+      o_prot.write_map_end()?;
+      o_prot.write_field_end()?
+    }
+    if let Some(ref fld_var) = self.dest_sid_to_src_sid_without_trans {
+      o_prot.write_field_begin(&TFieldIdentifier::new("dest_sid_to_src_sid_without_trans", TType::Map, 12))?;
+      o_prot.write_map_begin(&TMapIdentifier::new(TType::I32, TType::I32, fld_var.len() as i32))?;
+      for (k, v) in fld_var {
+        o_prot.write_i32(*k)?;
+        o_prot.write_i32(*v)?;
+      }
+      o_prot.write_map_end()?;
+      o_prot.write_field_end()?
+    }
+    if let Some(fld_var) = self.strict_mode {
+      o_prot.write_field_begin(&TFieldIdentifier::new("strict_mode", TType::Bool, 13))?;
+      o_prot.write_bool(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(ref fld_var) = self.pre_filter_exprs {
+      o_prot.write_field_begin(&TFieldIdentifier::new("pre_filter_exprs", TType::Struct, 16))?;
+      fld_var.write_to_out_protocol(o_prot)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(ref fld_var) = self.pre_filter_exprs_list {
+      o_prot.write_field_begin(&TFieldIdentifier::new("pre_filter_exprs_list", TType::List, 20))?;
+      o_prot.write_list_begin(&TListIdentifier::new(TType::Struct, fld_var.len() as i32))?;
+      for e in fld_var {
+        e.write_to_out_protocol(o_prot)?;
+      }
+      o_prot.write_list_end()?;
+      o_prot.write_field_end()?
+    }
+    o_prot.write_field_stop()?;
+    o_prot.write_struct_end()
+  }
+}
+
+impl Default for TFileScanRangeParams {
+  fn default() -> Self {
+    TFileScanRangeParams{
+      src_tuple_id: Some(0),
+      dest_tuple_id: Some(0),
+      expr_of_dest_slot: Some(BTreeMap::new()),
+      default_value_of_src_slot: Some(BTreeMap::new()),
+      dest_sid_to_src_sid_without_trans: Some(BTreeMap::new()),
+      strict_mode: Some(false),
+      pre_filter_exprs: None,
+      pre_filter_exprs_list: Some(Vec::new()),
+    }
+  }
+}
+
+//
+// TFileScanRange
+//
+
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct TFileScanRange {
+  pub params: Option<TFileScanRangeParams>,
+}
+
+impl TFileScanRange {
+  pub fn new<F2>(params: F2) -> TFileScanRange where F2: Into<Option<TFileScanRangeParams>> {
+    TFileScanRange {
+      params: params.into(),
+    }
+  }
+}
+
+impl TSerializable for TFileScanRange {
+  fn read_from_in_protocol(i_prot: &mut dyn TInputProtocol) -> thrift::Result<TFileScanRange> {
+    i_prot.read_struct_begin()?;
+    let mut f_2: Option<TFileScanRangeParams> = None;
+    loop {
+      let field_ident = i_prot.read_field_begin()?;
+      if field_ident.field_type == TType::Stop {
+        break;
+      }
+      let field_id = field_id(&field_ident)?;
+      match field_id {
+        2 => {
+          let val = TFileScanRangeParams::read_from_in_protocol(i_prot)?;
+          f_2 = Some(val);
+        },
+        _ => {
+          i_prot.skip(field_ident.field_type)?;
+        },
+      };
+      i_prot.read_field_end()?;
+    }
+    i_prot.read_struct_end()?;
+    let ret = TFileScanRange {
+      params: f_2,
+    };
+    Ok(ret)
+  }
+  fn write_to_out_protocol(&self, o_prot: &mut dyn TOutputProtocol) -> thrift::Result<()> {
+    let struct_ident = TStructIdentifier::new("TFileScanRange");
+    o_prot.write_struct_begin(&struct_ident)?;
+    if let Some(ref fld_var) = self.params {
+      o_prot.write_field_begin(&TFieldIdentifier::new("params", TType::Struct, 2))?;
+      fld_var.write_to_out_protocol(o_prot)?;
+      o_prot.write_field_end()?
+    }
+    o_prot.write_field_stop()?;
+    o_prot.write_struct_end()
+  }
+}
+
+impl Default for TFileScanRange {
+  fn default() -> Self {
+    TFileScanRange{
+      params: None,
+    }
+  }
+}
+
+//
+// TExternalScanRange
+//
+
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct TExternalScanRange {
+  pub file_scan_range: Option<TFileScanRange>,
+}
+
+impl TExternalScanRange {
+  pub fn new<F1>(file_scan_range: F1) -> TExternalScanRange where F1: Into<Option<TFileScanRange>> {
+    TExternalScanRange {
+      file_scan_range: file_scan_range.into(),
+    }
+  }
+}
+
+impl TSerializable for TExternalScanRange {
+  fn read_from_in_protocol(i_prot: &mut dyn TInputProtocol) -> thrift::Result<TExternalScanRange> {
+    i_prot.read_struct_begin()?;
+    let mut f_1: Option<TFileScanRange> = None;
+    loop {
+      let field_ident = i_prot.read_field_begin()?;
+      if field_ident.field_type == TType::Stop {
+        break;
+      }
+      let field_id = field_id(&field_ident)?;
+      match field_id {
+        1 => {
+          let val = TFileScanRange::read_from_in_protocol(i_prot)?;
+          f_1 = Some(val);
+        },
+        _ => {
+          i_prot.skip(field_ident.field_type)?;
+        },
+      };
+      i_prot.read_field_end()?;
+    }
+    i_prot.read_struct_end()?;
+    let ret = TExternalScanRange {
+      file_scan_range: f_1,
+    };
+    Ok(ret)
+  }
+  fn write_to_out_protocol(&self, o_prot: &mut dyn TOutputProtocol) -> thrift::Result<()> {
+    let struct_ident = TStructIdentifier::new("TExternalScanRange");
+    o_prot.write_struct_begin(&struct_ident)?;
+    if let Some(ref fld_var) = self.file_scan_range {
+      o_prot.write_field_begin(&TFieldIdentifier::new("file_scan_range", TType::Struct, 1))?;
+      fld_var.write_to_out_protocol(o_prot)?;
+      o_prot.write_field_end()?
+    }
+    o_prot.write_field_stop()?;
+    o_prot.write_struct_end()
+  }
+}
+
+impl Default for TExternalScanRange {
+  fn default() -> Self {
+    TExternalScanRange{
+      file_scan_range: None,
+    }
+  }
+}
+
+//
 // TPlanNode
 //
 
@@ -4316,8 +4655,8 @@ impl TSerializable for TPlanNode {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<i32> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_29 = i_prot.read_i32()?;
-            val.push(list_elem_29);
+            let list_elem_36 = i_prot.read_i32()?;
+            val.push(list_elem_36);
           }
           i_prot.read_list_end()?;
           f_5 = Some(val);
@@ -4326,8 +4665,8 @@ impl TSerializable for TPlanNode {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TPlanExpr> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_30 = TPlanExpr::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_30);
+            let list_elem_37 = TPlanExpr::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_37);
           }
           i_prot.read_list_end()?;
           f_7 = Some(val);
@@ -4376,8 +4715,8 @@ impl TSerializable for TPlanNode {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TPlanExpr> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_31 = TPlanExpr::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_31);
+            let list_elem_38 = TPlanExpr::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_38);
           }
           i_prot.read_list_end()?;
           f_101 = Some(val);
@@ -4391,13 +4730,13 @@ impl TSerializable for TPlanNode {
           let mut val: Vec<Vec<TPlanExpr>> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
             let list_ident = i_prot.read_list_begin()?;
-            let mut list_elem_32: Vec<TPlanExpr> = Vec::with_capacity(list_ident.size as usize);
+            let mut list_elem_39: Vec<TPlanExpr> = Vec::with_capacity(list_ident.size as usize);
             for _ in 0..list_ident.size {
-              let list_elem_33 = TPlanExpr::read_from_in_protocol(i_prot)?;
-              list_elem_32.push(list_elem_33);
+              let list_elem_40 = TPlanExpr::read_from_in_protocol(i_prot)?;
+              list_elem_39.push(list_elem_40);
             }
             i_prot.read_list_end()?;
-            val.push(list_elem_32);
+            val.push(list_elem_39);
           }
           i_prot.read_list_end()?;
           f_104 = Some(val);
@@ -4406,8 +4745,8 @@ impl TSerializable for TPlanNode {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<i32> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_34 = i_prot.read_i32()?;
-            val.push(list_elem_34);
+            let list_elem_41 = i_prot.read_i32()?;
+            val.push(list_elem_41);
           }
           i_prot.read_list_end()?;
           f_105 = Some(val);
@@ -4602,8 +4941,8 @@ impl TSerializable for TPlan {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TPlanNode> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_35 = TPlanNode::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_35);
+            let list_elem_42 = TPlanNode::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_42);
           }
           i_prot.read_list_end()?;
           f_1 = Some(val);
@@ -4675,8 +5014,8 @@ impl TSerializable for TDataPartition {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TPlanExpr> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_36 = TPlanExpr::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_36);
+            let list_elem_43 = TPlanExpr::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_43);
           }
           i_prot.read_list_end()?;
           f_2 = Some(val);
@@ -4848,8 +5187,8 @@ impl TSerializable for TDataStreamSink {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TPlanExpr> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_37 = TPlanExpr::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_37);
+            let list_elem_44 = TPlanExpr::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_44);
           }
           i_prot.read_list_end()?;
           f_4 = Some(val);
@@ -4862,8 +5201,8 @@ impl TSerializable for TDataStreamSink {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TPlanExpr> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_38 = TPlanExpr::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_38);
+            let list_elem_45 = TPlanExpr::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_45);
           }
           i_prot.read_list_end()?;
           f_6 = Some(val);
@@ -4958,8 +5297,8 @@ impl TSerializable for TMultiCastDataStreamSink {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TDataStreamSink> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_39 = TDataStreamSink::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_39);
+            let list_elem_46 = TDataStreamSink::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_46);
           }
           i_prot.read_list_end()?;
           f_1 = Some(val);
@@ -4969,13 +5308,13 @@ impl TSerializable for TMultiCastDataStreamSink {
           let mut val: Vec<Vec<TPlanFragmentDestination>> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
             let list_ident = i_prot.read_list_begin()?;
-            let mut list_elem_40: Vec<TPlanFragmentDestination> = Vec::with_capacity(list_ident.size as usize);
+            let mut list_elem_47: Vec<TPlanFragmentDestination> = Vec::with_capacity(list_ident.size as usize);
             for _ in 0..list_ident.size {
-              let list_elem_41 = TPlanFragmentDestination::read_from_in_protocol(i_prot)?;
-              list_elem_40.push(list_elem_41);
+              let list_elem_48 = TPlanFragmentDestination::read_from_in_protocol(i_prot)?;
+              list_elem_47.push(list_elem_48);
             }
             i_prot.read_list_end()?;
-            val.push(list_elem_40);
+            val.push(list_elem_47);
           }
           i_prot.read_list_end()?;
           f_2 = Some(val);
@@ -5136,8 +5475,8 @@ impl TSerializable for TOlapTableIndexTablets {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<i64> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_42 = i_prot.read_i64()?;
-            val.push(list_elem_42);
+            let list_elem_49 = i_prot.read_i64()?;
+            val.push(list_elem_49);
           }
           i_prot.read_list_end()?;
           f_2 = Some(val);
@@ -5259,8 +5598,8 @@ impl TSerializable for TOlapTablePartition {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TOlapTableIndexTablets> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_43 = TOlapTableIndexTablets::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_43);
+            let list_elem_50 = TOlapTableIndexTablets::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_50);
           }
           i_prot.read_list_end()?;
           f_5 = Some(val);
@@ -5269,8 +5608,8 @@ impl TSerializable for TOlapTablePartition {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TPlanExprNode> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_44 = TPlanExprNode::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_44);
+            let list_elem_51 = TPlanExprNode::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_51);
           }
           i_prot.read_list_end()?;
           f_6 = Some(val);
@@ -5279,8 +5618,8 @@ impl TSerializable for TOlapTablePartition {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TPlanExprNode> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_45 = TPlanExprNode::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_45);
+            let list_elem_52 = TPlanExprNode::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_52);
           }
           i_prot.read_list_end()?;
           f_7 = Some(val);
@@ -5290,13 +5629,13 @@ impl TSerializable for TOlapTablePartition {
           let mut val: Vec<Vec<TPlanExprNode>> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
             let list_ident = i_prot.read_list_begin()?;
-            let mut list_elem_46: Vec<TPlanExprNode> = Vec::with_capacity(list_ident.size as usize);
+            let mut list_elem_53: Vec<TPlanExprNode> = Vec::with_capacity(list_ident.size as usize);
             for _ in 0..list_ident.size {
-              let list_elem_47 = TPlanExprNode::read_from_in_protocol(i_prot)?;
-              list_elem_46.push(list_elem_47);
+              let list_elem_54 = TPlanExprNode::read_from_in_protocol(i_prot)?;
+              list_elem_53.push(list_elem_54);
             }
             i_prot.read_list_end()?;
-            val.push(list_elem_46);
+            val.push(list_elem_53);
           }
           i_prot.read_list_end()?;
           f_8 = Some(val);
@@ -5512,8 +5851,8 @@ impl TSerializable for TOlapTablePartitionParam {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<String> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_48 = i_prot.read_string()?;
-            val.push(list_elem_48);
+            let list_elem_55 = i_prot.read_string()?;
+            val.push(list_elem_55);
           }
           i_prot.read_list_end()?;
           f_5 = Some(val);
@@ -5522,8 +5861,8 @@ impl TSerializable for TOlapTablePartitionParam {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TOlapTablePartition> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_49 = TOlapTablePartition::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_49);
+            let list_elem_56 = TOlapTablePartition::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_56);
           }
           i_prot.read_list_end()?;
           f_6 = Some(val);
@@ -5532,8 +5871,8 @@ impl TSerializable for TOlapTablePartitionParam {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<String> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_50 = i_prot.read_string()?;
-            val.push(list_elem_50);
+            let list_elem_57 = i_prot.read_string()?;
+            val.push(list_elem_57);
           }
           i_prot.read_list_end()?;
           f_7 = Some(val);
@@ -5542,8 +5881,8 @@ impl TSerializable for TOlapTablePartitionParam {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TPlanExpr> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_51 = TPlanExpr::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_51);
+            let list_elem_58 = TPlanExpr::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_58);
           }
           i_prot.read_list_end()?;
           f_8 = Some(val);
@@ -5719,8 +6058,8 @@ impl TSerializable for TOlapTableIndexSchema {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<String> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_52 = i_prot.read_string()?;
-            val.push(list_elem_52);
+            let list_elem_59 = i_prot.read_string()?;
+            val.push(list_elem_59);
           }
           i_prot.read_list_end()?;
           f_2 = Some(val);
@@ -5733,8 +6072,8 @@ impl TSerializable for TOlapTableIndexSchema {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<agent::TColumn> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_53 = agent::TColumn::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_53);
+            let list_elem_60 = agent::TColumn::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_60);
           }
           i_prot.read_list_end()?;
           f_4 = Some(val);
@@ -5874,8 +6213,8 @@ impl TSerializable for TOlapTableSchemaParam {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TSlotDescriptor> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_54 = TSlotDescriptor::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_54);
+            let list_elem_61 = TSlotDescriptor::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_61);
           }
           i_prot.read_list_end()?;
           f_4 = Some(val);
@@ -5888,8 +6227,8 @@ impl TSerializable for TOlapTableSchemaParam {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TOlapTableIndexSchema> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_55 = TOlapTableIndexSchema::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_55);
+            let list_elem_62 = TOlapTableIndexSchema::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_62);
           }
           i_prot.read_list_end()?;
           f_6 = Some(val);
@@ -5902,8 +6241,8 @@ impl TSerializable for TOlapTableSchemaParam {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<String> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_56 = i_prot.read_string()?;
-            val.push(list_elem_56);
+            let list_elem_63 = i_prot.read_string()?;
+            val.push(list_elem_63);
           }
           i_prot.read_list_end()?;
           f_9 = Some(val);
@@ -6060,8 +6399,8 @@ impl TSerializable for TTabletLocation {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<i64> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_57 = i_prot.read_i64()?;
-            val.push(list_elem_57);
+            let list_elem_64 = i_prot.read_i64()?;
+            val.push(list_elem_64);
           }
           i_prot.read_list_end()?;
           f_2 = Some(val);
@@ -6131,8 +6470,8 @@ impl TSerializable for TOlapTableLocationParam {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TTabletLocation> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_58 = TTabletLocation::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_58);
+            let list_elem_65 = TTabletLocation::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_65);
           }
           i_prot.read_list_end()?;
           f_4 = Some(val);
@@ -6277,8 +6616,8 @@ impl TSerializable for TPaloNodesInfo {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TNodeInfo> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_59 = TNodeInfo::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_59);
+            let list_elem_66 = TNodeInfo::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_66);
           }
           i_prot.read_list_end()?;
           f_2 = Some(val);
@@ -6664,8 +7003,8 @@ impl TSerializable for TPlanFragment {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TPlanExpr> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_60 = TPlanExpr::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_60);
+            let list_elem_67 = TPlanExpr::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_67);
           }
           i_prot.read_list_end()?;
           f_4 = Some(val);
@@ -6800,12 +7139,14 @@ impl TSerializable for TPaloScanRange {
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct TScanRange {
   pub palo_scan_range: Option<TPaloScanRange>,
+  pub ext_scan_range: Option<TExternalScanRange>,
 }
 
 impl TScanRange {
-  pub fn new<F4>(palo_scan_range: F4) -> TScanRange where F4: Into<Option<TPaloScanRange>> {
+  pub fn new<F4, F8>(palo_scan_range: F4, ext_scan_range: F8) -> TScanRange where F4: Into<Option<TPaloScanRange>>, F8: Into<Option<TExternalScanRange>> {
     TScanRange {
       palo_scan_range: palo_scan_range.into(),
+      ext_scan_range: ext_scan_range.into(),
     }
   }
 }
@@ -6814,6 +7155,7 @@ impl TSerializable for TScanRange {
   fn read_from_in_protocol(i_prot: &mut dyn TInputProtocol) -> thrift::Result<TScanRange> {
     i_prot.read_struct_begin()?;
     let mut f_4: Option<TPaloScanRange> = None;
+    let mut f_8: Option<TExternalScanRange> = None;
     loop {
       let field_ident = i_prot.read_field_begin()?;
       if field_ident.field_type == TType::Stop {
@@ -6825,6 +7167,10 @@ impl TSerializable for TScanRange {
           let val = TPaloScanRange::read_from_in_protocol(i_prot)?;
           f_4 = Some(val);
         },
+        8 => {
+          let val = TExternalScanRange::read_from_in_protocol(i_prot)?;
+          f_8 = Some(val);
+        },
         _ => {
           i_prot.skip(field_ident.field_type)?;
         },
@@ -6834,6 +7180,7 @@ impl TSerializable for TScanRange {
     i_prot.read_struct_end()?;
     let ret = TScanRange {
       palo_scan_range: f_4,
+      ext_scan_range: f_8,
     };
     Ok(ret)
   }
@@ -6842,6 +7189,11 @@ impl TSerializable for TScanRange {
     o_prot.write_struct_begin(&struct_ident)?;
     if let Some(ref fld_var) = self.palo_scan_range {
       o_prot.write_field_begin(&TFieldIdentifier::new("palo_scan_range", TType::Struct, 4))?;
+      fld_var.write_to_out_protocol(o_prot)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(ref fld_var) = self.ext_scan_range {
+      o_prot.write_field_begin(&TFieldIdentifier::new("ext_scan_range", TType::Struct, 8))?;
       fld_var.write_to_out_protocol(o_prot)?;
       o_prot.write_field_end()?
     }
@@ -6854,6 +7206,7 @@ impl Default for TScanRange {
   fn default() -> Self {
     TScanRange{
       palo_scan_range: None,
+      ext_scan_range: None,
     }
   }
 }
@@ -7204,15 +7557,15 @@ impl TSerializable for TPipelineInstanceParams {
           let map_ident = i_prot.read_map_begin()?;
           let mut val: BTreeMap<i32, Vec<TScanRangeParams>> = BTreeMap::new();
           for _ in 0..map_ident.size {
-            let map_key_61 = i_prot.read_i32()?;
+            let map_key_68 = i_prot.read_i32()?;
             let list_ident = i_prot.read_list_begin()?;
-            let mut map_val_62: Vec<TScanRangeParams> = Vec::with_capacity(list_ident.size as usize);
+            let mut map_val_69: Vec<TScanRangeParams> = Vec::with_capacity(list_ident.size as usize);
             for _ in 0..list_ident.size {
-              let list_elem_63 = TScanRangeParams::read_from_in_protocol(i_prot)?;
-              map_val_62.push(list_elem_63);
+              let list_elem_70 = TScanRangeParams::read_from_in_protocol(i_prot)?;
+              map_val_69.push(list_elem_70);
             }
             i_prot.read_list_end()?;
-            val.insert(map_key_61, map_val_62);
+            val.insert(map_key_68, map_val_69);
           }
           i_prot.read_map_end()?;
           f_3 = Some(val);
@@ -7294,10 +7647,11 @@ pub struct TPipelineFragmentParams {
   pub need_wait_execution_trigger: Option<bool>,
   pub fragment: Option<TPlanFragment>,
   pub local_params: Option<Vec<TPipelineInstanceParams>>,
+  pub file_scan_params: Option<BTreeMap<i32, TFileScanRangeParams>>,
 }
 
 impl TPipelineFragmentParams {
-  pub fn new<F3, F5, F7, F10, F11, F12, F13, F18, F19, F23, F24>(query_id: frontend::TUniqueId, fragment_id: F3, per_exch_num_senders: BTreeMap<i32, i32>, desc_tbl: F5, destinations: F7, coord: F10, query_globals: F11, query_options: F12, import_label: F13, backend_id: F18, need_wait_execution_trigger: F19, fragment: F23, local_params: F24) -> TPipelineFragmentParams where F3: Into<Option<i32>>, F5: Into<Option<TDescriptorTable>>, F7: Into<Option<Vec<TPlanFragmentDestination>>>, F10: Into<Option<frontend::TNetworkAddress>>, F11: Into<Option<TQueryGlobals>>, F12: Into<Option<TQueryOptions>>, F13: Into<Option<String>>, F18: Into<Option<i64>>, F19: Into<Option<bool>>, F23: Into<Option<TPlanFragment>>, F24: Into<Option<Vec<TPipelineInstanceParams>>> {
+  pub fn new<F3, F5, F7, F10, F11, F12, F13, F18, F19, F23, F24, F29>(query_id: frontend::TUniqueId, fragment_id: F3, per_exch_num_senders: BTreeMap<i32, i32>, desc_tbl: F5, destinations: F7, coord: F10, query_globals: F11, query_options: F12, import_label: F13, backend_id: F18, need_wait_execution_trigger: F19, fragment: F23, local_params: F24, file_scan_params: F29) -> TPipelineFragmentParams where F3: Into<Option<i32>>, F5: Into<Option<TDescriptorTable>>, F7: Into<Option<Vec<TPlanFragmentDestination>>>, F10: Into<Option<frontend::TNetworkAddress>>, F11: Into<Option<TQueryGlobals>>, F12: Into<Option<TQueryOptions>>, F13: Into<Option<String>>, F18: Into<Option<i64>>, F19: Into<Option<bool>>, F23: Into<Option<TPlanFragment>>, F24: Into<Option<Vec<TPipelineInstanceParams>>>, F29: Into<Option<BTreeMap<i32, TFileScanRangeParams>>> {
     TPipelineFragmentParams {
       query_id,
       fragment_id: fragment_id.into(),
@@ -7312,6 +7666,7 @@ impl TPipelineFragmentParams {
       need_wait_execution_trigger: need_wait_execution_trigger.into(),
       fragment: fragment.into(),
       local_params: local_params.into(),
+      file_scan_params: file_scan_params.into(),
     }
   }
 }
@@ -7332,6 +7687,7 @@ impl TSerializable for TPipelineFragmentParams {
     let mut f_19: Option<bool> = None;
     let mut f_23: Option<TPlanFragment> = None;
     let mut f_24: Option<Vec<TPipelineInstanceParams>> = Some(Vec::new());
+    let mut f_29: Option<BTreeMap<i32, TFileScanRangeParams>> = None;
     loop {
       let field_ident = i_prot.read_field_begin()?;
       if field_ident.field_type == TType::Stop {
@@ -7351,9 +7707,9 @@ impl TSerializable for TPipelineFragmentParams {
           let map_ident = i_prot.read_map_begin()?;
           let mut val: BTreeMap<i32, i32> = BTreeMap::new();
           for _ in 0..map_ident.size {
-            let map_key_64 = i_prot.read_i32()?;
-            let map_val_65 = i_prot.read_i32()?;
-            val.insert(map_key_64, map_val_65);
+            let map_key_71 = i_prot.read_i32()?;
+            let map_val_72 = i_prot.read_i32()?;
+            val.insert(map_key_71, map_val_72);
           }
           i_prot.read_map_end()?;
           f_4 = Some(val);
@@ -7366,8 +7722,8 @@ impl TSerializable for TPipelineFragmentParams {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TPlanFragmentDestination> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_66 = TPlanFragmentDestination::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_66);
+            let list_elem_73 = TPlanFragmentDestination::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_73);
           }
           i_prot.read_list_end()?;
           f_7 = Some(val);
@@ -7404,11 +7760,22 @@ impl TSerializable for TPipelineFragmentParams {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TPipelineInstanceParams> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_67 = TPipelineInstanceParams::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_67);
+            let list_elem_74 = TPipelineInstanceParams::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_74);
           }
           i_prot.read_list_end()?;
           f_24 = Some(val);
+        },
+        29 => {
+          let map_ident = i_prot.read_map_begin()?;
+          let mut val: BTreeMap<i32, TFileScanRangeParams> = BTreeMap::new();
+          for _ in 0..map_ident.size {
+            let map_key_75 = i_prot.read_i32()?;
+            let map_val_76 = TFileScanRangeParams::read_from_in_protocol(i_prot)?;
+            val.insert(map_key_75, map_val_76);
+          }
+          i_prot.read_map_end()?;
+          f_29 = Some(val);
         },
         _ => {
           i_prot.skip(field_ident.field_type)?;
@@ -7433,6 +7800,7 @@ impl TSerializable for TPipelineFragmentParams {
       need_wait_execution_trigger: f_19,
       fragment: f_23,
       local_params: f_24,
+      file_scan_params: f_29,
     };
     Ok(ret)
   }
@@ -7513,6 +7881,16 @@ impl TSerializable for TPipelineFragmentParams {
       o_prot.write_list_end()?;
       o_prot.write_field_end()?
     }
+    if let Some(ref fld_var) = self.file_scan_params {
+      o_prot.write_field_begin(&TFieldIdentifier::new("file_scan_params", TType::Map, 29))?;
+      o_prot.write_map_begin(&TMapIdentifier::new(TType::I32, TType::Struct, fld_var.len() as i32))?;
+      for (k, v) in fld_var {
+        o_prot.write_i32(*k)?;
+        v.write_to_out_protocol(o_prot)?;
+      }
+      o_prot.write_map_end()?;
+      o_prot.write_field_end()?
+    }
     o_prot.write_field_stop()?;
     o_prot.write_struct_end()
   }
@@ -7565,8 +7943,8 @@ impl TSerializable for TPipelineFragmentParamsList {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TPipelineFragmentParams> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_68 = TPipelineFragmentParams::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_68);
+            let list_elem_77 = TPipelineFragmentParams::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_77);
           }
           i_prot.read_list_end()?;
           f_1 = Some(val);
@@ -7701,8 +8079,8 @@ impl TSerializable for TResultBatch {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<Vec<u8>> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_69 = i_prot.read_bytes()?;
-            val.push(list_elem_69);
+            let list_elem_78 = i_prot.read_bytes()?;
+            val.push(list_elem_78);
           }
           i_prot.read_list_end()?;
           f_1 = Some(val);
@@ -7942,8 +8320,8 @@ impl TSerializable for TReportExecStatusParams {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<String> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_70 = i_prot.read_string()?;
-            val.push(list_elem_70);
+            let list_elem_79 = i_prot.read_string()?;
+            val.push(list_elem_79);
           }
           i_prot.read_list_end()?;
           f_9 = Some(val);
@@ -7952,9 +8330,9 @@ impl TSerializable for TReportExecStatusParams {
           let map_ident = i_prot.read_map_begin()?;
           let mut val: BTreeMap<String, String> = BTreeMap::new();
           for _ in 0..map_ident.size {
-            let map_key_71 = i_prot.read_string()?;
-            let map_val_72 = i_prot.read_string()?;
-            val.insert(map_key_71, map_val_72);
+            let map_key_80 = i_prot.read_string()?;
+            let map_val_81 = i_prot.read_string()?;
+            val.insert(map_key_80, map_val_81);
           }
           i_prot.read_map_end()?;
           f_11 = Some(val);
@@ -7967,8 +8345,8 @@ impl TSerializable for TReportExecStatusParams {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<frontend::TTabletCommitInfo> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_73 = frontend::TTabletCommitInfo::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_73);
+            let list_elem_82 = frontend::TTabletCommitInfo::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_82);
           }
           i_prot.read_list_end()?;
           f_14 = Some(val);
@@ -7989,8 +8367,8 @@ impl TSerializable for TReportExecStatusParams {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TErrorTabletInfo> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_74 = TErrorTabletInfo::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_74);
+            let list_elem_83 = TErrorTabletInfo::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_83);
           }
           i_prot.read_list_end()?;
           f_18 = Some(val);
@@ -8582,13 +8960,13 @@ impl TSerializable for TCreatePartitionRequest {
           let mut val: Vec<Vec<TNullableStringLiteral>> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
             let list_ident = i_prot.read_list_begin()?;
-            let mut list_elem_75: Vec<TNullableStringLiteral> = Vec::with_capacity(list_ident.size as usize);
+            let mut list_elem_84: Vec<TNullableStringLiteral> = Vec::with_capacity(list_ident.size as usize);
             for _ in 0..list_ident.size {
-              let list_elem_76 = TNullableStringLiteral::read_from_in_protocol(i_prot)?;
-              list_elem_75.push(list_elem_76);
+              let list_elem_85 = TNullableStringLiteral::read_from_in_protocol(i_prot)?;
+              list_elem_84.push(list_elem_85);
             }
             i_prot.read_list_end()?;
-            val.push(list_elem_75);
+            val.push(list_elem_84);
           }
           i_prot.read_list_end()?;
           f_4 = Some(val);
@@ -8722,8 +9100,8 @@ impl TSerializable for TCreatePartitionResult {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TOlapTablePartition> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_77 = TOlapTablePartition::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_77);
+            let list_elem_86 = TOlapTablePartition::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_86);
           }
           i_prot.read_list_end()?;
           f_2 = Some(val);
@@ -8732,8 +9110,8 @@ impl TSerializable for TCreatePartitionResult {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TTabletLocation> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_78 = TTabletLocation::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_78);
+            let list_elem_87 = TTabletLocation::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_87);
           }
           i_prot.read_list_end()?;
           f_3 = Some(val);
@@ -8742,8 +9120,8 @@ impl TSerializable for TCreatePartitionResult {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TNodeInfo> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_79 = TNodeInfo::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_79);
+            let list_elem_88 = TNodeInfo::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_88);
           }
           i_prot.read_list_end()?;
           f_4 = Some(val);

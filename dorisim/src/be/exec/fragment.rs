@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use ccr_doris_wire::TNetworkAddress;
 use ccr_doris_wire::plan::{
-    TDataSink, TPipelineFragmentParams, TPipelineFragmentParamsList, TPlanExpr,
-    TPlanFragmentDestination, TQueryType,
+    TDataSink, TFileScanRangeParams, TPipelineFragmentParams, TPipelineFragmentParamsList,
+    TPlanExpr, TPlanFragmentDestination, TQueryType,
 };
 use thrift::protocol::TSerializable;
 
@@ -46,6 +46,8 @@ pub struct Fragment {
     pub instances: Vec<UniqueIdPb>,
     /// Tablets and versions to read, by scan node.
     pub ranges: BTreeMap<i32, Vec<(i64, i64)>>,
+    /// How bodies are read, by scan node.
+    pub files: BTreeMap<i32, TFileScanRangeParams>,
 }
 
 /// What one request brings.
@@ -118,6 +120,21 @@ fn look_through(list: TPipelineFragmentParamsList) -> Result<Request, ExecError>
     })
 }
 
+/// The plan of a stream load, which the frontend gives to the backend that has the body.
+///
+/// # Errors
+/// As [`decode`].
+pub fn of_load(params: TPipelineFragmentParams) -> Result<Request, ExecError> {
+    look_through(TPipelineFragmentParamsList {
+        params_list: Some(vec![params]),
+        desc_tbl: None,
+        coord: None,
+        query_globals: None,
+        query_options: None,
+        query_id: None,
+    })
+}
+
 fn fragment(params: TPipelineFragmentParams) -> Result<Fragment, ExecError> {
     let fragment = params
         .fragment
@@ -127,6 +144,7 @@ fn fragment(params: TPipelineFragmentParams) -> Result<Fragment, ExecError> {
         .ok_or_else(|| plan("a fragment without sink"))?;
     let locals = params.local_params.unwrap_or_default();
     let mut ranges: BTreeMap<i32, Vec<(i64, i64)>> = BTreeMap::new();
+    let mut files = params.file_scan_params.unwrap_or_default();
     let mut instances = Vec::new();
     for local in locals {
         instances.push(UniqueIdPb {
@@ -136,6 +154,11 @@ fn fragment(params: TPipelineFragmentParams) -> Result<Fragment, ExecError> {
         for (node, given) in local.per_node_scan_ranges {
             let of_node = ranges.entry(node).or_default();
             for range in given {
+                let external = range.scan_range.ext_scan_range;
+                if let Some(file) = external.and_then(|range| range.file_scan_range) {
+                    files.extend(file.params.map(|params| (node, params)));
+                    continue;
+                }
                 let Some(range) = range.scan_range.palo_scan_range else {
                     return Err(ExecError::NotSupported(
                         "a scan of something that is no tablet".to_owned(),
@@ -157,5 +180,6 @@ fn fragment(params: TPipelineFragmentParams) -> Result<Fragment, ExecError> {
         senders: params.per_exch_num_senders,
         instances,
         ranges,
+        files,
     })
 }

@@ -13,6 +13,7 @@ mod cast;
 pub mod error;
 pub mod executor;
 pub mod expr;
+pub mod file_scan;
 pub mod fragment;
 mod function;
 mod materialize;
@@ -33,3 +34,5 @@ mod wants;
 
 pub use error::ExecError;
 pub use executor::Executor;
+pub use report::Loaded;
+pub use run::BodyLoad;

@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use ccr_doris_wire::plan::{TAssertion, TExchangeNode, TPlan, TPlanNode, TPlanNodeType};
+use ccr_doris_wire::plan::{
+    TAssertion, TExchangeNode, TFileScanRangeParams, TPlan, TPlanNode, TPlanNodeType,
+};
 
 use super::error::{ExecError, plan};
 use super::expr::{Expr, filter, project};
+use super::file_scan::{self, Refused};
 use super::scan::scan;
 use super::types::{Descriptors, Layout};
 use super::{aggregate, materialize, sort};
@@ -31,7 +34,11 @@ pub struct Context<'a> {
     pub descriptors: &'a Descriptors,
     /// Tablets and versions to read, by scan node.
     pub ranges: &'a BTreeMap<i32, Vec<(i64, i64)>>,
-    /// What came in, by exchange node.
+    /// How bodies are read, by scan node.
+    pub files: &'a BTreeMap<i32, TFileScanRangeParams>,
+    /// Rows that were refused on the way.
+    pub refused: Refused,
+    /// What came in, by exchange node, and fields of a body, by scan node.
     pub inputs: HashMap<i32, Vec<Row>>,
 }
 
@@ -118,6 +125,20 @@ impl Node {
                 let ranges = ranges.map(Vec::as_slice).unwrap_or_default();
                 let rows = scan(context.backend, scanned, slots, ranges)?;
                 let layout = context.descriptors.layout(&[scanned.tuple_id])?;
+                Ok(Batch { rows, layout })
+            }
+            TPlanNodeType::FILE_SCAN_NODE => {
+                let id = self.node.node_id;
+                let (params, rows) = (context.files.get(&id), context.inputs.remove(&id));
+                let (Some(params), Some(rows)) = (params, rows) else {
+                    return Err(ExecError::NotSupported(
+                        "a scan of files that no load brought along".to_owned(),
+                    ));
+                };
+                let refused = &mut context.refused;
+                let rows = file_scan::run(params, context.descriptors, rows, refused)?;
+                let tuple = params.dest_tuple_id.unwrap_or(-1);
+                let layout = context.descriptors.layout(&[tuple])?;
                 Ok(Batch { rows, layout })
             }
             TPlanNodeType::EXCHANGE_NODE => {
@@ -280,6 +301,7 @@ fn is_known(kind: TPlanNodeType) -> bool {
             | TPlanNodeType::SORT_NODE
             | TPlanNodeType::AGGREGATION_NODE
             | TPlanNodeType::MATERIALIZATION_NODE
+            | TPlanNodeType::FILE_SCAN_NODE
     )
 }
 

@@ -22,7 +22,7 @@ const ABNORMAL: &str = "dpp.abnorm.ALL";
 
 /// What a load did.
 #[derive(Debug, Default)]
-pub(super) struct Loaded {
+pub struct Loaded {
     /// Rows taken.
     pub rows: i64,
     /// Rows refused.

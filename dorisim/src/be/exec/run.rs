@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ccr_doris_wire::plan::{
-    TDataSinkType, TDataStreamSink, TOlapTableSink, TPartitionType, TPlanFragmentDestination,
-    TResultSinkType,
+    TDataSinkType, TDataStreamSink, TOlapTableSink, TPartitionType, TPipelineFragmentParams,
+    TPlanFragmentDestination, TResultSinkType,
 };
 use futures::future::join_all;
 
@@ -14,7 +14,8 @@ use super::bucket;
 use super::error::{ExecError, plan};
 use super::executor::Executor;
 use super::expr::{Expr, filter, project};
-use super::fragment::{Fragment, Request};
+use super::file_scan::{self, Refused};
+use super::fragment::{Fragment, Request, of_load};
 use super::operator::{Batch, Context};
 use super::query::Query;
 use super::report::{Ended, Loaded};
@@ -36,12 +37,46 @@ struct Shared {
     binary_rows: bool,
 }
 
+/// A plan for a body.
+#[derive(Debug)]
+pub struct BodyLoad {
+    /// Fields of the body, in their order.
+    pub fields: Vec<String>,
+    query: UniqueIdPb,
+    descriptors: Arc<Descriptors>,
+    limit: Duration,
+    node: i32,
+    fragment: Fragment,
+}
+
+impl BodyLoad {
+    /// The plan that a frontend answered to `streamLoadPut`.
+    ///
+    /// # Errors
+    /// Plans of another form, or with nodes that are not known.
+    pub fn new(params: TPipelineFragmentParams) -> Result<Self, ExecError> {
+        let mut request = of_load(params)?;
+        let fragment = request.fragments.pop();
+        let fragment = fragment.ok_or_else(|| plan("a load without fragment"))?;
+        let file = fragment.files.iter().next();
+        let (node, params) = file.ok_or_else(|| plan("a load without a scan of its body"))?;
+        Ok(BodyLoad {
+            fields: file_scan::fields(params, &request.descriptors)?,
+            query: request.query,
+            descriptors: request.descriptors,
+            limit: request.limit,
+            node: *node,
+            fragment,
+        })
+    }
+}
+
 /// What a fragment hands to its sink.
 enum Output {
     Result(Vec<Row>, Vec<DataType>),
     /// Per sink: receivers by brpc address with their rows.
     Streams(Vec<(i32, ByReceiver)>),
-    Table(Vec<Row>, Box<TOlapTableSink>),
+    Table(Vec<Row>, Box<TOlapTableSink>, Refused),
 }
 
 impl Executor {
@@ -60,7 +95,9 @@ impl Executor {
             let (shared, coordinator) = (Arc::clone(&shared), coordinator.clone());
             async move {
                 let (id, backend_id) = (fragment.id, fragment.backend_id);
-                let ended = executor.run_in_time(&shared, fragment).await;
+                let ended = executor
+                    .run_in_time(&shared, fragment, HashMap::new())
+                    .await;
                 let host = executor.agent.backend().listens_at().host.clone();
                 let outcome = match ended {
                     Ok(loaded) => Ok(loaded),
@@ -96,8 +133,28 @@ impl Executor {
         }
     }
 
-    async fn run_in_time(&self, shared: &Shared, fragment: Fragment) -> Result<Loaded, ExecError> {
-        let work = self.run_fragment(shared, fragment);
+    /// Loads the rows of a body by the plan that a frontend gave for it. Nothing is told to the frontend: the caller commits.
+    ///
+    /// # Errors
+    /// Whatever stops a load.
+    pub async fn load_body(&self, load: BodyLoad, rows: Vec<Row>) -> Result<Loaded, ExecError> {
+        let shared = Shared {
+            query: Arc::new(Query::new(load.query)),
+            descriptors: load.descriptors,
+            limit: load.limit,
+            binary_rows: false,
+        };
+        let inputs = HashMap::from([(load.node, rows)]);
+        self.run_in_time(&shared, load.fragment, inputs).await
+    }
+
+    async fn run_in_time(
+        &self,
+        shared: &Shared,
+        fragment: Fragment,
+        inputs: HashMap<i32, Vec<Row>>,
+    ) -> Result<Loaded, ExecError> {
+        let work = self.run_fragment(shared, fragment, inputs);
         tokio::select! {
             biased;
             () = shared.query.stop.cancelled() => {
@@ -110,8 +167,12 @@ impl Executor {
         }
     }
 
-    async fn run_fragment(&self, shared: &Shared, fragment: Fragment) -> Result<Loaded, ExecError> {
-        let mut inputs = HashMap::new();
+    async fn run_fragment(
+        &self,
+        shared: &Shared,
+        fragment: Fragment,
+        mut inputs: HashMap<i32, Vec<Row>>,
+    ) -> Result<Loaded, ExecError> {
         for node in fragment.root.iter().flat_map(|root| root.exchanges()) {
             let senders = fragment.senders.get(&node).copied();
             let senders = senders.ok_or_else(|| plan(format!("exchange {node} has no senders")))?;
@@ -127,6 +188,8 @@ impl Executor {
                 backend: &backend,
                 descriptors: &descriptors,
                 ranges: &fragment.ranges,
+                files: &fragment.files,
+                refused: Refused::default(),
                 inputs,
             };
             compute(&fragment, &mut context)
@@ -156,7 +219,9 @@ impl Executor {
                 }
                 Ok(Loaded::default())
             }
-            Output::Table(rows, sink) => self.load(shared.query.id, rows, *sink, own).await,
+            Output::Table(rows, sink, refused) => {
+                self.load(shared.query.id, rows, *sink, own, refused).await
+            }
         }
     }
 
@@ -201,6 +266,7 @@ impl Executor {
         mut rows: Vec<Row>,
         mut sink: TOlapTableSink,
         own: i64,
+        refused: Refused,
     ) -> Result<Loaded, ExecError> {
         self.number(&sink, &mut rows).await?;
         self.make_partitions(query, &mut sink, &rows).await?;
@@ -213,8 +279,8 @@ impl Executor {
         let written = table_sink::spread(&sink, rows)?;
         let mut loaded = Loaded {
             rows: written.loaded,
-            filtered: written.filtered,
-            errors: written.errors,
+            filtered: refused.count + written.filtered,
+            errors: refused.errors.into_iter().chain(written.errors).collect(),
             tablets: Vec::new(),
             txn_id: Some(txn_id),
         };
@@ -297,7 +363,8 @@ fn compute(fragment: &Fragment, context: &mut Context<'_>) -> Result<Output, Exe
                 let exprs = Expr::compile_all(&fragment.output, &batch.layout)?;
                 project(&exprs, &batch.rows)?
             };
-            Ok(Output::Table(rows, Box::new(table.clone())))
+            let refused = std::mem::take(&mut context.refused);
+            Ok(Output::Table(rows, Box::new(table.clone()), refused))
         }
         TDataSinkType::BLACKHOLE_SINK => Ok(Output::Result(Vec::new(), Vec::new())),
         other => Err(ExecError::NotSupported(format!("data sink {}", other.0))),

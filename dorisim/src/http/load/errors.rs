@@ -51,11 +51,16 @@ pub(super) async fn error_log(
     State(loader): State<Loader>,
     Query(parameters): Query<HashMap<String, String>>,
 ) -> Response {
+    shown(&loader.errors, &parameters)
+}
+
+/// The log that the parameters name.
+pub(super) fn shown(logs: &ErrorLogs, parameters: &HashMap<String, String>) -> Response {
     let Some(name) = parameters.get("file").filter(|name| !name.is_empty()) else {
         let text = "parameter file not specified in url.";
         return (StatusCode::OK, text).into_response();
     };
-    match loader.errors.get(name) {
+    match logs.get(name) {
         Some(text) => ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response(),
         None => (
             StatusCode::NOT_FOUND,

@@ -1,8 +1,10 @@
 //! Stream load: a frontend redirects to a backend (`redirect`); the backend reads the headers (`settings`), makes rows of the
-//! body (`rows`) and answers (`answer`); a backend in another process passes its loads on ([`passed`]); `errors` keeps what it
+//! body (`rows`) and answers (`answer`); a backend in another process passes its loads on ([`passed`]) to a simulated frontend, and does them itself
+//! at a genuine one (`at_frontend`); `errors` keeps what it
 //! refused, `two_phase` is the second phase, `http_stream` a load by an INSERT.
 
 mod answer;
+mod at_frontend;
 mod auth;
 mod errors;
 mod http_stream;

@@ -27,7 +27,7 @@ pub(super) async fn finish_table(
     answer(finish(&loader, &db, &headers).await)
 }
 
-fn answer(result: Result<String, Refusal>) -> Response {
+pub(super) fn answer(result: Result<String, Refusal>) -> Response {
     let (status, text) = match result {
         Ok(text) => ("Success", text),
         Err(refusal) => (refusal.name, refusal.text),
