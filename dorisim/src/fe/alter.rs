@@ -259,7 +259,7 @@ impl Frontend {
                 None
             } else {
                 state.streams.note_dropped(db_id, seq, &[], &[orig], &[]);
-                let removed = remove_table(state, db_id, orig, None, now);
+                let removed = remove_table(state, db_id, orig, false, now);
                 if force {
                     removed
                 } else {
@@ -338,7 +338,9 @@ impl Frontend {
         }
         let changed = build::distribution(Some(clause), &table.schema)?;
         match (&changed.kind, &table.distribution.kind) {
-            (DistributionKind::Random, DistributionKind::Random) => {}
+            (DistributionKind::Random, DistributionKind::Random) => {
+                return Err(SqlError::analysis("not implemented"));
+            }
             (DistributionKind::Hash(new), DistributionKind::Hash(old)) if new == old => {}
             (DistributionKind::Hash(new), DistributionKind::Hash(old)) => {
                 return Err(SqlError::analysis(format!(

@@ -41,7 +41,7 @@ impl Frontend {
             }
             changed.schema.schema_version += 1;
             if heavy {
-                let raw = format!("ALTER TABLE `{db}`.`{name}` {}", texts.join(", "));
+                let raw = format!("ALTER TABLE `{db}`.`{name}` {}", texts.join(", \n"));
                 submit_schema_change(state, db_id, name, changed, raw, now)?;
                 return Ok(());
             }
@@ -56,17 +56,14 @@ impl Frontend {
             let ids: Vec<i64> = touched.iter().map(|i| i.id).collect();
             let old = touched
                 .into_iter()
-                .map(|i| {
-                    let columns = &before.index_schema(i.id).columns;
-                    (i.id, columns.iter().map(|c| c.to_json()).collect())
-                })
+                .map(|i| (i.id, before.index_schema(i.id).clone()))
                 .collect();
             let job_id = state.new_id();
             let target = state.table_mut(db, name)?;
             target.schema = changed.schema;
             target.indexes = changed.indexes;
             target.max_column_unique_id = changed.max_column_unique_id;
-            let raw = format!("ALTER TABLE `{db}`.`{name}` {}", texts.join(", "));
+            let raw = format!("ALTER TABLE `{db}`.`{name}` {}", texts.join(", \n"));
             let record = record::alter_columns(db_id, target, &old, job_id, &raw);
             let job = light_change(target, &ids, (db_id, job_id), &raw, now);
             state.alters.submit(job);
@@ -182,6 +179,8 @@ impl OlapTable {
             state: self.state,
             max_column_unique_id: self.max_column_unique_id,
             auto_inc_next: self.auto_inc_next,
+            visible_version: self.visible_version,
+            visible_version_time: self.visible_version_time,
         }
     }
 }

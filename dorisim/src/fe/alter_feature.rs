@@ -5,7 +5,6 @@ use super::alter_job::light_change;
 use super::api::SqlError;
 use super::frontend::Frontend;
 use super::record;
-use super::show_create::column_sql;
 use crate::model::catalog::Properties;
 use crate::model::column::{DELETE_SIGN, SEQUENCE_COL, SKIP_BITMAP_COL, hidden};
 use crate::model::{Aggregation, Column, DataType, DefaultValue, KeysModel, OlapTable};
@@ -61,6 +60,20 @@ fn column_of(
     })
 }
 
+/// The clause as Doris prints it.
+fn clause_text(feature: &str, properties: &Properties) -> String {
+    let list: Vec<String> = properties
+        .iter()
+        .map(|(key, value)| format!("\"{key}\" = \"{value}\""))
+        .collect();
+    let with = if list.is_empty() {
+        String::new()
+    } else {
+        format!(" WITH PROPERTIES ({})", list.join(", "))
+    };
+    format!("ENABLE FEATURE \"{feature}\"{with}")
+}
+
 impl Frontend {
     /// The column is added as a light change adds one: with a record of its own.
     pub(super) async fn enable_feature(
@@ -79,20 +92,26 @@ impl Frontend {
             no_temporary(table)?;
             let mut column = column_of(table, &feature.to_ascii_uppercase(), properties)?;
             let base = table.base_index_id();
-            let before = [(base, record::columns_json(table))].into_iter().collect();
+            let before = [(base, table.schema.clone())].into_iter().collect();
             let job_id = state.new_id();
             let table = state.table_mut(db, name)?;
             table.max_column_unique_id += 1;
             column.unique_id = table.max_column_unique_id;
-            let text = column_sql(&column, true);
-            table.schema.columns.push(column);
+            column.copied = true;
+            // Among the hidden columns it is the first.
+            let columns = &mut table.schema.columns;
+            let at = columns.iter().position(|c| !c.visible);
+            columns.insert(at.unwrap_or(columns.len()), column);
             table.schema.schema_version += 1;
             table.properties.extend(properties.clone());
             if feature.eq_ignore_ascii_case("UPDATE_FLEXIBLE_COLUMNS") {
                 let key = "enable_unique_key_skip_bitmap_column".to_owned();
                 table.properties.insert(key, "true".to_owned());
             }
-            let raw = format!("ALTER TABLE `{db}`.`{name}` ADD COLUMN {text}");
+            let raw = format!(
+                "ALTER TABLE `{db}`.`{name}` {}",
+                clause_text(feature, properties)
+            );
             let record = record::alter_columns(db_id, table, &before, job_id, &raw);
             let job = light_change(table, &[base], (db_id, job_id), &raw, now);
             state.alters.submit(job);

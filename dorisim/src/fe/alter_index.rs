@@ -8,6 +8,7 @@ use super::index_job;
 use super::record;
 use super::schema_change::submit_schema_change;
 use super::state::FeState;
+use crate::model::catalog::Properties;
 use crate::model::{OlapTable, SecondaryIndex};
 use crate::sql::ast::AlterClause;
 
@@ -16,6 +17,19 @@ fn is_light(index: &SecondaryIndex) -> bool {
     ["INVERTED", "ANN"]
         .iter()
         .any(|kind| index.kind.eq_ignore_ascii_case(kind))
+}
+
+/// What a clause does, and how it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Direction {
+    is_drop: bool,
+    alone: bool,
+}
+
+/// Indexes that come or go together, and the clauses as Doris prints them.
+struct Batch {
+    indexes: Vec<SecondaryIndex>,
+    texts: Vec<String>,
 }
 
 impl Frontend {
@@ -31,10 +45,11 @@ impl Frontend {
         let table = state.table(db, name)?;
         no_temporary(table)?;
         let (schema, mut present) = (table.schema.clone(), table.secondary.clone());
-        let mut batches: Vec<(bool, Vec<SecondaryIndex>)> = Vec::new();
+        let mut batches: Vec<(Direction, Batch)> = Vec::new();
+        let place = format!("`{db}`.`{name}`");
         for clause in clauses {
-            let (is_drop, index) = match clause {
-                AlterClause::AddIndex { index: def } => {
+            let (direction, index, text) = match clause {
+                AlterClause::AddIndex { index: def, alone } => {
                     if find(&present, &def.name).is_some() {
                         if def.if_not_exists {
                             continue;
@@ -46,13 +61,33 @@ impl Frontend {
                     }
                     let index = build::secondary_index(state, &def, &schema)?;
                     present.push(index.clone());
-                    (false, index)
+                    let text = added_text(&index, &def.properties, alone.then_some(&place));
+                    (
+                        Direction {
+                            is_drop: false,
+                            alone,
+                        },
+                        index,
+                        text,
+                    )
                 }
                 AlterClause::DropIndex {
                     name: wanted,
                     if_exists,
+                    alone,
                 } => match find(&present, &wanted) {
-                    Some(at) => (true, present.remove(at)),
+                    Some(at) => {
+                        let index = present.remove(at);
+                        let text = dropped_text(&index, alone.then_some(&place));
+                        (
+                            Direction {
+                                is_drop: true,
+                                alone,
+                            },
+                            index,
+                            text,
+                        )
+                    }
                     None if if_exists => continue,
                     None => {
                         return Err(SqlError::analysis(format!("index {wanted} does not exist")));
@@ -61,12 +96,18 @@ impl Frontend {
                 _ => return Err(SqlError::analysis("not a change of indexes")),
             };
             match batches.last_mut() {
-                Some((direction, batch)) if *direction == is_drop => batch.push(index),
-                _ => batches.push((is_drop, vec![index])),
+                Some((same, batch)) if *same == direction => {
+                    batch.indexes.push(index);
+                    batch.texts.push(text);
+                }
+                _ => {
+                    let (indexes, texts) = (vec![index], vec![text]);
+                    batches.push((direction, Batch { indexes, texts }));
+                }
             }
         }
-        for (is_drop, batch) in batches {
-            self.put_indexes(state, (db, name), &batch, is_drop)?;
+        for (direction, batch) in batches {
+            self.put_indexes(state, (db, name), &batch, direction.is_drop)?;
         }
         Ok(())
     }
@@ -75,13 +116,13 @@ impl Frontend {
         &self,
         state: &mut FeState,
         (db, name): (&str, &str),
-        batch: &[SecondaryIndex],
+        batch: &Batch,
         is_drop: bool,
     ) -> Result<(), SqlError> {
         let now = self.clock().now_ms();
         let db_id = state.db(db)?.id;
-        let texts: Vec<String> = batch.iter().map(|i| clause_text(i, is_drop)).collect();
-        let raw = format!("ALTER TABLE `{db}`.`{name}` {}", texts.join(", "));
+        let raw = format!("ALTER TABLE `{db}`.`{name}` {}", batch.texts.join(", \n"));
+        let batch = batch.indexes.as_slice();
         let change = |list: &mut Vec<SecondaryIndex>| {
             if is_drop {
                 list.retain(|i| batch.iter().all(|b| b.id != i.id));
@@ -120,16 +161,36 @@ fn find(indexes: &[SecondaryIndex], name: &str) -> Option<usize> {
         .position(|i| i.name.eq_ignore_ascii_case(name))
 }
 
-fn clause_text(index: &SecondaryIndex, is_drop: bool) -> String {
-    if is_drop {
-        return format!("DROP INDEX {}", index.name);
-    }
+/// ` ON table` of a clause that was a statement of its own.
+fn on(table: Option<&String>) -> String {
+    table.map_or_else(String::new, |table| format!(" ON {table}"))
+}
+
+fn dropped_text(index: &SecondaryIndex, table: Option<&String>) -> String {
+    format!("DROP INDEX {}{}", index.name, on(table))
+}
+
+/// The clause as Doris prints it behind ALTER TABLE, which is no statement that could be executed: there is no ADD, and
+/// CREATE and the table stand in those that were statements of their own.
+fn added_text(index: &SecondaryIndex, declared: &Properties, table: Option<&String>) -> String {
+    let create = if table.is_some() { "CREATE " } else { "" };
     let columns: Vec<String> = index.columns.iter().map(|c| format!("`{c}`")).collect();
+    let list: Vec<String> = declared
+        .iter()
+        .map(|(key, value)| format!("\"{key}\"=\"{value}\""))
+        .collect();
+    let properties = if list.is_empty() {
+        String::new()
+    } else {
+        format!(" PROPERTIES({})", list.join(", "))
+    };
     format!(
-        "ADD INDEX {} ({}) USING {}",
+        "{create}INDEX {}{} ({}) USING {}{properties} COMMENT '{}'",
         index.name,
-        columns.join(", "),
-        index.kind
+        on(table),
+        columns.join(","),
+        index.kind,
+        index.comment
     )
 }
 

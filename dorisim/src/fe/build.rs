@@ -439,6 +439,8 @@ pub fn table(
         secondary,
         state: TableState::Normal,
         max_column_unique_id: schema.max_unique_id(),
+        visible_version: 1,
+        visible_version_time: 0,
         auto_inc_next: schema.columns.iter().find_map(|c| c.auto_inc).unwrap_or(1),
         schema,
     };
@@ -466,6 +468,20 @@ pub fn secondary_index(
             properties
                 .entry(key.to_owned())
                 .or_insert_with(|| value.to_owned());
+        }
+    }
+    if def.index_type == "INVERTED" {
+        let names = |known: &[&str]| known.iter().any(|key| def.properties.contains_key(*key));
+        let mut add = |key: &str| {
+            properties
+                .entry(key.to_owned())
+                .or_insert_with(|| "true".to_owned());
+        };
+        if names(&["parser", "built_in_analyzer", "analyzer", "normalizer"]) {
+            add("support_phrase");
+        }
+        if names(&["parser", "built_in_analyzer"]) {
+            add("lower_case");
         }
     }
     Ok(SecondaryIndex {

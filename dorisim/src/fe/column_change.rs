@@ -2,7 +2,7 @@
 
 use super::api::SqlError;
 use super::build;
-use super::show_create::column_sql;
+use super::show_create::column_clause;
 use crate::model::{
     Aggregation, Column, DataType, DistributionKind, IndexMeta, KeysModel, OlapTable,
 };
@@ -39,9 +39,20 @@ pub fn change_column(table: &mut OlapTable, clause: &AlterClause) -> Result<Chan
             let mut all = light(Vec::new());
             for column in columns {
                 let one = add_to(table, column, None, rollup.as_deref())?;
-                all.texts.extend(one.texts);
+                let clause = |text: &String| text.trim_start_matches("ADD COLUMN ").to_owned();
+                all.texts.extend(one.texts.iter().map(clause));
                 all.heavy |= one.heavy;
             }
+            // The list names the rollup once, behind it.
+            let place = rollup
+                .as_ref()
+                .map_or_else(String::new, |r| format!(" IN `{r}`"));
+            let list: Vec<&str> = all
+                .texts
+                .iter()
+                .map(|text| text.strip_suffix(place.as_str()).unwrap_or(text))
+                .collect();
+            all.texts = vec![format!("ADD COLUMN ({}){place}", list.join(", "))];
             Ok(all)
         }
         AlterClause::DropColumn {
@@ -100,7 +111,7 @@ fn add_to(
     rollup_mut(table, name)?;
     let mut change = add_column(table, def, position)?;
     if let Some(text) = change.texts.last_mut() {
-        text.push_str(&format!(" TO `{name}`"));
+        text.push_str(&format!(" IN `{name}`"));
     }
     let column = table.schema.column(&def.name).cloned();
     let index = rollup_mut(table, name)?;
@@ -257,14 +268,9 @@ fn add_column(
     };
     table.max_column_unique_id += 1;
     column.unique_id = table.max_column_unique_id;
+    column.copied = true;
     let at = place_of(table, position, column.is_key)?;
-    let mut text = format!(
-        "ADD COLUMN {}",
-        column_sql(&column, table.schema.keys.is_unique())
-    );
-    if column.comment.is_empty() {
-        text.push_str(" COMMENT \"\"");
-    }
+    let text = format!("ADD COLUMN {}", column_clause(&column));
     let heavy = column.is_key;
     table.schema.columns.insert(at, column);
     Ok(Change {
@@ -314,9 +320,6 @@ fn modify_column(
     new.visible = old.visible;
     new.name.clone_from(&old.name);
     new.auto_inc = new.auto_inc.or(old.auto_inc);
-    if new.comment.is_empty() {
-        new.comment.clone_from(&old.comment);
-    }
     if table.schema.keys == KeysModel::Aggregate && !old.is_key {
         if new.aggregation.is_some() && new.aggregation != old.aggregation {
             return Err(SqlError::analysis(
@@ -353,10 +356,7 @@ fn modify_column(
     let grows = matches!((&old.data_type, &new.data_type), (DataType::Varchar(a), DataType::Varchar(b)) if a <= b);
     let rewrites = retyped && (old.is_key || !grows);
     let heavy = rewrites || old.nullable != new.nullable || position.is_some();
-    let text = format!(
-        "MODIFY COLUMN {}",
-        column_sql(&new, table.schema.keys.is_unique())
-    );
+    let text = format!("MODIFY COLUMN {}", column_clause(&new));
     for schema in table.indexes.iter_mut().filter_map(|i| i.schema.as_mut()) {
         for column in &mut schema.columns {
             if column.unique_id == new.unique_id && column.generated.is_none() {
@@ -447,7 +447,7 @@ fn order_by(table: &mut OlapTable, names: &[String]) -> Result<Change, SqlError>
 /// `ORDER BY (...) FROM r`.
 fn order_rollup(table: &mut OlapTable, names: &[String], rollup: &str) -> Result<Change, SqlError> {
     let index = rollup_mut(table, rollup)?;
-    let from = format!(" FROM `{}`", index.name);
+    let from = format!(" IN `{}`", index.name);
     if let Some(schema) = &mut index.schema {
         schema.columns = reordered(&schema.columns, names)?;
         schema.schema_version += 1;
@@ -459,7 +459,7 @@ fn order_rollup(table: &mut OlapTable, names: &[String], rollup: &str) -> Result
 fn order_change(names: &[String], from: &str) -> Change {
     let list: Vec<String> = names.iter().map(|n| format!("`{n}`")).collect();
     Change {
-        texts: vec![format!("ORDER BY ({}){from}", list.join(", "))],
+        texts: vec![format!("ORDER BY {}{from}", list.join(", "))],
         heavy: true,
     }
 }

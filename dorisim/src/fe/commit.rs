@@ -198,19 +198,16 @@ pub(super) fn be_ids(txn: &Txn) -> Vec<i64> {
 
 /// Database of a request: by positive id, else by name.
 pub(super) fn resolve_db(state: &FeState, db: &str, db_id: Option<i64>) -> Result<i64, RpcError> {
+    // The refusal names the name that was sent, also where an id was asked for.
+    let unknown = || RpcError::analysis(format!("unknown database, database={db}"));
     if let Some(id) = db_id.filter(|id| *id > 0) {
-        return match state.catalog.databases.contains_key(&id) {
-            true => Ok(id),
-            false => Err(RpcError::meta_not_found(format!(
-                "unknown database, databaseId={id}"
-            ))),
-        };
+        let known = state.catalog.databases.contains_key(&id);
+        return known.then_some(id).ok_or_else(unknown);
     }
-    state
-        .catalog
-        .database(db)
-        .map(|d| d.id)
-        .ok_or_else(|| RpcError::meta_not_found(format!("unknown database, database={db}")))
+    // Releases with clusters wrote `default_cluster:` before a name.
+    let name = db.rsplit(':').next().unwrap_or(db);
+    let found = state.catalog.database(name).map(|d| d.id);
+    found.ok_or_else(unknown)
 }
 
 fn require_tables(state: &FeState, txn: &Txn) -> Result<(), RpcError> {

@@ -156,8 +156,12 @@ impl Frontend {
             }
             Statement::CreateIndex { table, index, .. } => {
                 let (db, table) = object(session, &table)?;
-                self.alter_table(db, table, vec![ast::AlterClause::AddIndex { index }])
-                    .await?;
+                self.alter_table(
+                    db,
+                    table,
+                    vec![ast::AlterClause::AddIndex { index, alone: true }],
+                )
+                .await?;
             }
             Statement::DropIndex {
                 if_exists,
@@ -169,6 +173,7 @@ impl Frontend {
                     db,
                     table,
                     vec![ast::AlterClause::DropIndex {
+                        alone: true,
                         if_exists,
                         name: index,
                     }],

@@ -245,8 +245,14 @@ impl Frontend {
             };
             let (table_id, gone) = (found.id, found.partitions.remove(&id));
             if let Some(partition) = &gone {
+                // A version is spent where rows went.
+                let version = if partition.visible_version > 1 {
+                    found.next_version(now)
+                } else {
+                    (0, found.visible_version_time)
+                };
                 let seq = state.emit(
-                    record::drop_partition(db_id, table_id, partition, force, now),
+                    record::drop_partition(db_id, table_id, partition, force, version, now),
                     now,
                 );
                 state.streams.note_dropped(db_id, seq, &[id], &[], &[]);
@@ -386,6 +392,7 @@ impl Frontend {
                 use_temp_name,
                 force,
                 ids: ids.clone(),
+                version: found.next_version(now),
             };
             let table_id = found.id;
             let record = record::replace_partitions(db_id, db, found, &replaced);
@@ -517,7 +524,8 @@ impl Frontend {
             let db_id = state.db(db)?.id;
             let found = state.table_mut(db, table)?;
             let table_id = found.id;
-            let op: BTreeMap<i64, String> = old.iter().map(|p| (p.id, p.name.clone())).collect();
+            let mut op: BTreeMap<i64, String> =
+                old.iter().map(|p| (p.id, p.name.clone())).collect();
             for id in op.keys() {
                 found.partitions.remove(id);
             }
@@ -525,6 +533,7 @@ impl Frontend {
             let mut temps = Vec::new();
             if names.is_empty() {
                 temps.extend(found.partitions.values().filter(|p| p.is_temp).cloned());
+                op.extend(temps.iter().map(|p| (p.id, p.name.clone())));
                 found.partitions.retain(|_, p| !p.is_temp);
             }
             found.partitions.extend(new.into_iter().map(|p| (p.id, p)));

@@ -229,7 +229,7 @@ impl Frontend {
                      olap table firstly. If you want to forcibly drop(cannot be recovered), please use \"DROP table FORCE\"."
                 )));
             }
-            let removed = remove_table(&mut state, db_id, id, Some(force), now);
+            let removed = remove_table(&mut state, db_id, id, true, now);
             if force {
                 removed
             } else {
@@ -320,12 +320,12 @@ pub(super) fn recycle_table(state: &mut FeState, db_id: i64, table: Option<OlapT
     }
 }
 
-/// Takes a table out of the catalogue. `journal`: makes a DROP_TABLE record, whose value is its `forceDrop`.
+/// Takes a table out of the catalogue. `journal`: makes a DROP_TABLE record.
 pub(super) fn remove_table(
     state: &mut FeState,
     db_id: i64,
     id: i64,
-    journal: Option<bool>,
+    journal: bool,
     now: i64,
 ) -> Option<OlapTable> {
     let scope = state.scope(db_id, &[id]);
@@ -335,9 +335,9 @@ pub(super) fn remove_table(
         .get_mut(&db_id)?
         .tables
         .remove(&id)?;
-    if let Some(force) = journal {
+    if journal {
         let seq = state.emit_scoped(
-            record::drop_table(db_id, id, &table.name, false, force),
+            record::drop_table(db_id, id, &table.name, false),
             &scope,
             now,
             now,

@@ -31,8 +31,9 @@ impl Frontend {
         {
             old.definition = definition;
             old.columns = columns;
+            let said = (!comment.is_empty()).then(|| comment.clone());
             old.comment = comment;
-            let record = record::view_def(db_id, old);
+            let record = record::view_def(db_id, old, said.as_deref());
             state.emit(record, now);
             return Ok(());
         }
@@ -71,14 +72,16 @@ impl Frontend {
             .values_mut()
             .find(|v| v.name == name)
             .ok_or_else(|| SqlError::unknown_table(name))?;
-        if let Some(select) = select {
+        if let Some(comment) = &comment {
+            view.comment.clone_from(comment);
+        }
+        let record = if let Some(select) = select {
             view.definition = qualify(select, db);
             view.columns = columns;
-        }
-        if let Some(comment) = comment {
-            view.comment = comment;
-        }
-        let record = record::view_def(db_id, view);
+            record::view_def(db_id, view, comment.as_deref())
+        } else {
+            record::view_comment(db_id, view.id, &view.comment)
+        };
         state.emit(record, now);
         Ok(())
     }
@@ -108,7 +111,7 @@ impl Frontend {
             };
         };
         database.views.remove(&id);
-        let seq = state.emit(record::drop_table(db_id, id, name, true, false), now);
+        let seq = state.emit(record::drop_table(db_id, id, name, true), now);
         state.streams.note_dropped(db_id, seq, &[], &[id], &[]);
         Ok(())
     }

@@ -387,6 +387,10 @@ impl Frontend {
 
     /// Database and table ids of a stream request.
     fn stream_ids(state: &FeState, key: &StreamKey) -> Result<(i64, Option<i64>), RpcError> {
+        // The databases of the system exist and have no stream.
+        if ["information_schema", "mysql", "__internal_schema"].contains(&key.db.as_str()) {
+            return Ok((0, None));
+        }
         let db_id = resolve_db(state, &key.db, None)?;
         if let Some(id) = key.table_id {
             return Ok((db_id, (id >= 0).then_some(id)));

@@ -8,7 +8,7 @@ use super::api::SqlError;
 use super::frontend::Frontend;
 use super::record;
 use super::state::FeState;
-use crate::model::{SecondaryIndex, Tracked};
+use crate::model::{SecondaryIndex, TableSchema, Tracked};
 
 /// Finished jobs that are remembered.
 const KEPT: usize = 10_000;
@@ -63,6 +63,10 @@ pub struct IndexJob {
     pub finish_ms: i64,
     /// Reason of a cancellation.
     pub message: String,
+    /// Columns of the table when the job began.
+    pub schema: TableSchema,
+    /// Indexes of the table when the job began.
+    pub present: Vec<SecondaryIndex>,
 }
 
 /// All jobs by id, which grows: oldest first.
@@ -100,6 +104,7 @@ pub fn submit(
         return;
     };
     let (name, origin_index) = (table.name.clone(), table.base_index_id());
+    let (schema, present) = (table.schema.clone(), table.secondary.clone());
     let places: Vec<(i64, String)> = table
         .partitions
         .values()
@@ -124,6 +129,8 @@ pub fn submit(
             create_ms: now,
             finish_ms: -1,
             message: String::new(),
+            schema: schema.clone(),
+            present: present.clone(),
         };
         state.emit(record::index_job(&job), now);
         let jobs = &mut state.index_jobs.jobs;

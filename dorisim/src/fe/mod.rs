@@ -36,6 +36,7 @@ mod dynamic_check;
 mod dynamic_partition;
 pub mod dynamic_run;
 pub mod frontend;
+mod gson;
 pub mod index_job;
 mod jobs;
 mod key_columns;

@@ -396,8 +396,46 @@ fn shown_value(table: &OlapTable, form: Form, key: &str) -> Option<String> {
 pub fn of_record(table: &OlapTable) -> Properties {
     let mut all = table.properties.clone();
     all.extend(shown(table, Form::Shown));
+    if let Some(replicas) = all.remove("replication_allocation") {
+        all.insert("default.replication_allocation".to_owned(), replicas);
+    }
+    if let Some(medium) = all.get_mut("storage_medium") {
+        medium.make_ascii_uppercase();
+    }
+    let sort_columns = table.schema.key_columns().count().to_string();
+    let auto = table.distribution.auto.to_string();
+    let defaults = OF_RECORD.into_iter().chain([
+        ("data_sort.col_num", sort_columns.as_str()),
+        ("_auto_bucket", auto.as_str()),
+    ]);
+    for (key, value) in defaults {
+        all.entry(key.to_owned())
+            .or_insert_with(|| value.to_owned());
+    }
+    for (key, .., default) in TIME_SERIES {
+        all.entry(key.to_owned())
+            .or_insert_with(|| default.to_string());
+    }
     all
 }
+
+/// What a CREATE_TABLE record says of every table although SHOW CREATE TABLE does not.
+const OF_RECORD: [(&str, &str); 14] = [
+    ("compaction_policy", "size_based"),
+    ("compression", DEFAULT_COMPRESSION),
+    ("data_sort.sort_type", "LEXICAL"),
+    ("enable_mow_light_delete", "false"),
+    ("enable_unique_key_merge_on_write", "false"),
+    ("file_cache_ttl_seconds", "0"),
+    ("in_memory", "false"),
+    ("row_store_page_size", "16384"),
+    ("skip_write_index_on_load", "false"),
+    ("storage_dict_page_size", "262144"),
+    ("storage_page_size", "65536"),
+    ("store_row_column", "false"),
+    ("tde_algorithm", "PLAINTEXT"),
+    ("variant_enable_flatten_nested", "false"),
+];
 
 /// What `is_being_synced` erases: the target of a replication decides on these itself.
 pub fn erase_for_sync(properties: &mut Properties) {

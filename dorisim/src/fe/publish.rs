@@ -217,6 +217,7 @@ fn make_visible(state: &mut FeState, txn: &Txn, delta: &BTreeMap<i64, i64>, now:
         let Some(table) = state.table_by_id_mut(txn.db_id, *table_id) else {
             continue;
         };
+        table.next_version(now);
         let written: BTreeSet<i64> = parts
             .iter()
             .flat_map(|p| p.replicas.iter().map(|(t, _)| *t))

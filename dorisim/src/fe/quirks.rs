@@ -22,8 +22,6 @@ pub enum Quirk {
     NoIndexIds,
     /// `sql` of ADD_PARTITION as before 2.1.3: `VALUES [(), ())` where nothing is partitioned, three brackets before list values, no TEMPORARY.
     OldPartitionSql,
-    /// `rawSql` of a new index without the keyword ADD.
-    NoAddKeyword,
     /// Members that no reader knows, on every level that is an object of its own.
     UnknownFields,
     /// Members in reverse order.
@@ -32,14 +30,13 @@ pub enum Quirk {
 
 impl Quirk {
     /// Every quirk.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 8] = [
         Self::LongPartitionNames,
         Self::LongIndexNames,
         Self::NoPartitionIds,
         Self::NoOldNames,
         Self::NoIndexIds,
         Self::OldPartitionSql,
-        Self::NoAddKeyword,
         Self::UnknownFields,
         Self::ReversedKeys,
     ];
@@ -54,7 +51,6 @@ impl Quirk {
             Self::NoOldNames => "no_old_names",
             Self::NoIndexIds => "no_index_ids",
             Self::OldPartitionSql => "old_partition_sql",
-            Self::NoAddKeyword => "no_add_keyword",
             Self::UnknownFields => "unknown_fields",
             Self::ReversedKeys => "reversed_keys",
         }
@@ -99,17 +95,11 @@ pub fn apply(quirks: &[Quirk], kind: i32, data: &mut Value) {
                     data["sql"] = sql.into();
                 }
             }
-            Quirk::NoAddKeyword if kind == 19 => {
-                if let Some(sql) = data["rawSql"].as_str() {
-                    data["rawSql"] = sql.replacen(" ADD INDEX ", " INDEX ", 1).into();
-                }
-            }
             Quirk::UnknownFields => add_unknown(data),
             Quirk::LongPartitionNames
             | Quirk::NoOldNames
             | Quirk::NoIndexIds
             | Quirk::OldPartitionSql
-            | Quirk::NoAddKeyword
             // A matter of the text, not of the value.
             | Quirk::ReversedKeys => {}
         }

@@ -7,11 +7,13 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::alter_job::{AlterJob, AlterKind, TIMEOUT_S};
+use super::gson;
 use super::index_job::IndexJob;
 use super::state::Record;
 use crate::model::catalog::Properties;
 use crate::model::{
-    DistributionKind, IndexMeta, OlapTable, Partition, PartitionItem, SecondaryIndex, View,
+    DistributionKind, IndexMeta, OlapTable, Partition, PartitionItem, SecondaryIndex, TableSchema,
+    View,
 };
 
 fn table_record(kind: i32, db_id: i64, table_id: i64, data: Value) -> Record {
@@ -54,23 +56,6 @@ fn data_property(partition: &Partition) -> Value {
     })
 }
 
-fn replica_alloc(replicas: u32) -> Value {
-    json!({"allocMap": {"{\"locationTag\":\"default\"}": replicas}})
-}
-
-fn distribution_info(table: &OlapTable, partition: &Partition) -> Value {
-    let d = &partition.distribution;
-    match &d.kind {
-        DistributionKind::Hash(columns) => json!({
-            "clazz": "HashDistributionInfo", "type": "HASH", "bucketNum": d.buckets, "autoBucket": d.auto,
-            "distributionColumns": columns.iter().filter_map(|c| table.schema.column(c)).map(|c| c.to_json()).collect::<Vec<_>>(),
-        }),
-        DistributionKind::Random => json!({
-            "clazz": "RandomDistributionInfo", "type": "RANDOM", "bucketNum": d.buckets, "autoBucket": d.auto,
-        }),
-    }
-}
-
 /// The clause of ADD_PARTITION; without BUCKETS, as Doris prints it.
 #[must_use]
 pub fn add_partition_sql(table: &OlapTable, partition: &Partition) -> String {
@@ -87,28 +72,25 @@ pub fn add_partition_sql(table: &OlapTable, partition: &Partition) -> String {
             format!("{head} {values} (\"version_info\" = \"{version}\");")
         }
         PartitionItem::ListDefault => format!("{head} (\"version_info\" = \"{version}\");"),
-        PartitionItem::All => head,
+        PartitionItem::All => format!("{head} "),
     }
 }
 
 /// ADD_PARTITION (1).
 pub fn add_partition(db_id: i64, table: &OlapTable, partition: &Partition) -> Record {
-    table_record(
-        1,
-        db_id,
-        table.id,
-        json!({
-            "commitSeq": 0, "dbId": db_id, "tableId": table.id,
-            "partition": {
-                "id": partition.id, "nm": partition.name, "st": "NORMAL",
-                "vv": partition.visible_version, "vvt": partition.visible_version_time, "nv": partition.next_version,
-                "di": distribution_info(table, partition),
-            },
-            "dataProperty": data_property(partition), "replicaAlloc": replica_alloc(partition.replication_num),
-            "isInMemory": false, "isTempPartition": partition.is_temp, "isMutable": true,
-            "sql": add_partition_sql(table, partition),
-        }),
-    )
+    let types = table.partition_types();
+    let mut data = json!({
+        "commitSeq": 0, "dbId": db_id, "tableId": table.id, "partition": gson::partition(table, partition),
+    });
+    data["range"] = gson::range(&partition.item, &types);
+    data["listPartitionItem"] = gson::list_item(&partition.item, &types);
+    data["dataProperty"] = data_property(partition);
+    data["replicaAlloc"] = gson::replica_allocation(partition.replication_num);
+    data["isInMemory"] = false.into();
+    data["isTempPartition"] = partition.is_temp.into();
+    data["isMutable"] = true.into();
+    data["sql"] = add_partition_sql(table, partition).into();
+    table_record(1, db_id, table.id, data)
 }
 
 /// CREATE_TABLE (2) of an OLAP table; `sql` is the synced form of its DDL.
@@ -143,12 +125,13 @@ pub fn create_view(db_id: i64, db: &str, view: &View, sql: &str) -> Record {
     )
 }
 
-/// DROP_PARTITION (3).
+/// DROP_PARTITION (3). `version`: that of the table and its time; 0 when the partition had no data.
 pub fn drop_partition(
     db_id: i64,
     table_id: i64,
     partition: &Partition,
     force: bool,
+    version: (i64, i64),
     now_ms: i64,
 ) -> Record {
     let temp = if partition.is_temp { "TEMPORARY " } else { "" };
@@ -159,22 +142,22 @@ pub fn drop_partition(
         table_id,
         json!({
             "dbId": db_id, "tableId": table_id, "pid": partition.id, "partitionName": partition.name,
-            "isTempPartition": partition.is_temp, "forceDrop": force, "recycleTime": if force { 0 } else { now_ms },
+            "isTempPartition": partition.is_temp, "forceDrop": force, "recycleTime": if force || partition.is_temp { -1 } else { now_ms },
             "sql": format!("DROP {temp}PARTITION `{}`{tail}", partition.name),
-            "version": partition.visible_version, "versionTime": partition.visible_version_time,
+            "version": version.0, "versionTime": version.1,
         }),
     )
 }
 
 /// DROP_TABLE (4).
-pub fn drop_table(db_id: i64, id: i64, name: &str, is_view: bool, force: bool) -> Record {
+pub fn drop_table(db_id: i64, id: i64, name: &str, is_view: bool) -> Record {
     let kind = if is_view { "VIEW" } else { "TABLE" };
     table_record(
         4,
         db_id,
         id,
         json!({
-            "commitSeq": 0, "dbId": db_id, "tableId": id, "tableName": name, "isView": is_view, "forceDrop": force,
+            "commitSeq": 0, "dbId": db_id, "tableId": id, "tableName": name, "isView": is_view,
             "rawSql": format!("DROP {kind} IF EXISTS `{name}`"),
         }),
     )
@@ -216,18 +199,21 @@ pub fn alter_job(job: &AlterJob) -> Record {
 pub fn alter_columns(
     db_id: i64,
     table: &OlapTable,
-    old: &BTreeMap<i64, Value>,
+    old: &BTreeMap<i64, TableSchema>,
     job_id: i64,
     raw_sql: &str,
 ) -> Record {
-    let now = |id: i64| -> Value {
-        let schema = table.index_schema(id);
-        schema.columns.iter().map(|c| c.to_json()).collect()
+    let now = |id: i64, old: &TableSchema| {
+        let known = |unique: i32| old.columns.iter().any(|c| c.unique_id == unique);
+        gson::columns(table.index_schema(id), |unique| !known(unique))
     };
-    let new: Map<String, Value> = old.keys().map(|id| (id.to_string(), now(*id))).collect();
+    let new: Map<String, Value> = old
+        .iter()
+        .map(|(id, old)| (id.to_string(), now(*id, old)))
+        .collect();
     let old: Map<String, Value> = old
         .iter()
-        .map(|(id, columns)| (id.to_string(), columns.clone()))
+        .map(|(id, schema)| (id.to_string(), gson::columns(schema, |_| false)))
         .collect();
     table_record(
         6,
@@ -237,22 +223,9 @@ pub fn alter_columns(
             "dbId": db_id, "tableId": table.id, "baseIndexId": table.base_index_id(),
             "indexSchemaMap": new, "oldIndexSchemaMap": old,
             "indexNameToId": table.indexes.iter().map(|i| (i.name.clone(), json!(i.id))).collect::<Map<_, _>>(),
-            "indexes": indexes_json(&table.secondary), "jobId": job_id, "rawSql": raw_sql,
+            "indexes": gson::indexes(&table.secondary), "jobId": job_id, "rawSql": raw_sql,
         }),
     )
-}
-
-/// The columns of the base index as JSON.
-#[must_use]
-pub fn columns_json(table: &OlapTable) -> Value {
-    table.schema.columns.iter().map(|c| c.to_json()).collect()
-}
-
-fn indexes_json(indexes: &[SecondaryIndex]) -> Value {
-    indexes
-        .iter()
-        .map(|i| json!({"i": i.id, "in": i.name, "c": i.columns, "it": i.kind, "pt": i.properties, "ct": i.comment}))
-        .collect()
 }
 
 /// ALTER_DATABASE_PROPERTY (8).
@@ -312,7 +285,7 @@ pub fn modify_partitions(
 ) -> Record {
     let alloc = |p: &Partition| {
         if what.replicas {
-            replica_alloc(p.replication_num)
+            gson::replica_allocation(p.replication_num)
         } else {
             json!({"allocMap": {}})
         }
@@ -343,6 +316,8 @@ pub struct ReplacedPartitions {
     pub force: bool,
     /// Ids of the replaced ones.
     pub ids: Vec<i64>,
+    /// Version of the table from now on, and since when it has it.
+    pub version: (i64, i64),
 }
 
 /// REPLACE_PARTITIONS (12).
@@ -359,7 +334,7 @@ pub fn replace_partitions(
         json!({
             "dbId": db_id, "dbName": db, "tblId": table.id, "tblName": table.name, "partitions": r.partitions,
             "tempPartitions": r.temp_partitions, "strictRange": r.strict_range, "useTempPartitionName": r.use_temp_name,
-            "version": 0, "versionTime": 0, "force": r.force, "partitionIds": r.ids,
+            "version": r.version.0, "versionTime": r.version.1, "force": r.force, "partitionIds": r.ids,
         }),
     )
 }
@@ -399,20 +374,29 @@ pub struct Names<'a> {
     pub partition_name: Option<(&'a str, &'a str)>,
 }
 
+/// MODIFY_DISTRIBUTION_TYPE
+const DISTRIBUTION_TYPE: i32 = 26;
+
 /// RENAME_TABLE (14), RENAME_ROLLUP (21), RENAME_PARTITION (22), MODIFY_DISTRIBUTION_TYPE (26).
 pub fn table_info(kind: i32, db_id: i64, table_id: i64, names: &Names<'_>) -> Record {
     let (old_t, new_t) = names.table.unwrap_or(("", ""));
     let (old_r, new_r) = names.rollup.unwrap_or(("", ""));
     let (old_p, new_p) = names.partition_name.unwrap_or(("", ""));
-    table_record(
-        kind,
-        db_id,
-        table_id,
-        json!({
-            "db": db_id, "tb": table_id, "ind": names.index.unwrap_or(-1), "p": names.partition.unwrap_or(-1),
-            "nT": new_t, "oT": old_t, "nR": new_r, "oR": old_r, "nP": new_p, "oP": old_p,
-        }),
-    )
+    let mut data = json!({
+        "db": db_id, "tb": table_id, "ind": names.index.unwrap_or(-1), "p": names.partition.unwrap_or(-1),
+    });
+    // Where nothing is renamed there are no old names.
+    for (kind_of, old, new) in [
+        ("T", old_t, new_t),
+        ("R", old_r, new_r),
+        ("P", old_p, new_p),
+    ] {
+        data[format!("n{kind_of}")] = new.into();
+        if kind != DISTRIBUTION_TYPE {
+            data[format!("o{kind_of}")] = old.into();
+        }
+    }
+    table_record(kind, db_id, table_id, data)
 }
 
 /// RENAME_COLUMN (15).
@@ -444,22 +428,55 @@ pub fn column_comments(db_id: i64, table_id: i64, texts: &BTreeMap<String, Strin
     table_record(16, db_id, table_id, data)
 }
 
-/// MODIFY_VIEW_DEF (17).
-pub fn view_def(db_id: i64, view: &View) -> Record {
+/// Session variables that a view keeps, with their defaults.
+const VIEW_VARIABLES: [(&str, &str); 14] = [
+    ("sql_mode", "32"),
+    ("show_hidden_columns", "false"),
+    ("block_encryption_mode", ""),
+    ("decimal_overflow_scale", "6"),
+    ("skip_storage_engine_merge", "false"),
+    ("skip_delete_sign", "false"),
+    ("skip_delete_bitmap", "false"),
+    ("skip_missing_version", "false"),
+    ("skip_bad_tablet", "false"),
+    ("sql_dialect", "doris"),
+    ("serde_dialect", "doris"),
+    ("enable_strict_cast", "false"),
+    ("enable_decimal256", "false"),
+    ("skip_checking_acid_version_file", "false"),
+];
+
+fn view_variables() -> Value {
+    VIEW_VARIABLES
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), json!(value)))
+        .collect::<Map<_, _>>()
+        .into()
+}
+
+/// MODIFY_VIEW_DEF (17): a new query. `comment` is set where the statement names one. Types of the columns are not known here.
+pub fn view_def(db_id: i64, view: &View, comment: Option<&str>) -> Record {
     let columns: Vec<Value> = view
         .columns
         .iter()
         .map(|(name, comment)| json!({"name": name, "comment": comment}))
         .collect();
-    table_record(
-        17,
-        db_id,
-        view.id,
-        json!({
-            "dbId": db_id, "tableId": view.id, "inlineViewDef": view.definition, "newFullSchema": columns, "comment": view.comment,
-            "sv": {},
-        }),
-    )
+    let mut data = json!({
+        "dbId": db_id, "tableId": view.id, "inlineViewDef": view.definition, "newFullSchema": columns,
+    });
+    if let Some(comment) = comment {
+        data["comment"] = comment.into();
+    }
+    data["sv"] = view_variables();
+    table_record(17, db_id, view.id, data)
+}
+
+/// MODIFY_VIEW_DEF (17) of `MODIFY COMMENT`: it has no query.
+pub fn view_comment(db_id: i64, view_id: i64, comment: &str) -> Record {
+    let data = json!({
+        "dbId": db_id, "tableId": view_id, "newFullSchema": [], "comment": comment, "sv": view_variables(),
+    });
+    table_record(17, db_id, view_id, data)
 }
 
 /// REPLACE_TABLE (18): `newTblName` is the number of the new table, not its name.
@@ -495,8 +512,8 @@ pub fn alter_indexes(
         db_id,
         table.id,
         json!({
-            "dbId": db_id, "tableId": table.id, "indexSchemaMap": {table.base_index_id().to_string(): columns_json(table)},
-            "indexes": indexes_json(&table.secondary), "alterInvertedIndexes": indexes_json(changed),
+            "dbId": db_id, "tableId": table.id, "indexSchemaMap": {table.base_index_id().to_string(): gson::columns(&table.schema, |_| false)},
+            "indexes": gson::indexes(&table.secondary), "alterInvertedIndexes": gson::indexes(changed),
             "isDropInvertedIndex": is_drop, "jobId": job_id, "rawSql": raw_sql,
         }),
     )
@@ -515,31 +532,33 @@ pub fn drop_rollup(db: (i64, &str), table: &OlapTable, index: &IndexMeta) -> Rec
     )
 }
 
-/// What RECOVER_INFO names; an empty text where a name stayed.
+/// What RECOVER_INFO names.
 #[derive(Debug, Clone, Copy)]
 pub struct Recovered<'a> {
     /// Id and name of the table.
     pub table: (i64, &'a str),
-    /// New name of a recovered table.
-    pub new_table: &'a str,
+    /// New name of a recovered table; empty when a partition came back, unset when the table keeps its name.
+    pub new_table: Option<&'a str>,
     /// Id and name of a recovered partition; unset when the table itself came back.
     pub partition: Option<(i64, &'a str)>,
-    /// New name of a recovered partition.
-    pub new_partition: &'a str,
+    /// New name of a recovered partition; as for the table.
+    pub new_partition: Option<&'a str>,
 }
 
 /// RECOVER_INFO (24).
 pub fn recover(db_id: i64, r: &Recovered<'_>) -> Record {
     let (partition_id, partition_name) = r.partition.unwrap_or((-1, ""));
-    table_record(
-        24,
-        db_id,
-        r.table.0,
-        json!({
-            "dbId": db_id, "newDbName": "", "tableId": r.table.0, "tableName": r.table.1, "newTableName": r.new_table,
-            "partitionId": partition_id, "partitionName": partition_name, "newPartitionName": r.new_partition,
-        }),
-    )
+    let mut data =
+        json!({"dbId": db_id, "newDbName": "", "tableId": r.table.0, "tableName": r.table.1});
+    if let Some(name) = r.new_table {
+        data["newTableName"] = name.into();
+    }
+    data["partitionId"] = partition_id.into();
+    data["partitionName"] = partition_name.into();
+    if let Some(name) = r.new_partition {
+        data["newPartitionName"] = name.into();
+    }
+    table_record(24, db_id, r.table.0, data)
 }
 
 /// INDEX_CHANGE_JOB (20).
@@ -553,8 +572,9 @@ pub fn index_job(job: &IndexJob) -> Record {
             "tableName": job.table.1, "partitionId": job.partition.0, "partitionName": job.partition.1,
             "errMsg": job.message, "createTimeMs": job.create_ms, "finishedTimeMs": job.finish_ms,
             "watershedTxnId": job.watershed, "isDropOp": job.is_drop,
-            "alterInvertedIndexes": indexes_json(&job.indexes), "originIndexId": job.origin_index,
-            "invertedIndexBatchTask": {}, "timeoutMs": TIMEOUT_S * 1000,
+            "alterInvertedIndexes": gson::indexes(&job.indexes), "originIndexId": job.origin_index,
+            "invertedIndexBatchTask": {}, "timeoutMs": TIMEOUT_S * 1000, "clsname": "",
+            "sv": job.schema.schema_version, "cols": gson::columns(&job.schema, |_| false), "idxs": gson::indexes(&job.present),
         }),
     )
 }
@@ -563,7 +583,10 @@ pub fn index_job(job: &IndexJob) -> Record {
 pub fn bucket_num(db_id: i64, table: &OlapTable) -> Record {
     let d = &table.distribution;
     let (kind, columns) = match &d.kind {
-        DistributionKind::Hash(columns) => ("HASH", columns.join(",")),
+        DistributionKind::Hash(columns) => {
+            let quoted: Vec<String> = columns.iter().map(|c| format!("`{c}`")).collect();
+            ("HASH", quoted.join(","))
+        }
         DistributionKind::Random => ("RANDOM", String::new()),
     };
     table_record(

@@ -234,10 +234,11 @@ impl Frontend {
             rename(&mut table, target);
         }
         let recovered = record::Recovered {
-            table: (table.id, name),
-            new_table: new_name.as_deref().unwrap_or_default(),
+            // It is told of under the name that it has now.
+            table: (table.id, target),
+            new_table: new_name.as_deref(),
             partition: None,
-            new_partition: "",
+            new_partition: Some(""),
         };
         let record = record::recover(db_id, &recovered);
         state.streams.note_recovered(db_id, table.id);
@@ -312,9 +313,9 @@ impl Frontend {
         }
         let recovered = record::Recovered {
             table: (table_id, table),
-            new_table: "",
+            new_table: Some(""),
             partition: Some((partition.id, &origin)),
-            new_partition: new_name.as_deref().unwrap_or_default(),
+            new_partition: new_name.as_deref(),
         };
         let record = record::recover(db_id, &recovered);
         state.streams.note_recovered(db_id, partition.id);

@@ -458,7 +458,7 @@ impl Frontend {
                 }
             }
             for table in &job.plan.tables {
-                remove_table(&mut state, db_id, table.id, None, now);
+                remove_table(&mut state, db_id, table.id, false, now);
             }
         }
         let made = job

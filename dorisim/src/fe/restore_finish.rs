@@ -36,7 +36,7 @@ impl Frontend {
                     && old != table.id
                 {
                     gone.extend(
-                        remove_table(state, db_id, old, None, now)
+                        remove_table(state, db_id, old, false, now)
                             .into_iter()
                             .flat_map(|t| t.partitions.into_values()),
                     );
@@ -140,7 +140,7 @@ fn clean_partitions(state: &mut FeState, db_id: i64, job: &RestoreJob, now: i64)
                 .table_by_id_mut(db_id, table_id)
                 .and_then(|t| t.partitions.remove(&id));
             if let Some(partition) = removed {
-                let record = record::drop_partition(db_id, table_id, &partition, true, now);
+                let record = record::drop_partition(db_id, table_id, &partition, true, (0, 0), now);
                 let seq = state.emit(record, now);
                 state.streams.note_dropped(db_id, seq, &[id], &[], &[]);
                 gone.push(partition);
@@ -172,13 +172,13 @@ fn clean_tables(state: &mut FeState, db_id: i64, job: &RestoreJob, now: i64) {
         .map(|v| (v.id, v.name.clone()))
         .collect();
     for id in tables {
-        let removed = remove_table(state, db_id, id, Some(false), now);
+        let removed = remove_table(state, db_id, id, true, now);
         recycle_table(state, db_id, removed, now);
     }
     for (id, name) in views {
         if let Some(db) = state.catalog.databases.get_mut(&db_id) {
             db.views.remove(&id);
         }
-        state.emit(record::drop_table(db_id, id, &name, true, false), now);
+        state.emit(record::drop_table(db_id, id, &name, true), now);
     }
 }

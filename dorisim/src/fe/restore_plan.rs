@@ -8,7 +8,7 @@ use super::api::RestoreRequest;
 use super::backup::BackupMeta;
 use super::ddl_view::qualify_restored;
 use super::partitions::{self, PartitionSpec};
-use super::show_create::{column_sql, take_replicas};
+use super::show_create::{column_clause, take_replicas};
 use super::state::FeState;
 use crate::be::api::TabletSpec;
 use crate::model::{OlapTable, Partition, PartitionItem, TableState, View};
@@ -107,8 +107,9 @@ fn signature(table: &OlapTable, other: &OlapTable) -> String {
     }
     for column in &table.schema.columns {
         text.push_str(&format!(
-            "{}:{}:{:?};",
-            column_sql(&bare(column), false),
+            "{}:{:?}:{}:{:?};",
+            column_clause(&bare(column)),
+            column.on_update,
             column.is_key,
             column.aggregation
         ));

@@ -8,6 +8,7 @@ use super::partitions::too_few_backends;
 use super::properties;
 use crate::model::catalog::Properties;
 use crate::model::partition::{self, Bound, compare_bounds};
+use crate::model::types::ClauseSpelling;
 use crate::model::{
     Cell, Column, DataType, Database, DefaultValue, IndexState, OlapTable, Partition,
     PartitionItem, PartitionKind, View,
@@ -41,14 +42,53 @@ fn double_quoted(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
-/// One column of an ADD or MODIFY COLUMN: `` `c` int NULL DEFAULT "1" COMMENT "x" ``.
+/// A column of ADD or MODIFY COLUMN as `rawSql` has it: `` `c` DATETIMEV2(0) NULL DEFAULT "1" COMMENT "x" ``. ON UPDATE is lost.
 #[must_use]
-pub fn column_sql(column: &Column, unique: bool) -> String {
-    column_text(column, unique, true)
+pub fn column_clause(column: &Column) -> String {
+    let mut sql = format!("`{}` {}", column.name, ClauseSpelling(&column.data_type));
+    if let Some(aggregation) = column.aggregation {
+        let _ = write!(sql, " {}", aggregation.as_str());
+    }
+    sql.push_str(if column.nullable {
+        " NULL"
+    } else {
+        " NOT NULL"
+    });
+    if let Some(start) = column.auto_inc {
+        let _ = write!(sql, " AUTO_INCREMENT ({start})");
+    }
+    match &column.default {
+        None => {}
+        Some(DefaultValue::Function(_)) if column.data_type == DataType::Hll => {}
+        Some(DefaultValue::Function(name)) if name.eq_ignore_ascii_case("PI") => {
+            let _ = write!(sql, " DEFAULT {}", std::f64::consts::PI);
+        }
+        Some(DefaultValue::Function(name)) if name.eq_ignore_ascii_case("E") => {
+            let _ = write!(sql, " DEFAULT {}", std::f64::consts::E);
+        }
+        Some(default) => {
+            let _ = write!(sql, " DEFAULT {}", default_sql(default, &column.data_type));
+        }
+    }
+    let _ = write!(sql, " COMMENT \"{}\"", double_quoted(&column.comment));
+    sql
 }
 
-/// `null_default`: an explicit DEFAULT NULL is written.
-fn column_text(column: &Column, unique: bool, null_default: bool) -> String {
+/// What stands behind DEFAULT.
+fn default_sql(default: &DefaultValue, ty: &DataType) -> String {
+    match default {
+        DefaultValue::Constant(None) => "NULL".to_owned(),
+        DefaultValue::Constant(Some(text)) if *ty == DataType::Boolean => {
+            format!("\"{}\"", if text == "1" { "true" } else { "false" })
+        }
+        DefaultValue::Constant(Some(text)) => format!("\"{}\"", double_quoted(text)),
+        DefaultValue::CurrentTimestamp(0) => "CURRENT_TIMESTAMP".to_owned(),
+        DefaultValue::CurrentTimestamp(n) => format!("CURRENT_TIMESTAMP({n})"),
+        DefaultValue::Function(text) => text.clone(),
+    }
+}
+
+fn column_text(column: &Column, unique: bool) -> String {
     let mut sql = format!("`{}` {}", column.name, column.data_type);
     if let Some(aggregation) = column.aggregation.filter(|_| !unique) {
         let _ = write!(sql, " {}", aggregation.as_str());
@@ -66,10 +106,8 @@ fn column_text(column: &Column, unique: bool, null_default: bool) -> String {
     }
     match &column.default {
         None => {}
-        Some(DefaultValue::Constant(None))
-            if !null_default || !column.nullable || column.generated.is_some() => {}
         Some(DefaultValue::Function(_)) if column.data_type == DataType::Hll => {}
-        Some(DefaultValue::Constant(None)) => sql.push_str(" DEFAULT NULL"),
+        Some(DefaultValue::Constant(None)) => {}
         Some(DefaultValue::Constant(Some(text))) => {
             let _ = write!(sql, " DEFAULT \"{}\"", double_quoted(text));
         }
@@ -109,7 +147,7 @@ pub fn create_table(table: &OlapTable, form: Form) -> String {
     let mut lines: Vec<String> = table
         .schema
         .visible()
-        .map(|c| format!("  {}", column_text(c, unique, false)))
+        .map(|c| format!("  {}", column_text(c, unique)))
         .collect();
     for index in &table.secondary {
         let mut line = format!(

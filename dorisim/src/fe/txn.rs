@@ -283,24 +283,29 @@ impl TxnTable {
             })
         };
         let pattern_ok = !new.label.is_empty()
-            && new.label.len() <= 128
+            && new.label.chars().count() <= 128
             && new
                 .label
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b':'));
+                .chars()
+                .all(|c| c.is_ascii_digit() || c.is_alphabetic() || "-_:".contains(c));
         if !pattern_ok {
             return refuse(RpcError::analysis(format!(
-                "Label format error. regex: ^[-_A-Za-z0-9:]{{1,128}}$, label: {}",
+                "Label format error. regex: ^[\\-_A-Za-z0-9:\\p{{L}}]{{1,128}}$, label: {}",
                 new.label
             )));
         }
-        let timeout_s = new
-            .timeout_s
-            .filter(|t| *t != 0)
-            .unwrap_or(DEFAULT_TIMEOUT_S);
-        if !(1..=DEFAULT_TIMEOUT_S).contains(&timeout_s) {
+        let timeout_s = new.timeout_s.unwrap_or(DEFAULT_TIMEOUT_S);
+        let bound = if timeout_s < 1 {
+            Some("higher than Config.min_load_timeout_second: 1".to_owned())
+        } else if timeout_s > DEFAULT_TIMEOUT_S {
+            let bound = "lower than Config.max_stream_load_timeout_second";
+            Some(format!("{bound}: {DEFAULT_TIMEOUT_S}"))
+        } else {
+            None
+        };
+        if let Some(bound) = bound {
             return refuse(RpcError::analysis(format!(
-                "Invalid timeout: {timeout_s}. Timeout should between 1 and {DEFAULT_TIMEOUT_S} seconds"
+                "Invalid timeout: {timeout_s}. Timeout should be {bound}"
             )));
         }
         let key = (new.db_id, new.label.clone());

@@ -86,22 +86,30 @@ fn the_same_request_gets_the_same_transaction() {
 #[test]
 fn bad_labels_and_timeouts_are_refused() {
     let mut txns = table();
-    for label in ["", "a b", "ü", &"x".repeat(129)] {
+    for label in ["", "a b", "a/b", &"ü".repeat(129)] {
         assert_eq!(
             txns.begin(new(label), 0).unwrap_err().error.code,
             StatusCode::AnalysisError
         );
     }
-    let refused = txns
-        .begin(
-            NewTxn {
-                timeout_s: Some(-1),
-                ..new("a")
-            },
-            0,
-        )
-        .unwrap_err();
-    assert!(refused.error.text.starts_with("Invalid timeout: "));
+    for (timeout, bound) in [
+        (0, "higher than Config.min_load_timeout_second: 1"),
+        (-1, "higher than Config.min_load_timeout_second: 1"),
+        (
+            259_201,
+            "lower than Config.max_stream_load_timeout_second: 259200",
+        ),
+    ] {
+        let request = NewTxn {
+            timeout_s: Some(timeout),
+            ..new("a")
+        };
+        let refused = txns.begin(request, 0).unwrap_err();
+        let text = format!("Invalid timeout: {timeout}. Timeout should be {bound}");
+        assert_eq!(refused.error.text, text);
+    }
+    // Letters of any script are fine.
+    assert!(txns.begin(new("ü"), 0).is_ok());
 }
 
 #[test]

@@ -219,9 +219,26 @@ pub struct OlapTable {
     pub max_column_unique_id: i32,
     /// Next value of the AUTO_INCREMENT column.
     pub auto_inc_next: i64,
+    /// Grows with every load and with every change of the set of partitions that have data; 1 at first.
+    #[serde(default = "first_version")]
+    pub visible_version: i64,
+    /// Epoch milliseconds of that version.
+    #[serde(default)]
+    pub visible_version_time: i64,
+}
+
+fn first_version() -> i64 {
+    1
 }
 
 impl OlapTable {
+    /// The next version; returns it with its time.
+    pub fn next_version(&mut self, now: i64) -> (i64, i64) {
+        self.visible_version += 1;
+        self.visible_version_time = now;
+        (self.visible_version, now)
+    }
+
     /// The base index.
     #[must_use]
     pub fn base_index_id(&self) -> i64 {

@@ -101,6 +101,9 @@ pub struct Column {
     /// `ON UPDATE CURRENT_TIMESTAMP[(n)]`: its precision.
     #[serde(default)]
     pub on_update: Option<u8>,
+    /// Added by a light schema change. The FE copies such a column, which shows in its JSON.
+    #[serde(default)]
+    pub copied: bool,
 }
 
 /// Hidden column that marks a deleted row of a unique table.
@@ -151,6 +154,7 @@ impl Column {
             auto_inc: None,
             generated: None,
             on_update: None,
+            copied: false,
         }
     }
 
@@ -158,37 +162,5 @@ impl Column {
     #[must_use]
     pub fn is_named(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name)
-    }
-
-    /// The column object of the FE's JSON.
-    #[must_use]
-    pub fn to_json(&self) -> serde_json::Value {
-        let mut json = serde_json::json!({
-            "name": self.name,
-            "type": self.data_type.to_json(),
-            "isAggregationTypeImplicit": false,
-            "isKey": self.is_key,
-            "isAllowNull": self.nullable,
-            "isAutoInc": self.auto_inc.is_some(),
-            "autoIncInitValue": self.auto_inc.unwrap_or(-1),
-            "comment": self.comment,
-            "visible": self.visible,
-            "uniqueId": self.unique_id,
-            "clusterKeyId": -1,
-            "hasOnUpdateDefaultValue": self.on_update.is_some(),
-            "gctt": [],
-        });
-        if let Some(aggregation) = self.aggregation {
-            json["aggregationType"] = aggregation.as_str().into();
-        }
-        match &self.default {
-            None | Some(DefaultValue::Constant(None)) => {}
-            Some(DefaultValue::Constant(Some(text))) => json["defaultValue"] = text.as_str().into(),
-            Some(DefaultValue::CurrentTimestamp(_)) => {
-                json["defaultValue"] = "CURRENT_TIMESTAMP".into()
-            }
-            Some(DefaultValue::Function(text)) => json["defaultValue"] = text.as_str().into(),
-        }
-        json
     }
 }

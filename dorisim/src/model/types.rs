@@ -186,52 +186,6 @@ impl DataType {
         }
     }
 
-    /// The `type` member of a column in the FE's JSON.
-    #[must_use]
-    pub fn to_json(&self) -> serde_json::Value {
-        use serde_json::json;
-        match self {
-            Self::Array(item) => {
-                json!({"clazz": "ArrayType", "itemType": item.to_json(), "containsNull": true})
-            }
-            Self::Map(key, value) => {
-                json!({"clazz": "MapType", "keyType": key.to_json(), "valueType": value.to_json()})
-            }
-            Self::Struct(fields) => json!({"clazz": "StructType", "fields": fields.iter()
-                .map(|(name, ty)| json!({"name": name, "type": ty.to_json()})).collect::<Vec<_>>()}),
-            Self::Decimal(p, s) => {
-                json!({"clazz": "ScalarType", "type": self.primitive_name(), "precision": p, "scale": s, "len": 0})
-            }
-            Self::DateTime(scale) => {
-                json!({"clazz": "ScalarType", "type": self.primitive_name(), "precision": 18, "scale": scale, "len": 0})
-            }
-            Self::Char(n) | Self::Varchar(n) => {
-                json!({"clazz": "ScalarType", "type": self.primitive_name(), "len": n})
-            }
-            Self::Boolean
-            | Self::TinyInt
-            | Self::SmallInt
-            | Self::Int
-            | Self::BigInt
-            | Self::LargeInt
-            | Self::Float
-            | Self::Double
-            | Self::Date
-            | Self::String
-            | Self::Json
-            | Self::Variant
-            | Self::Bitmap
-            | Self::Hll
-            | Self::QuantileState
-            | Self::Ipv4
-            | Self::Ipv6 => json!({"clazz": "ScalarType", "type": self.primitive_name()}),
-            Self::AggState(function) => {
-                let name = function.split('(').next().unwrap_or_default();
-                json!({"clazz": "AggStateType", "functionName": name, "type": self.primitive_name()})
-            }
-        }
-    }
-
     /// The name with the version of the implementation, as SHOW COLUMNS and `InternalType` of DESC ALL show it.
     #[must_use]
     pub fn internal_name(&self) -> String {
@@ -267,6 +221,31 @@ impl DataType {
     #[must_use]
     pub fn is_numeric(&self) -> bool {
         self.is_integer() || matches!(self, Self::Float | Self::Double | Self::Decimal(..))
+    }
+}
+
+/// The spelling of column clauses in the `rawSql` of records, e.g. `DECIMALV3(18, 2)`.
+#[derive(Debug, Clone, Copy)]
+pub struct ClauseSpelling<'a>(pub &'a DataType);
+
+impl fmt::Display for ClauseSpelling<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            DataType::Decimal(precision, scale) => write!(f, "DECIMALV3({precision}, {scale})"),
+            DataType::Date => f.write_str("DATEV2"),
+            DataType::DateTime(digits) => write!(f, "DATETIMEV2({digits})"),
+            DataType::Variant => f.write_str("variant"),
+            DataType::Array(item) => write!(f, "ARRAY<{}>", Self(item)),
+            DataType::Map(key, value) => write!(f, "MAP<{},{}>", Self(key), Self(value)),
+            DataType::Struct(fields) => {
+                f.write_str("STRUCT<")?;
+                for (at, (name, ty)) in fields.iter().enumerate() {
+                    write!(f, "{}{name}:{}", if at == 0 { "" } else { "," }, Self(ty))?;
+                }
+                f.write_str(">")
+            }
+            plain => f.write_str(&plain.to_string().to_uppercase()),
+        }
     }
 }
 

@@ -62,10 +62,14 @@ pub fn authenticate(fe: &Frontend, account: &Account<'_>) -> Result<String, RpcE
         return Ok(name.to_owned());
     }
     let ip = account.ip.as_deref().unwrap_or("null");
-    let used = if passwd.is_empty() { "NO" } else { "YES" };
-    Err(RpcError::analysis(format!(
-        "Access denied for user '{user}@{ip}' (using password: {used})"
-    )))
+    Err(denied(user, ip))
+}
+
+/// The refusal of an account; it says that a password was used also where an empty one was.
+pub fn denied(user: &str, ip: &str) -> RpcError {
+    RpcError::analysis(format!(
+        "Access denied for user '{user}@{ip}' (using password: YES)"
+    ))
 }
 
 /// Checks user, password and privilege, unless a token came.

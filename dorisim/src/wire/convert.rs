@@ -25,6 +25,8 @@ pub fn refusal(error: &fe::RpcError) -> TStatus {
 /// One record.
 pub fn binlog(record: &fe::Binlog) -> TBinlog {
     let table_ids = (!record.table_ids.is_empty()).then(|| record.table_ids.clone());
+    // A DUMMY is no record: what is kept for the references of records is unset.
+    let is_record = record.belong.is_none();
     TBinlog::new(
         record.commit_seq,
         record.timestamp,
@@ -33,8 +35,8 @@ pub fn binlog(record: &fe::Binlog) -> TBinlog {
         table_ids,
         record.data.clone(),
         record.belong,
-        record.table_ref,
-        record.remove_enable_cache,
+        is_record.then_some(record.table_ref),
+        is_record.then_some(record.remove_enable_cache),
     )
 }
 

@@ -9,7 +9,7 @@ use ccr_doris_wire as wire;
 use thrift::protocol::TInputProtocol;
 use wire::{TNetworkAddress, TStatus, TStatusCode};
 
-use super::auth::{Account, Need, authenticate, authorize, need, peer_ip};
+use super::auth::{Account, Need, authenticate, authorize, denied, need, peer_ip};
 use super::convert;
 use super::roles::Roles;
 use super::server::{Dispatch, Service, encode, read_argument};
@@ -441,8 +441,13 @@ impl Calls {
         match self.try_lock_binlog(&request, peer) {
             Ok(seq) => wire::TLockBinlogResult::new(convert::ok(), seq, None),
             Err(refused) => {
-                let too_new = refused.status.status_code == TStatusCode::BINLOG_TOO_NEW_COMMIT_SEQ;
-                let seq = too_new.then_some(-1);
+                // The stream was asked, and had no such position.
+                let asked = [
+                    TStatusCode::BINLOG_TOO_NEW_COMMIT_SEQ,
+                    TStatusCode::BINLOG_NOT_FOUND_DB,
+                    TStatusCode::BINLOG_NOT_FOUND_TABLE,
+                ];
+                let seq = asked.contains(&refused.status.status_code).then_some(-1);
                 wire::TLockBinlogResult::new(refused.status, seq, refused.master)
             }
         }
@@ -491,7 +496,15 @@ impl Calls {
             ip: peer_ip(peer),
             token: None,
         };
-        match authenticate(&self.frontend, &account) {
+        // Missing members are null, not refused by themselves.
+        let checked = match (account.user, account.passwd) {
+            (Some(_), Some(_)) => authenticate(&self.frontend, &account),
+            (user, _) => {
+                let user = user.map_or("null", String::as_str);
+                Err(denied(user, account.ip.as_deref().unwrap_or("null")))
+            }
+        };
+        match checked {
             Ok(_) => {
                 let token = self.frontend.master_token().to_owned();
                 wire::TGetMasterTokenResult::new(convert::ok(), token, None)

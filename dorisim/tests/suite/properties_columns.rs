@@ -185,7 +185,7 @@ async fn f029_indexes() {
     .await;
     let shown = lab.shown("t").await;
     for line in [
-        "INDEX i (`s`) USING INVERTED PROPERTIES(\"parser\" = \"english\") COMMENT \"words\"",
+        "INDEX i (`s`) USING INVERTED PROPERTIES(\"lower_case\" = \"true\", \"parser\" = \"english\", \"support_phrase\" = \"true\") COMMENT \"words\"",
         "INDEX g (`n`) USING NGRAM_BF PROPERTIES(\"bf_size\" = \"256\", \"gram_size\" = \"3\")",
         "INDEX m (`b`) USING BITMAP",
     ] {

@@ -164,7 +164,7 @@ async fn f009_replication_num() {
     assert_eq!(kind, 11);
     assert_eq!(
         data["infos"][0]["replicaAlloc"]["allocMap"],
-        json!({"{\"locationTag\":\"default\"}": 2})
+        json!([[{"type": "location", "value": "default"}, 2]])
     );
     lab.create_refused(
         &PLAIN.replace(" t ", " x "),

@@ -22,7 +22,7 @@ async fn a_dropped_table_comes_back_with_its_rows() {
     let (db_id, id) =
         w.fe.with_catalog(|c| (c.database("d").unwrap().id, c.table("d", "t").unwrap().id));
     w.sql("DROP TABLE t").await;
-    assert_eq!(last(&w).1["forceDrop"], false);
+    assert_eq!(last(&w).1["rawSql"], "DROP TABLE IF EXISTS `t`");
     assert_eq!(w.backends[0].tablet_count(), 2);
     w.sql("RECOVER TABLE t AS u").await;
     assert_eq!(
@@ -41,7 +41,7 @@ async fn a_dropped_table_comes_back_with_its_rows() {
     let meta = w.fe.get_meta(&request).unwrap();
     assert!(meta.dropped.unwrap().tables.is_empty());
     w.sql("DROP TABLE u FORCE").await;
-    assert_eq!(last(&w).1["forceDrop"], true);
+    assert_eq!(last(&w).1["forceDrop"], serde_json::Value::Null);
     assert_eq!(w.backends[0].tablet_count(), 0);
     assert!(w.try_sql("RECOVER TABLE u").await.is_err());
 }

@@ -157,7 +157,7 @@ async fn columns_join_and_leave_a_rollup_lightly() {
         let last = w.records().iter().rfind(|r| r.kind == 6).cloned().unwrap();
         serde_json::from_str(last.data.as_deref().unwrap()).unwrap()
     };
-    assert!(data(&w)["rawSql"].as_str().unwrap().ends_with(" TO `r`"));
+    assert!(data(&w)["rawSql"].as_str().unwrap().ends_with(" IN `r`"));
     assert_eq!(data(&w)["indexSchemaMap"].as_object().unwrap().len(), 2);
     w.sql("ALTER TABLE t DROP COLUMN v FROM r").await;
     assert_eq!(index_rows(&w, "t", "r"), ["1,9", "2,4"]);

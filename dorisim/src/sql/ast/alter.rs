@@ -182,9 +182,13 @@ pub enum AlterClause {
     AddIndex {
         /// The index.
         index: IndexDef,
+        /// Written as CREATE INDEX, a statement of its own.
+        alone: bool,
     },
     /// `DROP INDEX`.
     DropIndex {
+        /// Written as a statement of its own.
+        alone: bool,
         /// `IF EXISTS` was written.
         if_exists: bool,
         /// Name.

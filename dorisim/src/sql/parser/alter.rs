@@ -76,13 +76,17 @@ impl Parser<'_> {
             });
         }
         let columns = self.view_columns()?;
+        let comment = match self.is_word("COMMENT") {
+            true => Some(self.comment()?),
+            false => None,
+        };
         self.expect("AS")?;
         let select = Some(self.rest().to_owned());
         Ok(Statement::AlterView {
             name,
             columns,
             select,
-            comment: None,
+            comment,
         })
     }
 
@@ -167,6 +171,7 @@ impl Parser<'_> {
         if self.accept("INDEX") {
             return Ok(AlterClause::AddIndex {
                 index: self.index_body()?,
+                alone: false,
             });
         }
         let temp = self.accept("TEMPORARY");
@@ -218,6 +223,7 @@ impl Parser<'_> {
         }
         if self.accept("INDEX") {
             return Ok(AlterClause::DropIndex {
+                alone: false,
                 if_exists: self.if_exists(),
                 name: self.name()?,
             });

@@ -145,6 +145,7 @@ pub fn column_from_wire(column: &TColumn) -> Result<Column, WireError> {
         auto_inc: (column.is_auto_increment == Some(true)).then_some(1),
         generated: None,
         on_update: None,
+        copied: false,
     })
 }
 

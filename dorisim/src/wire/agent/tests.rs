@@ -110,6 +110,7 @@ fn columns() -> impl Strategy<Value = Column> {
                 auto_inc: rest.2.then_some(1),
                 generated: None,
                 on_update: None,
+                copied: false,
             },
         )
 }

@@ -57,7 +57,8 @@ async fn d1_08_old_field_names_on_demand() {
          DISTRIBUTED BY HASH(k) BUCKETS 1",
     )
     .await;
-    let quirks = "long_partition_names,long_index_names,no_partition_ids,no_old_names,old_partition_sql,no_add_keyword";
+    let quirks =
+        "long_partition_names,long_index_names,no_partition_ids,no_old_names,old_partition_sql";
     // Over HTTP and as a statement it is the same.
     fe.sim("settings", &json!({"dorisim_record_quirks": ""}))
         .await;
