@@ -2,6 +2,7 @@
 //!
 //! Statements without a source text are functions here; statements that a source printed are rewritten in [`rewrite`].
 
+pub mod columns;
 mod comment;
 pub mod rewrite;
 mod token;
@@ -10,6 +11,7 @@ use std::fmt;
 
 use ccr_schemas::shape::Distribution;
 
+pub use columns::with_on_update;
 pub use rewrite::{
     CreateRewrite, NotUnderstood, add_partition_clause, create_for_destination, requalify,
     retarget_alter,

@@ -236,7 +236,7 @@ pub struct ModifyBucketNum {
     pub auto_bucket: bool,
     /// Number of buckets.
     pub bucket_num: i32,
-    /// Columns of HASH, comma list.
+    /// Columns of HASH, comma list; each in back quotes from frontends of 2026.
     #[serde(rename = "columnsName", default)]
     pub columns: String,
 }
@@ -252,8 +252,11 @@ impl ModifyBucketNum {
         self.columns
             .split(',')
             .map(str::trim)
+            .map(|name| {
+                let quoted = name.strip_prefix('`').and_then(|n| n.strip_suffix('`'));
+                quoted.map_or_else(|| name.to_owned(), |name| name.replace("``", "`"))
+            })
             .filter(|name| !name.is_empty())
-            .map(str::to_owned)
             .collect()
     }
 }

@@ -26,6 +26,29 @@ pub struct Column {
     /// Unique id, by which files name the column.
     #[serde(default = "lenient::minus_one")]
     pub unique_id: i64,
+    /// It has ON UPDATE CURRENT_TIMESTAMP, which the statement of the record leaves out.
+    #[serde(default)]
+    pub has_on_update_default_value: bool,
+    /// The function of ON UPDATE.
+    #[serde(default)]
+    pub on_update_default_value_expr_def: Option<OnUpdate>,
+}
+
+impl Column {
+    /// Digits of ON UPDATE CURRENT_TIMESTAMP, where the column has it.
+    pub fn on_update_digits(&self) -> Option<u8> {
+        let function = self.on_update_default_value_expr_def.as_ref();
+        self.has_on_update_default_value
+            .then(|| function.and_then(|f| f.precision).unwrap_or(0))
+    }
+}
+
+/// The function of ON UPDATE.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct OnUpdate {
+    /// Digits behind the seconds.
+    #[serde(default)]
+    pub precision: Option<u8>,
 }
 
 /// CREATE_TABLE (2): a table or a view.

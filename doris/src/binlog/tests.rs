@@ -466,6 +466,12 @@ fn default_buckets() {
     );
     assert_eq!(r.column_names(), ["id", "k2"]);
     assert!(r.is_hash());
+    let quoted = read!(
+        ModifyBucketNum,
+        25,
+        r#"{"dbId":10086,"tableId":10113,"type":"HASH","autoBucket":false,"bucketNum":16,"columnsName":"`id`,`a``b`"}"#
+    );
+    assert_eq!(quoted.column_names(), ["id", "a`b"]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use ccr_schemas::shape::Distribution;
 use thiserror::Error;
 
+use super::columns::quoted_field_comments;
 use super::token::{Kind, Token, tokens};
 use super::{ObjectName, buckets, distribution, ident};
 
@@ -121,7 +122,7 @@ fn requalified(all: &[Token<'_>], source: &str, destination: &str) -> String {
 }
 
 /// ``ALTER TABLE `db`.`t` rest`` of a light schema change -> the same on the destination's table. Defaults that some releases
-/// print wrongly are repaired.
+/// print wrongly and comments of fields, which all print without quotes, are repaired.
 ///
 /// # Errors
 /// [`NotUnderstood`] when it is not ALTER TABLE.
@@ -131,10 +132,8 @@ pub fn retarget_alter(sql: &str, target: ObjectName<'_>) -> Result<String, NotUn
     cursor.word("ALTER")?;
     cursor.word("TABLE")?;
     cursor.name()?;
-    Ok(format!(
-        "ALTER TABLE {target}{}",
-        repaired_defaults(cursor.rest())
-    ))
+    let repaired = quoted_field_comments(&repaired_defaults(cursor.rest()));
+    Ok(format!("ALTER TABLE {target}{repaired}"))
 }
 
 /// Functions that are printed as strings, and `null` where there is no default.

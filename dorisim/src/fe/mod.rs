@@ -37,6 +37,7 @@ mod dynamic_partition;
 pub mod dynamic_run;
 pub mod frontend;
 mod gson;
+mod gson_order;
 pub mod index_job;
 mod jobs;
 mod key_columns;

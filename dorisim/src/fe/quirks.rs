@@ -2,7 +2,7 @@
 //!
 //! The setting [`SETTING`] lists names of [`Quirk`]s, separated by commas; records made from then on have those forms.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// Name of the setting, for ADMIN SET FRONTEND CONFIG and `/sim/settings`.
 pub const SETTING: &str = "dorisim_record_quirks";
@@ -196,7 +196,8 @@ fn add_unknown(value: &mut Value) {
 pub fn reversed(value: &Value) -> String {
     match value {
         Value::Object(members) => {
-            let members: Vec<String> = entries(members)
+            let members: Vec<String> = super::gson_order::members(members)
+                .into_iter()
                 .rev()
                 .map(|(name, member)| format!("{}:{}", Value::from(name), reversed(member)))
                 .collect();
@@ -208,10 +209,6 @@ pub fn reversed(value: &Value) -> String {
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_string(),
     }
-}
-
-fn entries(members: &Map<String, Value>) -> impl DoubleEndedIterator<Item = (&str, &Value)> {
-    members.iter().map(|(name, member)| (name.as_str(), member))
 }
 
 #[cfg(test)]

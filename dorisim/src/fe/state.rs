@@ -354,7 +354,7 @@ impl FeState {
 /// JSON with the escapes of Gson: `= < > & '` inside strings become `\u003d` and so on.
 #[must_use]
 pub fn gson(value: &Value) -> String {
-    escaped(&value.to_string())
+    escaped(&super::gson_order::text(value))
 }
 
 fn escaped(plain: &str) -> String {

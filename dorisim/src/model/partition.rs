@@ -76,6 +76,8 @@ pub(crate) fn key_sql(cell: &Cell, ty: &DataType) -> String {
 fn quoted_key(value: &str, ty: &DataType) -> String {
     match ty {
         DataType::Date | DataType::DateTime(_) => format!("'{value}'"),
+        DataType::Boolean if value == "1" => "\"true\"".to_owned(),
+        DataType::Boolean if value == "0" => "\"false\"".to_owned(),
         _ => format!("\"{value}\""),
     }
 }

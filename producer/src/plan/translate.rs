@@ -9,6 +9,7 @@ use ccr_doris::binlog::{
     ModifyColumns, ModifyIndexes, ModifyTableProperty, Record, RecoverInfo, TableInfo,
     TruncateTable, Upsert,
 };
+use ccr_doris::ddl::with_on_update;
 use ccr_schemas::event::{
     AlterJobChanged, BucketCountModified, ColumnsChanged, CommentModified, Distribution,
     IndexJobChanged, IndexesChanged, PartitionAdded, PartitionDropped, PartitionRef,
@@ -273,15 +274,21 @@ fn alter_job(r: &AlterJob, names: &Catalog) -> Translated {
 
 fn modify_columns(r: &ModifyColumns, names: &Catalog) -> Translated {
     let table = names.now(r.table_id, "");
-    let columns = r
-        .base_columns(&table.name)
+    let present = r.base_columns(&table.name);
+    let statement = present.iter().fold(r.raw_sql.clone(), |sql, column| {
+        match column.on_update_digits() {
+            Some(digits) => with_on_update(&sql, &column.name, digits),
+            None => sql,
+        }
+    });
+    let columns = present
         .iter()
         .filter(|column| column.visible)
         .map(|column| column.name.clone())
         .collect();
     sql(Event::ColumnsChanged(ColumnsChanged {
         table,
-        sql: r.raw_sql.clone(),
+        sql: statement,
         columns,
     }))
 }

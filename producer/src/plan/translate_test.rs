@@ -184,6 +184,11 @@ const RECORDS: &[(&str, i32, &str)] = &[
         6,
         r#"{"tableId":10113,"baseIndexId":10114,"indexSchemaMap":{"10114":[{"name":"id","visible":true},{"name":"__DORIS_DELETE_SIGN__","visible":false},{"name":"note","visible":true}]},"rawSql":"ALTER TABLE `sales`.`events` ADD COLUMN `note` varchar(64) NULL"}"#,
     ),
+    (
+        "column with ON UPDATE",
+        6,
+        r#"{"tableId":10113,"baseIndexId":10114,"indexSchemaMap":{"10114":[{"name":"id","visible":true,"hasOnUpdateDefaultValue":false},{"name":"at","visible":true,"hasOnUpdateDefaultValue":true,"onUpdateDefaultValueExprDef":{"exprName":"now","precision":3}}]},"rawSql":"ALTER TABLE `sales`.`events` ADD COLUMN `at` DATETIMEV2(3) NULL DEFAULT CURRENT_TIMESTAMP(3) COMMENT \"\""}"#,
+    ),
     ("dummy", 7, ""),
     (
         "database property",

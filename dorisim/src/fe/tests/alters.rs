@@ -78,7 +78,7 @@ async fn a_heavy_schema_change_keeps_rows_and_changes_ids() {
         );
         assert_eq!(
             data["rawSql"],
-            "ALTER TABLE `d`.`t` MODIFY COLUMN `v` BIGINT NULL COMMENT \"\", MODIFY COLUMN `s` INT NULL COMMENT \"\" AFTER `k`"
+            "ALTER TABLE `d`.`t` MODIFY COLUMN `v` BIGINT NULL COMMENT \"\", \nMODIFY COLUMN `s` INT NULL COMMENT \"\" AFTER `k`"
         );
     }
     let request = MetaRequest {

@@ -29,7 +29,7 @@ async fn a_dropped_table_comes_back_with_its_rows() {
         last(&w),
         (
             24,
-            serde_json::json!({"dbId": db_id, "newDbName": "", "tableId": id, "tableName": "t", "newTableName": "u",
+            serde_json::json!({"dbId": db_id, "newDbName": "", "tableId": id, "tableName": "u", "newTableName": "u",
                 "partitionId": -1, "partitionName": "", "newPartitionName": ""})
         )
     );

@@ -88,7 +88,7 @@ async fn a_wrong_password_is_refused_everywhere() {
     let mut request = binlog_request(-1, None);
     request.user_ip = None;
     let answer = fe.fe.get_binlog(request).unwrap();
-    assert!(message(&answer.status).contains("'root@null' (using password: NO)"));
+    assert!(message(&answer.status).contains("'root@null' (using password: YES)"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
