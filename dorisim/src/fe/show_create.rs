@@ -361,8 +361,8 @@ pub fn take_replicas(properties: &mut Properties, prefix: &str) -> Result<Option
     };
     match text.trim().parse::<u32>() {
         Ok(n) if n > 0 => Ok(Some(n)),
-        Ok(_) | Err(_) => Err(SqlError::analysis(format!(
-            "Replication num should between 1 and 32767"
-        ))),
+        Ok(_) | Err(_) => Err(SqlError::analysis(
+            "Replication num should between 1 and 32767",
+        )),
     }
 }
