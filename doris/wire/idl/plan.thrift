@@ -345,6 +345,24 @@ struct TNestedLoopJoinNode {
   9: optional list<TPlanExpr> mark_join_conjuncts,
 }
 
+struct TUserIdentity {
+  1: optional string username,
+  2: optional string host,
+  3: optional bool is_domain,
+}
+
+struct TSchemaScanNode {
+  1: required i32 tuple_id,
+  2: required string table_name,
+  3: optional string db,
+  5: optional string wild,
+  // The frontend that knows, and its Thrift port.
+  7: optional string ip,
+  8: optional i32 port,
+  11: optional TUserIdentity current_user_ident,
+  14: optional string catalog,
+}
+
 enum TAssertion {
   EQ = 0,
   NE = 1,
@@ -401,6 +419,7 @@ struct TPlanNode {
   13: optional TSortNode sort_node,
   15: optional TExchangeNode exchange_node,
   18: optional TOlapScanNode olap_scan_node,
+  22: optional TSchemaScanNode schema_scan_node,
   28: optional TUnionNode union_node,
   32: optional TAssertNumRowsNode assert_num_rows_node,
   38: optional TMaterializationNode materialization_node,
@@ -749,4 +768,43 @@ struct TCreatePartitionResult {
   2: optional list<TOlapTablePartition> partitions,
   3: optional list<TTabletLocation> tablets,
   4: optional list<TNodeInfo> nodes,
+}
+
+// What a scan of information_schema asks its frontend for.
+
+struct TGetDbsParams {
+  1: optional string pattern,
+  4: optional TUserIdentity current_user_ident,
+  5: optional string catalog,
+}
+
+struct TGetDbsResult {
+  1: optional list<string> dbs,
+  2: optional list<string> catalogs,
+}
+
+struct TGetTablesParams {
+  1: optional string db,
+  2: optional string pattern,
+  5: optional TUserIdentity current_user_ident,
+  7: optional string catalog,
+}
+
+struct TTableStatus {
+  1: required string name,
+  2: required string type,
+  3: required string comment,
+  4: optional string engine,
+  5: optional i64 last_check_time,
+  6: optional i64 create_time,
+  8: optional i64 update_time,
+  10: optional string collation,
+  11: optional i64 rows,
+  12: optional i64 avg_row_length,
+  13: optional i64 data_length,
+  14: optional i64 index_length,
+}
+
+struct TListTableStatusResult {
+  1: required list<TTableStatus> tables,
 }

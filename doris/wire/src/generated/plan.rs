@@ -3962,6 +3962,245 @@ impl TSerializable for TNestedLoopJoinNode {
 }
 
 //
+// TUserIdentity
+//
+
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct TUserIdentity {
+  pub username: Option<String>,
+  pub host: Option<String>,
+  pub is_domain: Option<bool>,
+}
+
+impl TUserIdentity {
+  pub fn new<F1, F2, F3>(username: F1, host: F2, is_domain: F3) -> TUserIdentity where F1: Into<Option<String>>, F2: Into<Option<String>>, F3: Into<Option<bool>> {
+    TUserIdentity {
+      username: username.into(),
+      host: host.into(),
+      is_domain: is_domain.into(),
+    }
+  }
+}
+
+impl TSerializable for TUserIdentity {
+  fn read_from_in_protocol(i_prot: &mut dyn TInputProtocol) -> thrift::Result<TUserIdentity> {
+    i_prot.read_struct_begin()?;
+    let mut f_1: Option<String> = None;
+    let mut f_2: Option<String> = None;
+    let mut f_3: Option<bool> = None;
+    loop {
+      let field_ident = i_prot.read_field_begin()?;
+      if field_ident.field_type == TType::Stop {
+        break;
+      }
+      let field_id = field_id(&field_ident)?;
+      match field_id {
+        1 => {
+          let val = i_prot.read_string()?;
+          f_1 = Some(val);
+        },
+        2 => {
+          let val = i_prot.read_string()?;
+          f_2 = Some(val);
+        },
+        3 => {
+          let val = i_prot.read_bool()?;
+          f_3 = Some(val);
+        },
+        _ => {
+          i_prot.skip(field_ident.field_type)?;
+        },
+      };
+      i_prot.read_field_end()?;
+    }
+    i_prot.read_struct_end()?;
+    let ret = TUserIdentity {
+      username: f_1,
+      host: f_2,
+      is_domain: f_3,
+    };
+    Ok(ret)
+  }
+  fn write_to_out_protocol(&self, o_prot: &mut dyn TOutputProtocol) -> thrift::Result<()> {
+    let struct_ident = TStructIdentifier::new("TUserIdentity");
+    o_prot.write_struct_begin(&struct_ident)?;
+    if let Some(ref fld_var) = self.username {
+      o_prot.write_field_begin(&TFieldIdentifier::new("username", TType::String, 1))?;
+      o_prot.write_string(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(ref fld_var) = self.host {
+      o_prot.write_field_begin(&TFieldIdentifier::new("host", TType::String, 2))?;
+      o_prot.write_string(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(fld_var) = self.is_domain {
+      o_prot.write_field_begin(&TFieldIdentifier::new("is_domain", TType::Bool, 3))?;
+      o_prot.write_bool(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    o_prot.write_field_stop()?;
+    o_prot.write_struct_end()
+  }
+}
+
+impl Default for TUserIdentity {
+  fn default() -> Self {
+    TUserIdentity{
+      username: Some("".to_owned()),
+      host: Some("".to_owned()),
+      is_domain: Some(false),
+    }
+  }
+}
+
+//
+// TSchemaScanNode
+//
+
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct TSchemaScanNode {
+  pub tuple_id: i32,
+  pub table_name: String,
+  pub db: Option<String>,
+  pub wild: Option<String>,
+  pub ip: Option<String>,
+  pub port: Option<i32>,
+  pub current_user_ident: Option<TUserIdentity>,
+  pub catalog: Option<String>,
+}
+
+impl TSchemaScanNode {
+  pub fn new<F3, F5, F7, F8, F11, F14>(tuple_id: i32, table_name: String, db: F3, wild: F5, ip: F7, port: F8, current_user_ident: F11, catalog: F14) -> TSchemaScanNode where F3: Into<Option<String>>, F5: Into<Option<String>>, F7: Into<Option<String>>, F8: Into<Option<i32>>, F11: Into<Option<TUserIdentity>>, F14: Into<Option<String>> {
+    TSchemaScanNode {
+      tuple_id,
+      table_name,
+      db: db.into(),
+      wild: wild.into(),
+      ip: ip.into(),
+      port: port.into(),
+      current_user_ident: current_user_ident.into(),
+      catalog: catalog.into(),
+    }
+  }
+}
+
+impl TSerializable for TSchemaScanNode {
+  fn read_from_in_protocol(i_prot: &mut dyn TInputProtocol) -> thrift::Result<TSchemaScanNode> {
+    i_prot.read_struct_begin()?;
+    let mut f_1: Option<i32> = None;
+    let mut f_2: Option<String> = None;
+    let mut f_3: Option<String> = None;
+    let mut f_5: Option<String> = None;
+    let mut f_7: Option<String> = None;
+    let mut f_8: Option<i32> = None;
+    let mut f_11: Option<TUserIdentity> = None;
+    let mut f_14: Option<String> = None;
+    loop {
+      let field_ident = i_prot.read_field_begin()?;
+      if field_ident.field_type == TType::Stop {
+        break;
+      }
+      let field_id = field_id(&field_ident)?;
+      match field_id {
+        1 => {
+          let val = i_prot.read_i32()?;
+          f_1 = Some(val);
+        },
+        2 => {
+          let val = i_prot.read_string()?;
+          f_2 = Some(val);
+        },
+        3 => {
+          let val = i_prot.read_string()?;
+          f_3 = Some(val);
+        },
+        5 => {
+          let val = i_prot.read_string()?;
+          f_5 = Some(val);
+        },
+        7 => {
+          let val = i_prot.read_string()?;
+          f_7 = Some(val);
+        },
+        8 => {
+          let val = i_prot.read_i32()?;
+          f_8 = Some(val);
+        },
+        11 => {
+          let val = TUserIdentity::read_from_in_protocol(i_prot)?;
+          f_11 = Some(val);
+        },
+        14 => {
+          let val = i_prot.read_string()?;
+          f_14 = Some(val);
+        },
+        _ => {
+          i_prot.skip(field_ident.field_type)?;
+        },
+      };
+      i_prot.read_field_end()?;
+    }
+    i_prot.read_struct_end()?;
+    verify_required_field_exists("TSchemaScanNode.tuple_id", &f_1)?;
+    verify_required_field_exists("TSchemaScanNode.table_name", &f_2)?;
+    let ret = TSchemaScanNode {
+      tuple_id: f_1.expect("auto-generated code should have checked for presence of required fields"),
+      table_name: f_2.expect("auto-generated code should have checked for presence of required fields"),
+      db: f_3,
+      wild: f_5,
+      ip: f_7,
+      port: f_8,
+      current_user_ident: f_11,
+      catalog: f_14,
+    };
+    Ok(ret)
+  }
+  fn write_to_out_protocol(&self, o_prot: &mut dyn TOutputProtocol) -> thrift::Result<()> {
+    let struct_ident = TStructIdentifier::new("TSchemaScanNode");
+    o_prot.write_struct_begin(&struct_ident)?;
+    o_prot.write_field_begin(&TFieldIdentifier::new("tuple_id", TType::I32, 1))?;
+    o_prot.write_i32(self.tuple_id)?;
+    o_prot.write_field_end()?;
+    o_prot.write_field_begin(&TFieldIdentifier::new("table_name", TType::String, 2))?;
+    o_prot.write_string(&self.table_name)?;
+    o_prot.write_field_end()?;
+    if let Some(ref fld_var) = self.db {
+      o_prot.write_field_begin(&TFieldIdentifier::new("db", TType::String, 3))?;
+      o_prot.write_string(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(ref fld_var) = self.wild {
+      o_prot.write_field_begin(&TFieldIdentifier::new("wild", TType::String, 5))?;
+      o_prot.write_string(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(ref fld_var) = self.ip {
+      o_prot.write_field_begin(&TFieldIdentifier::new("ip", TType::String, 7))?;
+      o_prot.write_string(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(fld_var) = self.port {
+      o_prot.write_field_begin(&TFieldIdentifier::new("port", TType::I32, 8))?;
+      o_prot.write_i32(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(ref fld_var) = self.current_user_ident {
+      o_prot.write_field_begin(&TFieldIdentifier::new("current_user_ident", TType::Struct, 11))?;
+      fld_var.write_to_out_protocol(o_prot)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(ref fld_var) = self.catalog {
+      o_prot.write_field_begin(&TFieldIdentifier::new("catalog", TType::String, 14))?;
+      o_prot.write_string(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    o_prot.write_field_stop()?;
+    o_prot.write_struct_end()
+  }
+}
+
+//
 // TAssertNumRowsNode
 //
 
@@ -4567,6 +4806,7 @@ pub struct TPlanNode {
   pub sort_node: Option<TSortNode>,
   pub exchange_node: Option<TExchangeNode>,
   pub olap_scan_node: Option<TOlapScanNode>,
+  pub schema_scan_node: Option<TSchemaScanNode>,
   pub union_node: Option<TUnionNode>,
   pub assert_num_rows_node: Option<TAssertNumRowsNode>,
   pub materialization_node: Option<TMaterializationNode>,
@@ -4579,7 +4819,7 @@ pub struct TPlanNode {
 }
 
 impl TPlanNode {
-  pub fn new<F7, F11, F12, F13, F15, F18, F28, F32, F38, F40, F46, F101, F102, F104, F105>(node_id: i32, node_type: TPlanNodeType, num_children: i32, limit: i64, row_tuples: Vec<i32>, conjuncts: F7, hash_join_node: F11, agg_node: F12, sort_node: F13, exchange_node: F15, olap_scan_node: F18, union_node: F28, assert_num_rows_node: F32, materialization_node: F38, vconjunct: F40, nested_loop_join_node: F46, projections: F101, output_tuple_id: F102, intermediate_projections_list: F104, intermediate_output_tuple_id_list: F105) -> TPlanNode where F7: Into<Option<Vec<TPlanExpr>>>, F11: Into<Option<THashJoinNode>>, F12: Into<Option<TAggregationNode>>, F13: Into<Option<TSortNode>>, F15: Into<Option<TExchangeNode>>, F18: Into<Option<TOlapScanNode>>, F28: Into<Option<TUnionNode>>, F32: Into<Option<TAssertNumRowsNode>>, F38: Into<Option<TMaterializationNode>>, F40: Into<Option<TPlanExpr>>, F46: Into<Option<TNestedLoopJoinNode>>, F101: Into<Option<Vec<TPlanExpr>>>, F102: Into<Option<i32>>, F104: Into<Option<Vec<Vec<TPlanExpr>>>>, F105: Into<Option<Vec<i32>>> {
+  pub fn new<F7, F11, F12, F13, F15, F18, F22, F28, F32, F38, F40, F46, F101, F102, F104, F105>(node_id: i32, node_type: TPlanNodeType, num_children: i32, limit: i64, row_tuples: Vec<i32>, conjuncts: F7, hash_join_node: F11, agg_node: F12, sort_node: F13, exchange_node: F15, olap_scan_node: F18, schema_scan_node: F22, union_node: F28, assert_num_rows_node: F32, materialization_node: F38, vconjunct: F40, nested_loop_join_node: F46, projections: F101, output_tuple_id: F102, intermediate_projections_list: F104, intermediate_output_tuple_id_list: F105) -> TPlanNode where F7: Into<Option<Vec<TPlanExpr>>>, F11: Into<Option<THashJoinNode>>, F12: Into<Option<TAggregationNode>>, F13: Into<Option<TSortNode>>, F15: Into<Option<TExchangeNode>>, F18: Into<Option<TOlapScanNode>>, F22: Into<Option<TSchemaScanNode>>, F28: Into<Option<TUnionNode>>, F32: Into<Option<TAssertNumRowsNode>>, F38: Into<Option<TMaterializationNode>>, F40: Into<Option<TPlanExpr>>, F46: Into<Option<TNestedLoopJoinNode>>, F101: Into<Option<Vec<TPlanExpr>>>, F102: Into<Option<i32>>, F104: Into<Option<Vec<Vec<TPlanExpr>>>>, F105: Into<Option<Vec<i32>>> {
     TPlanNode {
       node_id,
       node_type,
@@ -4592,6 +4832,7 @@ impl TPlanNode {
       sort_node: sort_node.into(),
       exchange_node: exchange_node.into(),
       olap_scan_node: olap_scan_node.into(),
+      schema_scan_node: schema_scan_node.into(),
       union_node: union_node.into(),
       assert_num_rows_node: assert_num_rows_node.into(),
       materialization_node: materialization_node.into(),
@@ -4619,6 +4860,7 @@ impl TSerializable for TPlanNode {
     let mut f_13: Option<TSortNode> = None;
     let mut f_15: Option<TExchangeNode> = None;
     let mut f_18: Option<TOlapScanNode> = None;
+    let mut f_22: Option<TSchemaScanNode> = None;
     let mut f_28: Option<TUnionNode> = None;
     let mut f_32: Option<TAssertNumRowsNode> = None;
     let mut f_38: Option<TMaterializationNode> = None;
@@ -4690,6 +4932,10 @@ impl TSerializable for TPlanNode {
         18 => {
           let val = TOlapScanNode::read_from_in_protocol(i_prot)?;
           f_18 = Some(val);
+        },
+        22 => {
+          let val = TSchemaScanNode::read_from_in_protocol(i_prot)?;
+          f_22 = Some(val);
         },
         28 => {
           let val = TUnionNode::read_from_in_protocol(i_prot)?;
@@ -4775,6 +5021,7 @@ impl TSerializable for TPlanNode {
       sort_node: f_13,
       exchange_node: f_15,
       olap_scan_node: f_18,
+      schema_scan_node: f_22,
       union_node: f_28,
       assert_num_rows_node: f_32,
       materialization_node: f_38,
@@ -4840,6 +5087,11 @@ impl TSerializable for TPlanNode {
     }
     if let Some(ref fld_var) = self.olap_scan_node {
       o_prot.write_field_begin(&TFieldIdentifier::new("olap_scan_node", TType::Struct, 18))?;
+      fld_var.write_to_out_protocol(o_prot)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(ref fld_var) = self.schema_scan_node {
+      o_prot.write_field_begin(&TFieldIdentifier::new("schema_scan_node", TType::Struct, 22))?;
       fld_var.write_to_out_protocol(o_prot)?;
       o_prot.write_field_end()?
     }
@@ -9189,6 +9441,568 @@ impl Default for TCreatePartitionResult {
       tablets: Some(Vec::new()),
       nodes: Some(Vec::new()),
     }
+  }
+}
+
+//
+// TGetDbsParams
+//
+
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct TGetDbsParams {
+  pub pattern: Option<String>,
+  pub current_user_ident: Option<TUserIdentity>,
+  pub catalog: Option<String>,
+}
+
+impl TGetDbsParams {
+  pub fn new<F1, F4, F5>(pattern: F1, current_user_ident: F4, catalog: F5) -> TGetDbsParams where F1: Into<Option<String>>, F4: Into<Option<TUserIdentity>>, F5: Into<Option<String>> {
+    TGetDbsParams {
+      pattern: pattern.into(),
+      current_user_ident: current_user_ident.into(),
+      catalog: catalog.into(),
+    }
+  }
+}
+
+impl TSerializable for TGetDbsParams {
+  fn read_from_in_protocol(i_prot: &mut dyn TInputProtocol) -> thrift::Result<TGetDbsParams> {
+    i_prot.read_struct_begin()?;
+    let mut f_1: Option<String> = None;
+    let mut f_4: Option<TUserIdentity> = None;
+    let mut f_5: Option<String> = None;
+    loop {
+      let field_ident = i_prot.read_field_begin()?;
+      if field_ident.field_type == TType::Stop {
+        break;
+      }
+      let field_id = field_id(&field_ident)?;
+      match field_id {
+        1 => {
+          let val = i_prot.read_string()?;
+          f_1 = Some(val);
+        },
+        4 => {
+          let val = TUserIdentity::read_from_in_protocol(i_prot)?;
+          f_4 = Some(val);
+        },
+        5 => {
+          let val = i_prot.read_string()?;
+          f_5 = Some(val);
+        },
+        _ => {
+          i_prot.skip(field_ident.field_type)?;
+        },
+      };
+      i_prot.read_field_end()?;
+    }
+    i_prot.read_struct_end()?;
+    let ret = TGetDbsParams {
+      pattern: f_1,
+      current_user_ident: f_4,
+      catalog: f_5,
+    };
+    Ok(ret)
+  }
+  fn write_to_out_protocol(&self, o_prot: &mut dyn TOutputProtocol) -> thrift::Result<()> {
+    let struct_ident = TStructIdentifier::new("TGetDbsParams");
+    o_prot.write_struct_begin(&struct_ident)?;
+    if let Some(ref fld_var) = self.pattern {
+      o_prot.write_field_begin(&TFieldIdentifier::new("pattern", TType::String, 1))?;
+      o_prot.write_string(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(ref fld_var) = self.current_user_ident {
+      o_prot.write_field_begin(&TFieldIdentifier::new("current_user_ident", TType::Struct, 4))?;
+      fld_var.write_to_out_protocol(o_prot)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(ref fld_var) = self.catalog {
+      o_prot.write_field_begin(&TFieldIdentifier::new("catalog", TType::String, 5))?;
+      o_prot.write_string(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    o_prot.write_field_stop()?;
+    o_prot.write_struct_end()
+  }
+}
+
+impl Default for TGetDbsParams {
+  fn default() -> Self {
+    TGetDbsParams{
+      pattern: Some("".to_owned()),
+      current_user_ident: None,
+      catalog: Some("".to_owned()),
+    }
+  }
+}
+
+//
+// TGetDbsResult
+//
+
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct TGetDbsResult {
+  pub dbs: Option<Vec<String>>,
+  pub catalogs: Option<Vec<String>>,
+}
+
+impl TGetDbsResult {
+  pub fn new<F1, F2>(dbs: F1, catalogs: F2) -> TGetDbsResult where F1: Into<Option<Vec<String>>>, F2: Into<Option<Vec<String>>> {
+    TGetDbsResult {
+      dbs: dbs.into(),
+      catalogs: catalogs.into(),
+    }
+  }
+}
+
+impl TSerializable for TGetDbsResult {
+  fn read_from_in_protocol(i_prot: &mut dyn TInputProtocol) -> thrift::Result<TGetDbsResult> {
+    i_prot.read_struct_begin()?;
+    let mut f_1: Option<Vec<String>> = None;
+    let mut f_2: Option<Vec<String>> = None;
+    loop {
+      let field_ident = i_prot.read_field_begin()?;
+      if field_ident.field_type == TType::Stop {
+        break;
+      }
+      let field_id = field_id(&field_ident)?;
+      match field_id {
+        1 => {
+          let list_ident = i_prot.read_list_begin()?;
+          let mut val: Vec<String> = Vec::with_capacity(list_ident.size as usize);
+          for _ in 0..list_ident.size {
+            let list_elem_89 = i_prot.read_string()?;
+            val.push(list_elem_89);
+          }
+          i_prot.read_list_end()?;
+          f_1 = Some(val);
+        },
+        2 => {
+          let list_ident = i_prot.read_list_begin()?;
+          let mut val: Vec<String> = Vec::with_capacity(list_ident.size as usize);
+          for _ in 0..list_ident.size {
+            let list_elem_90 = i_prot.read_string()?;
+            val.push(list_elem_90);
+          }
+          i_prot.read_list_end()?;
+          f_2 = Some(val);
+        },
+        _ => {
+          i_prot.skip(field_ident.field_type)?;
+        },
+      };
+      i_prot.read_field_end()?;
+    }
+    i_prot.read_struct_end()?;
+    let ret = TGetDbsResult {
+      dbs: f_1,
+      catalogs: f_2,
+    };
+    Ok(ret)
+  }
+  fn write_to_out_protocol(&self, o_prot: &mut dyn TOutputProtocol) -> thrift::Result<()> {
+    let struct_ident = TStructIdentifier::new("TGetDbsResult");
+    o_prot.write_struct_begin(&struct_ident)?;
+    if let Some(ref fld_var) = self.dbs {
+      o_prot.write_field_begin(&TFieldIdentifier::new("dbs", TType::List, 1))?;
+      o_prot.write_list_begin(&TListIdentifier::new(TType::String, fld_var.len() as i32))?;
+      for e in fld_var {
+        o_prot.write_string(e)?;
+      }
+      o_prot.write_list_end()?;
+      o_prot.write_field_end()?
+    }
+    if let Some(ref fld_var) = self.catalogs {
+      o_prot.write_field_begin(&TFieldIdentifier::new("catalogs", TType::List, 2))?;
+      o_prot.write_list_begin(&TListIdentifier::new(TType::String, fld_var.len() as i32))?;
+      for e in fld_var {
+        o_prot.write_string(e)?;
+      }
+      o_prot.write_list_end()?;
+      o_prot.write_field_end()?
+    }
+    o_prot.write_field_stop()?;
+    o_prot.write_struct_end()
+  }
+}
+
+impl Default for TGetDbsResult {
+  fn default() -> Self {
+    TGetDbsResult{
+      dbs: Some(Vec::new()),
+      catalogs: Some(Vec::new()),
+    }
+  }
+}
+
+//
+// TGetTablesParams
+//
+
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct TGetTablesParams {
+  pub db: Option<String>,
+  pub pattern: Option<String>,
+  pub current_user_ident: Option<TUserIdentity>,
+  pub catalog: Option<String>,
+}
+
+impl TGetTablesParams {
+  pub fn new<F1, F2, F5, F7>(db: F1, pattern: F2, current_user_ident: F5, catalog: F7) -> TGetTablesParams where F1: Into<Option<String>>, F2: Into<Option<String>>, F5: Into<Option<TUserIdentity>>, F7: Into<Option<String>> {
+    TGetTablesParams {
+      db: db.into(),
+      pattern: pattern.into(),
+      current_user_ident: current_user_ident.into(),
+      catalog: catalog.into(),
+    }
+  }
+}
+
+impl TSerializable for TGetTablesParams {
+  fn read_from_in_protocol(i_prot: &mut dyn TInputProtocol) -> thrift::Result<TGetTablesParams> {
+    i_prot.read_struct_begin()?;
+    let mut f_1: Option<String> = None;
+    let mut f_2: Option<String> = None;
+    let mut f_5: Option<TUserIdentity> = None;
+    let mut f_7: Option<String> = None;
+    loop {
+      let field_ident = i_prot.read_field_begin()?;
+      if field_ident.field_type == TType::Stop {
+        break;
+      }
+      let field_id = field_id(&field_ident)?;
+      match field_id {
+        1 => {
+          let val = i_prot.read_string()?;
+          f_1 = Some(val);
+        },
+        2 => {
+          let val = i_prot.read_string()?;
+          f_2 = Some(val);
+        },
+        5 => {
+          let val = TUserIdentity::read_from_in_protocol(i_prot)?;
+          f_5 = Some(val);
+        },
+        7 => {
+          let val = i_prot.read_string()?;
+          f_7 = Some(val);
+        },
+        _ => {
+          i_prot.skip(field_ident.field_type)?;
+        },
+      };
+      i_prot.read_field_end()?;
+    }
+    i_prot.read_struct_end()?;
+    let ret = TGetTablesParams {
+      db: f_1,
+      pattern: f_2,
+      current_user_ident: f_5,
+      catalog: f_7,
+    };
+    Ok(ret)
+  }
+  fn write_to_out_protocol(&self, o_prot: &mut dyn TOutputProtocol) -> thrift::Result<()> {
+    let struct_ident = TStructIdentifier::new("TGetTablesParams");
+    o_prot.write_struct_begin(&struct_ident)?;
+    if let Some(ref fld_var) = self.db {
+      o_prot.write_field_begin(&TFieldIdentifier::new("db", TType::String, 1))?;
+      o_prot.write_string(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(ref fld_var) = self.pattern {
+      o_prot.write_field_begin(&TFieldIdentifier::new("pattern", TType::String, 2))?;
+      o_prot.write_string(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(ref fld_var) = self.current_user_ident {
+      o_prot.write_field_begin(&TFieldIdentifier::new("current_user_ident", TType::Struct, 5))?;
+      fld_var.write_to_out_protocol(o_prot)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(ref fld_var) = self.catalog {
+      o_prot.write_field_begin(&TFieldIdentifier::new("catalog", TType::String, 7))?;
+      o_prot.write_string(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    o_prot.write_field_stop()?;
+    o_prot.write_struct_end()
+  }
+}
+
+impl Default for TGetTablesParams {
+  fn default() -> Self {
+    TGetTablesParams{
+      db: Some("".to_owned()),
+      pattern: Some("".to_owned()),
+      current_user_ident: None,
+      catalog: Some("".to_owned()),
+    }
+  }
+}
+
+//
+// TTableStatus
+//
+
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct TTableStatus {
+  pub name: String,
+  pub type_: String,
+  pub comment: String,
+  pub engine: Option<String>,
+  pub last_check_time: Option<i64>,
+  pub create_time: Option<i64>,
+  pub update_time: Option<i64>,
+  pub collation: Option<String>,
+  pub rows: Option<i64>,
+  pub avg_row_length: Option<i64>,
+  pub data_length: Option<i64>,
+  pub index_length: Option<i64>,
+}
+
+impl TTableStatus {
+  pub fn new<F4, F5, F6, F8, F10, F11, F12, F13, F14>(name: String, type_: String, comment: String, engine: F4, last_check_time: F5, create_time: F6, update_time: F8, collation: F10, rows: F11, avg_row_length: F12, data_length: F13, index_length: F14) -> TTableStatus where F4: Into<Option<String>>, F5: Into<Option<i64>>, F6: Into<Option<i64>>, F8: Into<Option<i64>>, F10: Into<Option<String>>, F11: Into<Option<i64>>, F12: Into<Option<i64>>, F13: Into<Option<i64>>, F14: Into<Option<i64>> {
+    TTableStatus {
+      name,
+      type_,
+      comment,
+      engine: engine.into(),
+      last_check_time: last_check_time.into(),
+      create_time: create_time.into(),
+      update_time: update_time.into(),
+      collation: collation.into(),
+      rows: rows.into(),
+      avg_row_length: avg_row_length.into(),
+      data_length: data_length.into(),
+      index_length: index_length.into(),
+    }
+  }
+}
+
+impl TSerializable for TTableStatus {
+  fn read_from_in_protocol(i_prot: &mut dyn TInputProtocol) -> thrift::Result<TTableStatus> {
+    i_prot.read_struct_begin()?;
+    let mut f_1: Option<String> = None;
+    let mut f_2: Option<String> = None;
+    let mut f_3: Option<String> = None;
+    let mut f_4: Option<String> = None;
+    let mut f_5: Option<i64> = None;
+    let mut f_6: Option<i64> = None;
+    let mut f_8: Option<i64> = None;
+    let mut f_10: Option<String> = None;
+    let mut f_11: Option<i64> = None;
+    let mut f_12: Option<i64> = None;
+    let mut f_13: Option<i64> = None;
+    let mut f_14: Option<i64> = None;
+    loop {
+      let field_ident = i_prot.read_field_begin()?;
+      if field_ident.field_type == TType::Stop {
+        break;
+      }
+      let field_id = field_id(&field_ident)?;
+      match field_id {
+        1 => {
+          let val = i_prot.read_string()?;
+          f_1 = Some(val);
+        },
+        2 => {
+          let val = i_prot.read_string()?;
+          f_2 = Some(val);
+        },
+        3 => {
+          let val = i_prot.read_string()?;
+          f_3 = Some(val);
+        },
+        4 => {
+          let val = i_prot.read_string()?;
+          f_4 = Some(val);
+        },
+        5 => {
+          let val = i_prot.read_i64()?;
+          f_5 = Some(val);
+        },
+        6 => {
+          let val = i_prot.read_i64()?;
+          f_6 = Some(val);
+        },
+        8 => {
+          let val = i_prot.read_i64()?;
+          f_8 = Some(val);
+        },
+        10 => {
+          let val = i_prot.read_string()?;
+          f_10 = Some(val);
+        },
+        11 => {
+          let val = i_prot.read_i64()?;
+          f_11 = Some(val);
+        },
+        12 => {
+          let val = i_prot.read_i64()?;
+          f_12 = Some(val);
+        },
+        13 => {
+          let val = i_prot.read_i64()?;
+          f_13 = Some(val);
+        },
+        14 => {
+          let val = i_prot.read_i64()?;
+          f_14 = Some(val);
+        },
+        _ => {
+          i_prot.skip(field_ident.field_type)?;
+        },
+      };
+      i_prot.read_field_end()?;
+    }
+    i_prot.read_struct_end()?;
+    verify_required_field_exists("TTableStatus.name", &f_1)?;
+    verify_required_field_exists("TTableStatus.type_", &f_2)?;
+    verify_required_field_exists("TTableStatus.comment", &f_3)?;
+    let ret = TTableStatus {
+      name: f_1.expect("auto-generated code should have checked for presence of required fields"),
+      type_: f_2.expect("auto-generated code should have checked for presence of required fields"),
+      comment: f_3.expect("auto-generated code should have checked for presence of required fields"),
+      engine: f_4,
+      last_check_time: f_5,
+      create_time: f_6,
+      update_time: f_8,
+      collation: f_10,
+      rows: f_11,
+      avg_row_length: f_12,
+      data_length: f_13,
+      index_length: f_14,
+    };
+    Ok(ret)
+  }
+  fn write_to_out_protocol(&self, o_prot: &mut dyn TOutputProtocol) -> thrift::Result<()> {
+    let struct_ident = TStructIdentifier::new("TTableStatus");
+    o_prot.write_struct_begin(&struct_ident)?;
+    o_prot.write_field_begin(&TFieldIdentifier::new("name", TType::String, 1))?;
+    o_prot.write_string(&self.name)?;
+    o_prot.write_field_end()?;
+    o_prot.write_field_begin(&TFieldIdentifier::new("type", TType::String, 2))?;
+    o_prot.write_string(&self.type_)?;
+    o_prot.write_field_end()?;
+    o_prot.write_field_begin(&TFieldIdentifier::new("comment", TType::String, 3))?;
+    o_prot.write_string(&self.comment)?;
+    o_prot.write_field_end()?;
+    if let Some(ref fld_var) = self.engine {
+      o_prot.write_field_begin(&TFieldIdentifier::new("engine", TType::String, 4))?;
+      o_prot.write_string(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(fld_var) = self.last_check_time {
+      o_prot.write_field_begin(&TFieldIdentifier::new("last_check_time", TType::I64, 5))?;
+      o_prot.write_i64(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(fld_var) = self.create_time {
+      o_prot.write_field_begin(&TFieldIdentifier::new("create_time", TType::I64, 6))?;
+      o_prot.write_i64(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(fld_var) = self.update_time {
+      o_prot.write_field_begin(&TFieldIdentifier::new("update_time", TType::I64, 8))?;
+      o_prot.write_i64(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(ref fld_var) = self.collation {
+      o_prot.write_field_begin(&TFieldIdentifier::new("collation", TType::String, 10))?;
+      o_prot.write_string(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(fld_var) = self.rows {
+      o_prot.write_field_begin(&TFieldIdentifier::new("rows", TType::I64, 11))?;
+      o_prot.write_i64(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(fld_var) = self.avg_row_length {
+      o_prot.write_field_begin(&TFieldIdentifier::new("avg_row_length", TType::I64, 12))?;
+      o_prot.write_i64(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(fld_var) = self.data_length {
+      o_prot.write_field_begin(&TFieldIdentifier::new("data_length", TType::I64, 13))?;
+      o_prot.write_i64(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    if let Some(fld_var) = self.index_length {
+      o_prot.write_field_begin(&TFieldIdentifier::new("index_length", TType::I64, 14))?;
+      o_prot.write_i64(fld_var)?;
+      o_prot.write_field_end()?
+    }
+    o_prot.write_field_stop()?;
+    o_prot.write_struct_end()
+  }
+}
+
+//
+// TListTableStatusResult
+//
+
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct TListTableStatusResult {
+  pub tables: Vec<TTableStatus>,
+}
+
+impl TListTableStatusResult {
+  pub fn new(tables: Vec<TTableStatus>) -> TListTableStatusResult {
+    TListTableStatusResult {
+      tables,
+    }
+  }
+}
+
+impl TSerializable for TListTableStatusResult {
+  fn read_from_in_protocol(i_prot: &mut dyn TInputProtocol) -> thrift::Result<TListTableStatusResult> {
+    i_prot.read_struct_begin()?;
+    let mut f_1: Option<Vec<TTableStatus>> = None;
+    loop {
+      let field_ident = i_prot.read_field_begin()?;
+      if field_ident.field_type == TType::Stop {
+        break;
+      }
+      let field_id = field_id(&field_ident)?;
+      match field_id {
+        1 => {
+          let list_ident = i_prot.read_list_begin()?;
+          let mut val: Vec<TTableStatus> = Vec::with_capacity(list_ident.size as usize);
+          for _ in 0..list_ident.size {
+            let list_elem_91 = TTableStatus::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_91);
+          }
+          i_prot.read_list_end()?;
+          f_1 = Some(val);
+        },
+        _ => {
+          i_prot.skip(field_ident.field_type)?;
+        },
+      };
+      i_prot.read_field_end()?;
+    }
+    i_prot.read_struct_end()?;
+    verify_required_field_exists("TListTableStatusResult.tables", &f_1)?;
+    let ret = TListTableStatusResult {
+      tables: f_1.expect("auto-generated code should have checked for presence of required fields"),
+    };
+    Ok(ret)
+  }
+  fn write_to_out_protocol(&self, o_prot: &mut dyn TOutputProtocol) -> thrift::Result<()> {
+    let struct_ident = TStructIdentifier::new("TListTableStatusResult");
+    o_prot.write_struct_begin(&struct_ident)?;
+    o_prot.write_field_begin(&TFieldIdentifier::new("tables", TType::List, 1))?;
+    o_prot.write_list_begin(&TListIdentifier::new(TType::Struct, self.tables.len() as i32))?;
+    for e in &self.tables {
+      e.write_to_out_protocol(o_prot)?;
+    }
+    o_prot.write_list_end()?;
+    o_prot.write_field_end()?;
+    o_prot.write_field_stop()?;
+    o_prot.write_struct_end()
   }
 }
 

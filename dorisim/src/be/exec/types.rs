@@ -183,6 +183,17 @@ impl Layout {
         self
     }
 
+    /// The cells from `offset` on under further names, if there are as many behind it.
+    #[must_use]
+    pub fn named_at(mut self, other: &Layout, offset: usize) -> Self {
+        if offset + other.width <= self.width {
+            let named = other.places.iter();
+            self.places
+                .extend(named.map(|(slot, place)| (*slot, place + offset)));
+        }
+        self
+    }
+
     /// Cells of both, side by side.
     #[must_use]
     pub fn beside(mut self, right: &Layout) -> Self {
