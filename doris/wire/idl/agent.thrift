@@ -4,6 +4,8 @@
 // file systems or the query engine use are left out; readers skip what they do not know.
 
 include "frontend.thrift"
+include "plan.thrift"
+include "types.thrift"
 
 enum TTaskType {
   CREATE = 0,
@@ -57,69 +59,6 @@ enum TStorageMedium {
   REMOTE_CACHE = 3,
 }
 
-enum TKeysType {
-  PRIMARY_KEYS = 0,
-  DUP_KEYS = 1,
-  UNIQUE_KEYS = 2,
-  AGG_KEYS = 3,
-}
-
-enum TPrimitiveType {
-  INVALID_TYPE = 0,
-  NULL_TYPE = 1,
-  BOOLEAN = 2,
-  TINYINT = 3,
-  SMALLINT = 4,
-  INT = 5,
-  BIGINT = 6,
-  FLOAT = 7,
-  DOUBLE = 8,
-  DATE = 9,
-  DATETIME = 10,
-  BINARY = 11,
-  DECIMAL_DEPRACTED = 12,
-  CHAR = 13,
-  LARGEINT = 14,
-  VARCHAR = 15,
-  HLL = 16,
-  DECIMALV2 = 17,
-  BITMAP = 19,
-  ARRAY = 20,
-  MAP = 21,
-  STRUCT = 22,
-  STRING = 23,
-  ALL = 24,
-  QUANTILE_STATE = 25,
-  DATEV2 = 26,
-  DATETIMEV2 = 27,
-  TIMEV2 = 28,
-  DECIMAL32 = 29,
-  DECIMAL64 = 30,
-  DECIMAL128I = 31,
-  JSONB = 32,
-  UNSUPPORTED = 33,
-  VARIANT = 34,
-  LAMBDA_FUNCTION = 35,
-  AGG_STATE = 36,
-  DECIMAL256 = 37,
-  IPV4 = 38,
-  IPV6 = 39,
-  VARBINARY = 43,
-  TIMESTAMPTZ = 44,
-}
-
-enum TAggregationType {
-  SUM = 0,
-  MAX = 1,
-  MIN = 2,
-  REPLACE = 3,
-  HLL_UNION = 4,
-  NONE = 5,
-  BITMAP_UNION = 6,
-  REPLACE_IF_NOT_NULL = 7,
-  QUANTILE_UNION = 8,
-}
-
 enum TIndexType {
   BITMAP = 0,
   INVERTED = 1,
@@ -159,41 +98,6 @@ enum TAgentServiceVersion {
 
 // Schemas.
 
-struct TColumnType {
-  1: required TPrimitiveType type,
-  2: optional i32 len,
-  3: optional i32 index_len,
-  4: optional i32 precision,
-  5: optional i32 scale,
-  6: optional i32 variant_max_subcolumns_count,
-}
-
-struct TColumn {
-  1: required string column_name,
-  2: required TColumnType column_type,
-  // Absent on keys.
-  3: optional TAggregationType aggregation_type,
-  4: optional bool is_key,
-  5: optional bool is_allow_null,
-  6: optional string default_value,
-  7: optional bool is_bloom_filter_column,
-  // Absent means true.
-  9: optional bool visible,
-  // Item of an array, key and value of a map, members of a struct.
-  10: optional list<TColumn> children_column,
-  11: optional i32 col_unique_id,
-  13: optional bool has_ngram_bf_index,
-  14: optional i32 gram_size,
-  15: optional i32 gram_bf_size,
-  // Name of the function, for aggregate states.
-  16: optional string aggregation,
-  17: optional bool result_is_nullable,
-  18: optional bool is_auto_increment,
-  19: optional i32 cluster_key_id,
-  20: optional i32 be_exec_version,
-  23: optional bool is_on_update_current_timestamp,
-}
-
 struct TOlapTableIndex {
   1: optional string index_name,
   2: optional list<string> columns,
@@ -207,9 +111,9 @@ struct TOlapTableIndex {
 struct TTabletSchema {
   1: required i16 short_key_column_count,
   2: required i32 schema_hash,
-  3: required TKeysType keys_type,
+  3: required types.TKeysType keys_type,
   4: required TStorageType storage_type,
-  5: required list<TColumn> columns,
+  5: required list<types.TColumn> columns,
   6: optional double bloom_filter_fpp,
   7: optional list<TOlapTableIndex> indexes,
   8: optional bool is_in_memory,
@@ -263,33 +167,11 @@ struct TDropTabletReq {
   4: optional bool is_drop_table_or_partition,
 }
 
-// Kinds of expression nodes that a BE of ours tells apart; the others are kept as numbers.
-enum TExprNodeType {
-  CASE_EXPR = 4,
-  SLOT_REF = 16,
-}
-
-struct TSlotRef {
-  1: required i32 slot_id,
-  2: required i32 tuple_id,
-  3: optional i32 col_unique_id,
-}
-
-// Of a node its kind and its column are read; genuine ones have more members.
-struct TExprNode {
-  1: required TExprNodeType node_type,
-  15: optional TSlotRef slot_ref,
-}
-
-struct TExpr {
-  1: required list<TExprNode> nodes,
-}
-
 // Where a column of a rollup or materialized view comes from.
 struct TAlterMaterializedViewParam {
   1: required string column_name,
   2: optional string origin_column_name,
-  3: optional TExpr mv_expr,
+  3: optional plan.TPlanExpr mv_expr,
 }
 
 struct TAlterTabletReqV2 {
@@ -300,8 +182,10 @@ struct TAlterTabletReqV2 {
   5: optional i64 alter_version,
   7: optional list<TAlterMaterializedViewParam> materialized_view_params,
   8: optional TAlterTabletType alter_tablet_type,
+  // Slots of the expressions, for materialized views.
+  9: optional plan.TDescriptorTable desc_tbl,
   // Columns of the base index as they are now.
-  10: optional list<TColumn> columns,
+  10: optional list<types.TColumn> columns,
 }
 
 struct TAlterInvertedIndexReq {
@@ -310,7 +194,7 @@ struct TAlterInvertedIndexReq {
   5: optional bool is_drop_op,
   6: optional list<TOlapTableIndex> alter_inverted_indexes,
   7: optional list<TOlapTableIndex> indexes_desc,
-  8: optional list<TColumn> columns,
+  8: optional list<types.TColumn> columns,
   9: optional i64 job_id,
   10: optional i64 expiration,
   11: optional i32 schema_version,
@@ -344,7 +228,7 @@ struct TPushReq {
   11: optional i64 transaction_id,
   12: optional i64 partition_id,
   13: optional bool is_schema_changing,
-  16: optional list<TColumn> columns_desc,
+  16: optional list<types.TColumn> columns_desc,
   18: optional i32 schema_version,
 }
 

@@ -3,12 +3,12 @@
 // Written by hand from the wire contract of Doris (master, January 2026). Only what a BE of ours reads; readers skip the rest.
 
 include "frontend.thrift"
-include "agent.thrift"
+include "types.thrift"
 
 // Types. Expressions bear names of ours: agent tasks have trimmed ones under the names of Doris.
 
 struct TScalarType {
-  1: required agent.TPrimitiveType type,
+  1: required types.TPrimitiveType type,
   2: optional i32 len,
   3: optional i32 precision,
   4: optional i32 scale,
@@ -272,9 +272,9 @@ struct TSortInfo {
 
 struct TOlapScanNode {
   1: required i32 tuple_id,
-  6: optional agent.TKeysType keyType,
+  6: optional types.TKeysType keyType,
   7: optional string table_name,
-  8: optional list<agent.TColumn> columns_desc,
+  8: optional list<types.TColumn> columns_desc,
   17: optional i32 schema_version,
 }
 
@@ -381,7 +381,7 @@ struct TMaterializationNode {
   1: optional i32 tuple_id,
   2: optional i32 intermediate_tuple_id,
   4: optional list<TPlanExpr> fetch_expr_lists,
-  5: optional list<list<agent.TColumn>> column_descs_lists,
+  5: optional list<list<types.TColumn>> column_descs_lists,
   6: optional list<list<i32>> slot_locs_lists,
 }
 
@@ -543,7 +543,7 @@ struct TOlapTableIndexSchema {
   1: required i64 id,
   2: required list<string> columns,
   3: required i32 schema_hash,
-  4: optional list<agent.TColumn> columns_desc,
+  4: optional list<types.TColumn> columns_desc,
   6: optional TPlanExpr where_clause,
 }
 

@@ -73,9 +73,24 @@ pub mod plan;
 #[path = "generated/load.rs"]
 pub mod load;
 
+// As above.
+#[allow(
+    missing_docs,
+    unused_imports,
+    dead_code,
+    non_snake_case,
+    non_camel_case_types,
+    clippy::all,
+    clippy::unwrap_used
+)]
+#[rustfmt::skip]
+#[path = "generated/types.rs"]
+pub mod types;
+
 pub use agent::*;
 pub use backend::*;
 pub use frontend::*;
+pub use types::*;
 
 use thrift::protocol::{TBinaryInputProtocol, TSerializable};
 

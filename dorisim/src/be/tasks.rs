@@ -24,7 +24,7 @@ pub(super) struct AnswerGuard {
 }
 
 impl AnswerGuard {
-    fn answer<T>(self, result: Result<T, BeError>) -> Result<T, BeError> {
+    pub(super) fn answer<T>(self, result: Result<T, BeError>) -> Result<T, BeError> {
         match self.lost_by {
             None => result,
             Some(backend_id) => Err(BeError::Down { backend_id }),
@@ -52,7 +52,11 @@ impl Backend {
     pub async fn snapshot(&self, wish: &MakeSnapshot) -> Result<MadeSnapshot, BeError> {
         let guard = self.task("task.make_snapshot").await?;
         let target = self.tablet(wish.tablet_id)?;
-        let owner = SnapshotOwner::of(&lock(&target));
+        let mut owner = SnapshotOwner::of(&lock(&target));
+        // Whoever asks looks for the files below the hash that he knows.
+        if wish.schema_hash != 0 {
+            owner.schema_hash = wish.schema_hash;
+        }
         let other = wish.ref_tablet.and_then(|id| self.tablet(id).ok());
         let source = other.unwrap_or(target);
         let source = lock(&source);

@@ -149,6 +149,7 @@ fn b38_5_alter_fills_the_new_tablet_below_the_loads_of_meanwhile() {
         None,
         ccr_doris_wire::TAlterTabletType::SCHEMA_CHANGE,
         None,
+        None,
     );
     task.alter_tablet_req_v2 = Some(request);
     let end = rig.done(&double, task);

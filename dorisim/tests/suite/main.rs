@@ -7,6 +7,7 @@
 )]
 
 mod agent_fe;
+mod alter_tasks;
 mod answers;
 mod backend_alone;
 mod backend_data_plane;
@@ -37,6 +38,7 @@ mod properties_columns;
 mod properties_layout;
 mod properties_storage;
 mod recycle_and_jobs;
+mod replica_repair;
 mod rpc_contract;
 mod statement_faults;
 mod statements;

@@ -26,6 +26,8 @@ use thrift::protocol::verify_required_field_exists;
 use thrift::server::TProcessor;
 
 use crate::frontend;
+use crate::plan;
+use crate::types;
 
 #[derive(Copy, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct TTaskType(pub i32);
@@ -287,303 +289,6 @@ impl From<TStorageMedium> for i32 {
 
 impl From<&TStorageMedium> for i32 {
   fn from(e: &TStorageMedium) -> i32 {
-    e.0
-  }
-}
-
-#[derive(Copy, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct TKeysType(pub i32);
-
-impl TKeysType {
-  pub const PRIMARY_KEYS: TKeysType = TKeysType(0);
-  pub const DUP_KEYS: TKeysType = TKeysType(1);
-  pub const UNIQUE_KEYS: TKeysType = TKeysType(2);
-  pub const AGG_KEYS: TKeysType = TKeysType(3);
-  pub const ENUM_VALUES: &'static [Self] = &[
-    Self::PRIMARY_KEYS,
-    Self::DUP_KEYS,
-    Self::UNIQUE_KEYS,
-    Self::AGG_KEYS,
-  ];
-}
-
-impl TSerializable for TKeysType {
-  #[allow(clippy::trivially_copy_pass_by_ref)]
-  fn write_to_out_protocol(&self, o_prot: &mut dyn TOutputProtocol) -> thrift::Result<()> {
-    o_prot.write_i32(self.0)
-  }
-  fn read_from_in_protocol(i_prot: &mut dyn TInputProtocol) -> thrift::Result<TKeysType> {
-    let enum_value = i_prot.read_i32()?;
-    Ok(TKeysType::from(enum_value))
-  }
-}
-
-impl From<i32> for TKeysType {
-  fn from(i: i32) -> Self {
-    match i {
-      0 => TKeysType::PRIMARY_KEYS,
-      1 => TKeysType::DUP_KEYS,
-      2 => TKeysType::UNIQUE_KEYS,
-      3 => TKeysType::AGG_KEYS,
-      _ => TKeysType(i)
-    }
-  }
-}
-
-impl From<&i32> for TKeysType {
-  fn from(i: &i32) -> Self {
-    TKeysType::from(*i)
-  }
-}
-
-impl From<TKeysType> for i32 {
-  fn from(e: TKeysType) -> i32 {
-    e.0
-  }
-}
-
-impl From<&TKeysType> for i32 {
-  fn from(e: &TKeysType) -> i32 {
-    e.0
-  }
-}
-
-#[derive(Copy, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct TPrimitiveType(pub i32);
-
-impl TPrimitiveType {
-  pub const INVALID_TYPE: TPrimitiveType = TPrimitiveType(0);
-  pub const NULL_TYPE: TPrimitiveType = TPrimitiveType(1);
-  pub const BOOLEAN: TPrimitiveType = TPrimitiveType(2);
-  pub const TINYINT: TPrimitiveType = TPrimitiveType(3);
-  pub const SMALLINT: TPrimitiveType = TPrimitiveType(4);
-  pub const INT: TPrimitiveType = TPrimitiveType(5);
-  pub const BIGINT: TPrimitiveType = TPrimitiveType(6);
-  pub const FLOAT: TPrimitiveType = TPrimitiveType(7);
-  pub const DOUBLE: TPrimitiveType = TPrimitiveType(8);
-  pub const DATE: TPrimitiveType = TPrimitiveType(9);
-  pub const DATETIME: TPrimitiveType = TPrimitiveType(10);
-  pub const BINARY: TPrimitiveType = TPrimitiveType(11);
-  pub const DECIMAL_DEPRACTED: TPrimitiveType = TPrimitiveType(12);
-  pub const CHAR: TPrimitiveType = TPrimitiveType(13);
-  pub const LARGEINT: TPrimitiveType = TPrimitiveType(14);
-  pub const VARCHAR: TPrimitiveType = TPrimitiveType(15);
-  pub const HLL: TPrimitiveType = TPrimitiveType(16);
-  pub const DECIMALV2: TPrimitiveType = TPrimitiveType(17);
-  pub const BITMAP: TPrimitiveType = TPrimitiveType(19);
-  pub const ARRAY: TPrimitiveType = TPrimitiveType(20);
-  pub const MAP: TPrimitiveType = TPrimitiveType(21);
-  pub const STRUCT: TPrimitiveType = TPrimitiveType(22);
-  pub const STRING: TPrimitiveType = TPrimitiveType(23);
-  pub const ALL: TPrimitiveType = TPrimitiveType(24);
-  pub const QUANTILE_STATE: TPrimitiveType = TPrimitiveType(25);
-  pub const DATEV2: TPrimitiveType = TPrimitiveType(26);
-  pub const DATETIMEV2: TPrimitiveType = TPrimitiveType(27);
-  pub const TIMEV2: TPrimitiveType = TPrimitiveType(28);
-  pub const DECIMAL32: TPrimitiveType = TPrimitiveType(29);
-  pub const DECIMAL64: TPrimitiveType = TPrimitiveType(30);
-  pub const DECIMAL128I: TPrimitiveType = TPrimitiveType(31);
-  pub const JSONB: TPrimitiveType = TPrimitiveType(32);
-  pub const UNSUPPORTED: TPrimitiveType = TPrimitiveType(33);
-  pub const VARIANT: TPrimitiveType = TPrimitiveType(34);
-  pub const LAMBDA_FUNCTION: TPrimitiveType = TPrimitiveType(35);
-  pub const AGG_STATE: TPrimitiveType = TPrimitiveType(36);
-  pub const DECIMAL256: TPrimitiveType = TPrimitiveType(37);
-  pub const IPV4: TPrimitiveType = TPrimitiveType(38);
-  pub const IPV6: TPrimitiveType = TPrimitiveType(39);
-  pub const VARBINARY: TPrimitiveType = TPrimitiveType(43);
-  pub const TIMESTAMPTZ: TPrimitiveType = TPrimitiveType(44);
-  pub const ENUM_VALUES: &'static [Self] = &[
-    Self::INVALID_TYPE,
-    Self::NULL_TYPE,
-    Self::BOOLEAN,
-    Self::TINYINT,
-    Self::SMALLINT,
-    Self::INT,
-    Self::BIGINT,
-    Self::FLOAT,
-    Self::DOUBLE,
-    Self::DATE,
-    Self::DATETIME,
-    Self::BINARY,
-    Self::DECIMAL_DEPRACTED,
-    Self::CHAR,
-    Self::LARGEINT,
-    Self::VARCHAR,
-    Self::HLL,
-    Self::DECIMALV2,
-    Self::BITMAP,
-    Self::ARRAY,
-    Self::MAP,
-    Self::STRUCT,
-    Self::STRING,
-    Self::ALL,
-    Self::QUANTILE_STATE,
-    Self::DATEV2,
-    Self::DATETIMEV2,
-    Self::TIMEV2,
-    Self::DECIMAL32,
-    Self::DECIMAL64,
-    Self::DECIMAL128I,
-    Self::JSONB,
-    Self::UNSUPPORTED,
-    Self::VARIANT,
-    Self::LAMBDA_FUNCTION,
-    Self::AGG_STATE,
-    Self::DECIMAL256,
-    Self::IPV4,
-    Self::IPV6,
-    Self::VARBINARY,
-    Self::TIMESTAMPTZ,
-  ];
-}
-
-impl TSerializable for TPrimitiveType {
-  #[allow(clippy::trivially_copy_pass_by_ref)]
-  fn write_to_out_protocol(&self, o_prot: &mut dyn TOutputProtocol) -> thrift::Result<()> {
-    o_prot.write_i32(self.0)
-  }
-  fn read_from_in_protocol(i_prot: &mut dyn TInputProtocol) -> thrift::Result<TPrimitiveType> {
-    let enum_value = i_prot.read_i32()?;
-    Ok(TPrimitiveType::from(enum_value))
-  }
-}
-
-impl From<i32> for TPrimitiveType {
-  fn from(i: i32) -> Self {
-    match i {
-      0 => TPrimitiveType::INVALID_TYPE,
-      1 => TPrimitiveType::NULL_TYPE,
-      2 => TPrimitiveType::BOOLEAN,
-      3 => TPrimitiveType::TINYINT,
-      4 => TPrimitiveType::SMALLINT,
-      5 => TPrimitiveType::INT,
-      6 => TPrimitiveType::BIGINT,
-      7 => TPrimitiveType::FLOAT,
-      8 => TPrimitiveType::DOUBLE,
-      9 => TPrimitiveType::DATE,
-      10 => TPrimitiveType::DATETIME,
-      11 => TPrimitiveType::BINARY,
-      12 => TPrimitiveType::DECIMAL_DEPRACTED,
-      13 => TPrimitiveType::CHAR,
-      14 => TPrimitiveType::LARGEINT,
-      15 => TPrimitiveType::VARCHAR,
-      16 => TPrimitiveType::HLL,
-      17 => TPrimitiveType::DECIMALV2,
-      19 => TPrimitiveType::BITMAP,
-      20 => TPrimitiveType::ARRAY,
-      21 => TPrimitiveType::MAP,
-      22 => TPrimitiveType::STRUCT,
-      23 => TPrimitiveType::STRING,
-      24 => TPrimitiveType::ALL,
-      25 => TPrimitiveType::QUANTILE_STATE,
-      26 => TPrimitiveType::DATEV2,
-      27 => TPrimitiveType::DATETIMEV2,
-      28 => TPrimitiveType::TIMEV2,
-      29 => TPrimitiveType::DECIMAL32,
-      30 => TPrimitiveType::DECIMAL64,
-      31 => TPrimitiveType::DECIMAL128I,
-      32 => TPrimitiveType::JSONB,
-      33 => TPrimitiveType::UNSUPPORTED,
-      34 => TPrimitiveType::VARIANT,
-      35 => TPrimitiveType::LAMBDA_FUNCTION,
-      36 => TPrimitiveType::AGG_STATE,
-      37 => TPrimitiveType::DECIMAL256,
-      38 => TPrimitiveType::IPV4,
-      39 => TPrimitiveType::IPV6,
-      43 => TPrimitiveType::VARBINARY,
-      44 => TPrimitiveType::TIMESTAMPTZ,
-      _ => TPrimitiveType(i)
-    }
-  }
-}
-
-impl From<&i32> for TPrimitiveType {
-  fn from(i: &i32) -> Self {
-    TPrimitiveType::from(*i)
-  }
-}
-
-impl From<TPrimitiveType> for i32 {
-  fn from(e: TPrimitiveType) -> i32 {
-    e.0
-  }
-}
-
-impl From<&TPrimitiveType> for i32 {
-  fn from(e: &TPrimitiveType) -> i32 {
-    e.0
-  }
-}
-
-#[derive(Copy, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct TAggregationType(pub i32);
-
-impl TAggregationType {
-  pub const SUM: TAggregationType = TAggregationType(0);
-  pub const MAX: TAggregationType = TAggregationType(1);
-  pub const MIN: TAggregationType = TAggregationType(2);
-  pub const REPLACE: TAggregationType = TAggregationType(3);
-  pub const HLL_UNION: TAggregationType = TAggregationType(4);
-  pub const NONE: TAggregationType = TAggregationType(5);
-  pub const BITMAP_UNION: TAggregationType = TAggregationType(6);
-  pub const REPLACE_IF_NOT_NULL: TAggregationType = TAggregationType(7);
-  pub const QUANTILE_UNION: TAggregationType = TAggregationType(8);
-  pub const ENUM_VALUES: &'static [Self] = &[
-    Self::SUM,
-    Self::MAX,
-    Self::MIN,
-    Self::REPLACE,
-    Self::HLL_UNION,
-    Self::NONE,
-    Self::BITMAP_UNION,
-    Self::REPLACE_IF_NOT_NULL,
-    Self::QUANTILE_UNION,
-  ];
-}
-
-impl TSerializable for TAggregationType {
-  #[allow(clippy::trivially_copy_pass_by_ref)]
-  fn write_to_out_protocol(&self, o_prot: &mut dyn TOutputProtocol) -> thrift::Result<()> {
-    o_prot.write_i32(self.0)
-  }
-  fn read_from_in_protocol(i_prot: &mut dyn TInputProtocol) -> thrift::Result<TAggregationType> {
-    let enum_value = i_prot.read_i32()?;
-    Ok(TAggregationType::from(enum_value))
-  }
-}
-
-impl From<i32> for TAggregationType {
-  fn from(i: i32) -> Self {
-    match i {
-      0 => TAggregationType::SUM,
-      1 => TAggregationType::MAX,
-      2 => TAggregationType::MIN,
-      3 => TAggregationType::REPLACE,
-      4 => TAggregationType::HLL_UNION,
-      5 => TAggregationType::NONE,
-      6 => TAggregationType::BITMAP_UNION,
-      7 => TAggregationType::REPLACE_IF_NOT_NULL,
-      8 => TAggregationType::QUANTILE_UNION,
-      _ => TAggregationType(i)
-    }
-  }
-}
-
-impl From<&i32> for TAggregationType {
-  fn from(i: &i32) -> Self {
-    TAggregationType::from(*i)
-  }
-}
-
-impl From<TAggregationType> for i32 {
-  fn from(e: TAggregationType) -> i32 {
-    e.0
-  }
-}
-
-impl From<&TAggregationType> for i32 {
-  fn from(e: &TAggregationType) -> i32 {
     e.0
   }
 }
@@ -915,477 +620,6 @@ impl From<&TAgentServiceVersion> for i32 {
   }
 }
 
-#[derive(Copy, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct TExprNodeType(pub i32);
-
-impl TExprNodeType {
-  pub const CASE_EXPR: TExprNodeType = TExprNodeType(4);
-  pub const SLOT_REF: TExprNodeType = TExprNodeType(16);
-  pub const ENUM_VALUES: &'static [Self] = &[
-    Self::CASE_EXPR,
-    Self::SLOT_REF,
-  ];
-}
-
-impl TSerializable for TExprNodeType {
-  #[allow(clippy::trivially_copy_pass_by_ref)]
-  fn write_to_out_protocol(&self, o_prot: &mut dyn TOutputProtocol) -> thrift::Result<()> {
-    o_prot.write_i32(self.0)
-  }
-  fn read_from_in_protocol(i_prot: &mut dyn TInputProtocol) -> thrift::Result<TExprNodeType> {
-    let enum_value = i_prot.read_i32()?;
-    Ok(TExprNodeType::from(enum_value))
-  }
-}
-
-impl From<i32> for TExprNodeType {
-  fn from(i: i32) -> Self {
-    match i {
-      4 => TExprNodeType::CASE_EXPR,
-      16 => TExprNodeType::SLOT_REF,
-      _ => TExprNodeType(i)
-    }
-  }
-}
-
-impl From<&i32> for TExprNodeType {
-  fn from(i: &i32) -> Self {
-    TExprNodeType::from(*i)
-  }
-}
-
-impl From<TExprNodeType> for i32 {
-  fn from(e: TExprNodeType) -> i32 {
-    e.0
-  }
-}
-
-impl From<&TExprNodeType> for i32 {
-  fn from(e: &TExprNodeType) -> i32 {
-    e.0
-  }
-}
-
-//
-// TColumnType
-//
-
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct TColumnType {
-  pub type_: TPrimitiveType,
-  pub len: Option<i32>,
-  pub index_len: Option<i32>,
-  pub precision: Option<i32>,
-  pub scale: Option<i32>,
-  pub variant_max_subcolumns_count: Option<i32>,
-}
-
-impl TColumnType {
-  pub fn new<F2, F3, F4, F5, F6>(type_: TPrimitiveType, len: F2, index_len: F3, precision: F4, scale: F5, variant_max_subcolumns_count: F6) -> TColumnType where F2: Into<Option<i32>>, F3: Into<Option<i32>>, F4: Into<Option<i32>>, F5: Into<Option<i32>>, F6: Into<Option<i32>> {
-    TColumnType {
-      type_,
-      len: len.into(),
-      index_len: index_len.into(),
-      precision: precision.into(),
-      scale: scale.into(),
-      variant_max_subcolumns_count: variant_max_subcolumns_count.into(),
-    }
-  }
-}
-
-impl TSerializable for TColumnType {
-  fn read_from_in_protocol(i_prot: &mut dyn TInputProtocol) -> thrift::Result<TColumnType> {
-    i_prot.read_struct_begin()?;
-    let mut f_1: Option<TPrimitiveType> = None;
-    let mut f_2: Option<i32> = None;
-    let mut f_3: Option<i32> = None;
-    let mut f_4: Option<i32> = None;
-    let mut f_5: Option<i32> = None;
-    let mut f_6: Option<i32> = None;
-    loop {
-      let field_ident = i_prot.read_field_begin()?;
-      if field_ident.field_type == TType::Stop {
-        break;
-      }
-      let field_id = field_id(&field_ident)?;
-      match field_id {
-        1 => {
-          let val = TPrimitiveType::read_from_in_protocol(i_prot)?;
-          f_1 = Some(val);
-        },
-        2 => {
-          let val = i_prot.read_i32()?;
-          f_2 = Some(val);
-        },
-        3 => {
-          let val = i_prot.read_i32()?;
-          f_3 = Some(val);
-        },
-        4 => {
-          let val = i_prot.read_i32()?;
-          f_4 = Some(val);
-        },
-        5 => {
-          let val = i_prot.read_i32()?;
-          f_5 = Some(val);
-        },
-        6 => {
-          let val = i_prot.read_i32()?;
-          f_6 = Some(val);
-        },
-        _ => {
-          i_prot.skip(field_ident.field_type)?;
-        },
-      };
-      i_prot.read_field_end()?;
-    }
-    i_prot.read_struct_end()?;
-    verify_required_field_exists("TColumnType.type_", &f_1)?;
-    let ret = TColumnType {
-      type_: f_1.expect("auto-generated code should have checked for presence of required fields"),
-      len: f_2,
-      index_len: f_3,
-      precision: f_4,
-      scale: f_5,
-      variant_max_subcolumns_count: f_6,
-    };
-    Ok(ret)
-  }
-  fn write_to_out_protocol(&self, o_prot: &mut dyn TOutputProtocol) -> thrift::Result<()> {
-    let struct_ident = TStructIdentifier::new("TColumnType");
-    o_prot.write_struct_begin(&struct_ident)?;
-    o_prot.write_field_begin(&TFieldIdentifier::new("type", TType::I32, 1))?;
-    self.type_.write_to_out_protocol(o_prot)?;
-    o_prot.write_field_end()?;
-    if let Some(fld_var) = self.len {
-      o_prot.write_field_begin(&TFieldIdentifier::new("len", TType::I32, 2))?;
-      o_prot.write_i32(fld_var)?;
-      o_prot.write_field_end()?
-    }
-    if let Some(fld_var) = self.index_len {
-      o_prot.write_field_begin(&TFieldIdentifier::new("index_len", TType::I32, 3))?;
-      o_prot.write_i32(fld_var)?;
-      o_prot.write_field_end()?
-    }
-    if let Some(fld_var) = self.precision {
-      o_prot.write_field_begin(&TFieldIdentifier::new("precision", TType::I32, 4))?;
-      o_prot.write_i32(fld_var)?;
-      o_prot.write_field_end()?
-    }
-    if let Some(fld_var) = self.scale {
-      o_prot.write_field_begin(&TFieldIdentifier::new("scale", TType::I32, 5))?;
-      o_prot.write_i32(fld_var)?;
-      o_prot.write_field_end()?
-    }
-    if let Some(fld_var) = self.variant_max_subcolumns_count {
-      o_prot.write_field_begin(&TFieldIdentifier::new("variant_max_subcolumns_count", TType::I32, 6))?;
-      o_prot.write_i32(fld_var)?;
-      o_prot.write_field_end()?
-    }
-    o_prot.write_field_stop()?;
-    o_prot.write_struct_end()
-  }
-}
-
-//
-// TColumn
-//
-
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct TColumn {
-  pub column_name: String,
-  pub column_type: TColumnType,
-  pub aggregation_type: Option<TAggregationType>,
-  pub is_key: Option<bool>,
-  pub is_allow_null: Option<bool>,
-  pub default_value: Option<String>,
-  pub is_bloom_filter_column: Option<bool>,
-  pub visible: Option<bool>,
-  pub children_column: Option<Vec<Box<TColumn>>>,
-  pub col_unique_id: Option<i32>,
-  pub has_ngram_bf_index: Option<bool>,
-  pub gram_size: Option<i32>,
-  pub gram_bf_size: Option<i32>,
-  pub aggregation: Option<String>,
-  pub result_is_nullable: Option<bool>,
-  pub is_auto_increment: Option<bool>,
-  pub cluster_key_id: Option<i32>,
-  pub be_exec_version: Option<i32>,
-  pub is_on_update_current_timestamp: Option<bool>,
-}
-
-impl TColumn {
-  pub fn new<F3, F4, F5, F6, F7, F9, F10, F11, F13, F14, F15, F16, F17, F18, F19, F20, F23>(column_name: String, column_type: TColumnType, aggregation_type: F3, is_key: F4, is_allow_null: F5, default_value: F6, is_bloom_filter_column: F7, visible: F9, children_column: F10, col_unique_id: F11, has_ngram_bf_index: F13, gram_size: F14, gram_bf_size: F15, aggregation: F16, result_is_nullable: F17, is_auto_increment: F18, cluster_key_id: F19, be_exec_version: F20, is_on_update_current_timestamp: F23) -> TColumn where F3: Into<Option<TAggregationType>>, F4: Into<Option<bool>>, F5: Into<Option<bool>>, F6: Into<Option<String>>, F7: Into<Option<bool>>, F9: Into<Option<bool>>, F10: Into<Option<Vec<Box<TColumn>>>>, F11: Into<Option<i32>>, F13: Into<Option<bool>>, F14: Into<Option<i32>>, F15: Into<Option<i32>>, F16: Into<Option<String>>, F17: Into<Option<bool>>, F18: Into<Option<bool>>, F19: Into<Option<i32>>, F20: Into<Option<i32>>, F23: Into<Option<bool>> {
-    TColumn {
-      column_name,
-      column_type,
-      aggregation_type: aggregation_type.into(),
-      is_key: is_key.into(),
-      is_allow_null: is_allow_null.into(),
-      default_value: default_value.into(),
-      is_bloom_filter_column: is_bloom_filter_column.into(),
-      visible: visible.into(),
-      children_column: children_column.into(),
-      col_unique_id: col_unique_id.into(),
-      has_ngram_bf_index: has_ngram_bf_index.into(),
-      gram_size: gram_size.into(),
-      gram_bf_size: gram_bf_size.into(),
-      aggregation: aggregation.into(),
-      result_is_nullable: result_is_nullable.into(),
-      is_auto_increment: is_auto_increment.into(),
-      cluster_key_id: cluster_key_id.into(),
-      be_exec_version: be_exec_version.into(),
-      is_on_update_current_timestamp: is_on_update_current_timestamp.into(),
-    }
-  }
-}
-
-impl TSerializable for TColumn {
-  fn read_from_in_protocol(i_prot: &mut dyn TInputProtocol) -> thrift::Result<TColumn> {
-    i_prot.read_struct_begin()?;
-    let mut f_1: Option<String> = None;
-    let mut f_2: Option<TColumnType> = None;
-    let mut f_3: Option<TAggregationType> = None;
-    let mut f_4: Option<bool> = None;
-    let mut f_5: Option<bool> = None;
-    let mut f_6: Option<String> = None;
-    let mut f_7: Option<bool> = None;
-    let mut f_9: Option<bool> = None;
-    let mut f_10: Option<Vec<Box<TColumn>>> = None;
-    let mut f_11: Option<i32> = None;
-    let mut f_13: Option<bool> = None;
-    let mut f_14: Option<i32> = None;
-    let mut f_15: Option<i32> = None;
-    let mut f_16: Option<String> = None;
-    let mut f_17: Option<bool> = None;
-    let mut f_18: Option<bool> = None;
-    let mut f_19: Option<i32> = None;
-    let mut f_20: Option<i32> = None;
-    let mut f_23: Option<bool> = None;
-    loop {
-      let field_ident = i_prot.read_field_begin()?;
-      if field_ident.field_type == TType::Stop {
-        break;
-      }
-      let field_id = field_id(&field_ident)?;
-      match field_id {
-        1 => {
-          let val = i_prot.read_string()?;
-          f_1 = Some(val);
-        },
-        2 => {
-          let val = TColumnType::read_from_in_protocol(i_prot)?;
-          f_2 = Some(val);
-        },
-        3 => {
-          let val = TAggregationType::read_from_in_protocol(i_prot)?;
-          f_3 = Some(val);
-        },
-        4 => {
-          let val = i_prot.read_bool()?;
-          f_4 = Some(val);
-        },
-        5 => {
-          let val = i_prot.read_bool()?;
-          f_5 = Some(val);
-        },
-        6 => {
-          let val = i_prot.read_string()?;
-          f_6 = Some(val);
-        },
-        7 => {
-          let val = i_prot.read_bool()?;
-          f_7 = Some(val);
-        },
-        9 => {
-          let val = i_prot.read_bool()?;
-          f_9 = Some(val);
-        },
-        10 => {
-          let list_ident = i_prot.read_list_begin()?;
-          let mut val: Vec<Box<TColumn>> = Vec::with_capacity(list_ident.size as usize);
-          for _ in 0..list_ident.size {
-            let list_elem_0 = Box::new(TColumn::read_from_in_protocol(i_prot)?);
-            val.push(list_elem_0);
-          }
-          i_prot.read_list_end()?;
-          f_10 = Some(val);
-        },
-        11 => {
-          let val = i_prot.read_i32()?;
-          f_11 = Some(val);
-        },
-        13 => {
-          let val = i_prot.read_bool()?;
-          f_13 = Some(val);
-        },
-        14 => {
-          let val = i_prot.read_i32()?;
-          f_14 = Some(val);
-        },
-        15 => {
-          let val = i_prot.read_i32()?;
-          f_15 = Some(val);
-        },
-        16 => {
-          let val = i_prot.read_string()?;
-          f_16 = Some(val);
-        },
-        17 => {
-          let val = i_prot.read_bool()?;
-          f_17 = Some(val);
-        },
-        18 => {
-          let val = i_prot.read_bool()?;
-          f_18 = Some(val);
-        },
-        19 => {
-          let val = i_prot.read_i32()?;
-          f_19 = Some(val);
-        },
-        20 => {
-          let val = i_prot.read_i32()?;
-          f_20 = Some(val);
-        },
-        23 => {
-          let val = i_prot.read_bool()?;
-          f_23 = Some(val);
-        },
-        _ => {
-          i_prot.skip(field_ident.field_type)?;
-        },
-      };
-      i_prot.read_field_end()?;
-    }
-    i_prot.read_struct_end()?;
-    verify_required_field_exists("TColumn.column_name", &f_1)?;
-    verify_required_field_exists("TColumn.column_type", &f_2)?;
-    let ret = TColumn {
-      column_name: f_1.expect("auto-generated code should have checked for presence of required fields"),
-      column_type: f_2.expect("auto-generated code should have checked for presence of required fields"),
-      aggregation_type: f_3,
-      is_key: f_4,
-      is_allow_null: f_5,
-      default_value: f_6,
-      is_bloom_filter_column: f_7,
-      visible: f_9,
-      children_column: f_10,
-      col_unique_id: f_11,
-      has_ngram_bf_index: f_13,
-      gram_size: f_14,
-      gram_bf_size: f_15,
-      aggregation: f_16,
-      result_is_nullable: f_17,
-      is_auto_increment: f_18,
-      cluster_key_id: f_19,
-      be_exec_version: f_20,
-      is_on_update_current_timestamp: f_23,
-    };
-    Ok(ret)
-  }
-  fn write_to_out_protocol(&self, o_prot: &mut dyn TOutputProtocol) -> thrift::Result<()> {
-    let struct_ident = TStructIdentifier::new("TColumn");
-    o_prot.write_struct_begin(&struct_ident)?;
-    o_prot.write_field_begin(&TFieldIdentifier::new("column_name", TType::String, 1))?;
-    o_prot.write_string(&self.column_name)?;
-    o_prot.write_field_end()?;
-    o_prot.write_field_begin(&TFieldIdentifier::new("column_type", TType::Struct, 2))?;
-    self.column_type.write_to_out_protocol(o_prot)?;
-    o_prot.write_field_end()?;
-    if let Some(ref fld_var) = self.aggregation_type {
-      o_prot.write_field_begin(&TFieldIdentifier::new("aggregation_type", TType::I32, 3))?;
-      fld_var.write_to_out_protocol(o_prot)?;
-      o_prot.write_field_end()?
-    }
-    if let Some(fld_var) = self.is_key {
-      o_prot.write_field_begin(&TFieldIdentifier::new("is_key", TType::Bool, 4))?;
-      o_prot.write_bool(fld_var)?;
-      o_prot.write_field_end()?
-    }
-    if let Some(fld_var) = self.is_allow_null {
-      o_prot.write_field_begin(&TFieldIdentifier::new("is_allow_null", TType::Bool, 5))?;
-      o_prot.write_bool(fld_var)?;
-      o_prot.write_field_end()?
-    }
-    if let Some(ref fld_var) = self.default_value {
-      o_prot.write_field_begin(&TFieldIdentifier::new("default_value", TType::String, 6))?;
-      o_prot.write_string(fld_var)?;
-      o_prot.write_field_end()?
-    }
-    if let Some(fld_var) = self.is_bloom_filter_column {
-      o_prot.write_field_begin(&TFieldIdentifier::new("is_bloom_filter_column", TType::Bool, 7))?;
-      o_prot.write_bool(fld_var)?;
-      o_prot.write_field_end()?
-    }
-    if let Some(fld_var) = self.visible {
-      o_prot.write_field_begin(&TFieldIdentifier::new("visible", TType::Bool, 9))?;
-      o_prot.write_bool(fld_var)?;
-      o_prot.write_field_end()?
-    }
-    if let Some(ref fld_var) = self.children_column {
-      o_prot.write_field_begin(&TFieldIdentifier::new("children_column", TType::List, 10))?;
-      o_prot.write_list_begin(&TListIdentifier::new(TType::Struct, fld_var.len() as i32))?;
-      for e in fld_var {
-        e.write_to_out_protocol(o_prot)?;
-      }
-      o_prot.write_list_end()?;
-      o_prot.write_field_end()?
-    }
-    if let Some(fld_var) = self.col_unique_id {
-      o_prot.write_field_begin(&TFieldIdentifier::new("col_unique_id", TType::I32, 11))?;
-      o_prot.write_i32(fld_var)?;
-      o_prot.write_field_end()?
-    }
-    if let Some(fld_var) = self.has_ngram_bf_index {
-      o_prot.write_field_begin(&TFieldIdentifier::new("has_ngram_bf_index", TType::Bool, 13))?;
-      o_prot.write_bool(fld_var)?;
-      o_prot.write_field_end()?
-    }
-    if let Some(fld_var) = self.gram_size {
-      o_prot.write_field_begin(&TFieldIdentifier::new("gram_size", TType::I32, 14))?;
-      o_prot.write_i32(fld_var)?;
-      o_prot.write_field_end()?
-    }
-    if let Some(fld_var) = self.gram_bf_size {
-      o_prot.write_field_begin(&TFieldIdentifier::new("gram_bf_size", TType::I32, 15))?;
-      o_prot.write_i32(fld_var)?;
-      o_prot.write_field_end()?
-    }
-    if let Some(ref fld_var) = self.aggregation {
-      o_prot.write_field_begin(&TFieldIdentifier::new("aggregation", TType::String, 16))?;
-      o_prot.write_string(fld_var)?;
-      o_prot.write_field_end()?
-    }
-    if let Some(fld_var) = self.result_is_nullable {
-      o_prot.write_field_begin(&TFieldIdentifier::new("result_is_nullable", TType::Bool, 17))?;
-      o_prot.write_bool(fld_var)?;
-      o_prot.write_field_end()?
-    }
-    if let Some(fld_var) = self.is_auto_increment {
-      o_prot.write_field_begin(&TFieldIdentifier::new("is_auto_increment", TType::Bool, 18))?;
-      o_prot.write_bool(fld_var)?;
-      o_prot.write_field_end()?
-    }
-    if let Some(fld_var) = self.cluster_key_id {
-      o_prot.write_field_begin(&TFieldIdentifier::new("cluster_key_id", TType::I32, 19))?;
-      o_prot.write_i32(fld_var)?;
-      o_prot.write_field_end()?
-    }
-    if let Some(fld_var) = self.be_exec_version {
-      o_prot.write_field_begin(&TFieldIdentifier::new("be_exec_version", TType::I32, 20))?;
-      o_prot.write_i32(fld_var)?;
-      o_prot.write_field_end()?
-    }
-    if let Some(fld_var) = self.is_on_update_current_timestamp {
-      o_prot.write_field_begin(&TFieldIdentifier::new("is_on_update_current_timestamp", TType::Bool, 23))?;
-      o_prot.write_bool(fld_var)?;
-      o_prot.write_field_end()?
-    }
-    o_prot.write_field_stop()?;
-    o_prot.write_struct_end()
-  }
-}
-
 //
 // TOlapTableIndex
 //
@@ -1440,8 +674,8 @@ impl TSerializable for TOlapTableIndex {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<String> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_1 = i_prot.read_string()?;
-            val.push(list_elem_1);
+            let list_elem_0 = i_prot.read_string()?;
+            val.push(list_elem_0);
           }
           i_prot.read_list_end()?;
           f_2 = Some(val);
@@ -1462,9 +696,9 @@ impl TSerializable for TOlapTableIndex {
           let map_ident = i_prot.read_map_begin()?;
           let mut val: BTreeMap<String, String> = BTreeMap::new();
           for _ in 0..map_ident.size {
-            let map_key_2 = i_prot.read_string()?;
-            let map_val_3 = i_prot.read_string()?;
-            val.insert(map_key_2, map_val_3);
+            let map_key_1 = i_prot.read_string()?;
+            let map_val_2 = i_prot.read_string()?;
+            val.insert(map_key_1, map_val_2);
           }
           i_prot.read_map_end()?;
           f_6 = Some(val);
@@ -1473,8 +707,8 @@ impl TSerializable for TOlapTableIndex {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<i32> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_4 = i_prot.read_i32()?;
-            val.push(list_elem_4);
+            let list_elem_3 = i_prot.read_i32()?;
+            val.push(list_elem_3);
           }
           i_prot.read_list_end()?;
           f_7 = Some(val);
@@ -1575,9 +809,9 @@ impl Default for TOlapTableIndex {
 pub struct TTabletSchema {
   pub short_key_column_count: i16,
   pub schema_hash: i32,
-  pub keys_type: TKeysType,
+  pub keys_type: types::TKeysType,
   pub storage_type: TStorageType,
-  pub columns: Vec<TColumn>,
+  pub columns: Vec<types::TColumn>,
   pub bloom_filter_fpp: Option<OrderedFloat<f64>>,
   pub indexes: Option<Vec<TOlapTableIndex>>,
   pub is_in_memory: Option<bool>,
@@ -1592,7 +826,7 @@ pub struct TTabletSchema {
 }
 
 impl TTabletSchema {
-  pub fn new<F6, F7, F8, F9, F10, F13, F14, F16, F17, F18, F19>(short_key_column_count: i16, schema_hash: i32, keys_type: TKeysType, storage_type: TStorageType, columns: Vec<TColumn>, bloom_filter_fpp: F6, indexes: F7, is_in_memory: F8, delete_sign_idx: F9, sequence_col_idx: F10, disable_auto_compaction: F13, version_col_idx: F14, store_row_column: F16, enable_single_replica_compaction: F17, skip_write_index_on_load: F18, cluster_key_uids: F19) -> TTabletSchema where F6: Into<Option<OrderedFloat<f64>>>, F7: Into<Option<Vec<TOlapTableIndex>>>, F8: Into<Option<bool>>, F9: Into<Option<i32>>, F10: Into<Option<i32>>, F13: Into<Option<bool>>, F14: Into<Option<i32>>, F16: Into<Option<bool>>, F17: Into<Option<bool>>, F18: Into<Option<bool>>, F19: Into<Option<Vec<i32>>> {
+  pub fn new<F6, F7, F8, F9, F10, F13, F14, F16, F17, F18, F19>(short_key_column_count: i16, schema_hash: i32, keys_type: types::TKeysType, storage_type: TStorageType, columns: Vec<types::TColumn>, bloom_filter_fpp: F6, indexes: F7, is_in_memory: F8, delete_sign_idx: F9, sequence_col_idx: F10, disable_auto_compaction: F13, version_col_idx: F14, store_row_column: F16, enable_single_replica_compaction: F17, skip_write_index_on_load: F18, cluster_key_uids: F19) -> TTabletSchema where F6: Into<Option<OrderedFloat<f64>>>, F7: Into<Option<Vec<TOlapTableIndex>>>, F8: Into<Option<bool>>, F9: Into<Option<i32>>, F10: Into<Option<i32>>, F13: Into<Option<bool>>, F14: Into<Option<i32>>, F16: Into<Option<bool>>, F17: Into<Option<bool>>, F18: Into<Option<bool>>, F19: Into<Option<Vec<i32>>> {
     TTabletSchema {
       short_key_column_count,
       schema_hash,
@@ -1619,9 +853,9 @@ impl TSerializable for TTabletSchema {
     i_prot.read_struct_begin()?;
     let mut f_1: Option<i16> = None;
     let mut f_2: Option<i32> = None;
-    let mut f_3: Option<TKeysType> = None;
+    let mut f_3: Option<types::TKeysType> = None;
     let mut f_4: Option<TStorageType> = None;
-    let mut f_5: Option<Vec<TColumn>> = None;
+    let mut f_5: Option<Vec<types::TColumn>> = None;
     let mut f_6: Option<OrderedFloat<f64>> = None;
     let mut f_7: Option<Vec<TOlapTableIndex>> = None;
     let mut f_8: Option<bool> = None;
@@ -1649,7 +883,7 @@ impl TSerializable for TTabletSchema {
           f_2 = Some(val);
         },
         3 => {
-          let val = TKeysType::read_from_in_protocol(i_prot)?;
+          let val = types::TKeysType::read_from_in_protocol(i_prot)?;
           f_3 = Some(val);
         },
         4 => {
@@ -1658,10 +892,10 @@ impl TSerializable for TTabletSchema {
         },
         5 => {
           let list_ident = i_prot.read_list_begin()?;
-          let mut val: Vec<TColumn> = Vec::with_capacity(list_ident.size as usize);
+          let mut val: Vec<types::TColumn> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_5 = TColumn::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_5);
+            let list_elem_4 = types::TColumn::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_4);
           }
           i_prot.read_list_end()?;
           f_5 = Some(val);
@@ -1674,8 +908,8 @@ impl TSerializable for TTabletSchema {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TOlapTableIndex> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_6 = TOlapTableIndex::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_6);
+            let list_elem_5 = TOlapTableIndex::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_5);
           }
           i_prot.read_list_end()?;
           f_7 = Some(val);
@@ -1716,8 +950,8 @@ impl TSerializable for TTabletSchema {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<i32> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_7 = i_prot.read_i32()?;
-            val.push(list_elem_7);
+            let list_elem_6 = i_prot.read_i32()?;
+            val.push(list_elem_6);
           }
           i_prot.read_list_end()?;
           f_19 = Some(val);
@@ -2362,222 +1596,6 @@ impl TSerializable for TDropTabletReq {
 }
 
 //
-// TSlotRef
-//
-
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct TSlotRef {
-  pub slot_id: i32,
-  pub tuple_id: i32,
-  pub col_unique_id: Option<i32>,
-}
-
-impl TSlotRef {
-  pub fn new<F3>(slot_id: i32, tuple_id: i32, col_unique_id: F3) -> TSlotRef where F3: Into<Option<i32>> {
-    TSlotRef {
-      slot_id,
-      tuple_id,
-      col_unique_id: col_unique_id.into(),
-    }
-  }
-}
-
-impl TSerializable for TSlotRef {
-  fn read_from_in_protocol(i_prot: &mut dyn TInputProtocol) -> thrift::Result<TSlotRef> {
-    i_prot.read_struct_begin()?;
-    let mut f_1: Option<i32> = None;
-    let mut f_2: Option<i32> = None;
-    let mut f_3: Option<i32> = None;
-    loop {
-      let field_ident = i_prot.read_field_begin()?;
-      if field_ident.field_type == TType::Stop {
-        break;
-      }
-      let field_id = field_id(&field_ident)?;
-      match field_id {
-        1 => {
-          let val = i_prot.read_i32()?;
-          f_1 = Some(val);
-        },
-        2 => {
-          let val = i_prot.read_i32()?;
-          f_2 = Some(val);
-        },
-        3 => {
-          let val = i_prot.read_i32()?;
-          f_3 = Some(val);
-        },
-        _ => {
-          i_prot.skip(field_ident.field_type)?;
-        },
-      };
-      i_prot.read_field_end()?;
-    }
-    i_prot.read_struct_end()?;
-    verify_required_field_exists("TSlotRef.slot_id", &f_1)?;
-    verify_required_field_exists("TSlotRef.tuple_id", &f_2)?;
-    let ret = TSlotRef {
-      slot_id: f_1.expect("auto-generated code should have checked for presence of required fields"),
-      tuple_id: f_2.expect("auto-generated code should have checked for presence of required fields"),
-      col_unique_id: f_3,
-    };
-    Ok(ret)
-  }
-  fn write_to_out_protocol(&self, o_prot: &mut dyn TOutputProtocol) -> thrift::Result<()> {
-    let struct_ident = TStructIdentifier::new("TSlotRef");
-    o_prot.write_struct_begin(&struct_ident)?;
-    o_prot.write_field_begin(&TFieldIdentifier::new("slot_id", TType::I32, 1))?;
-    o_prot.write_i32(self.slot_id)?;
-    o_prot.write_field_end()?;
-    o_prot.write_field_begin(&TFieldIdentifier::new("tuple_id", TType::I32, 2))?;
-    o_prot.write_i32(self.tuple_id)?;
-    o_prot.write_field_end()?;
-    if let Some(fld_var) = self.col_unique_id {
-      o_prot.write_field_begin(&TFieldIdentifier::new("col_unique_id", TType::I32, 3))?;
-      o_prot.write_i32(fld_var)?;
-      o_prot.write_field_end()?
-    }
-    o_prot.write_field_stop()?;
-    o_prot.write_struct_end()
-  }
-}
-
-//
-// TExprNode
-//
-
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct TExprNode {
-  pub node_type: TExprNodeType,
-  pub slot_ref: Option<TSlotRef>,
-}
-
-impl TExprNode {
-  pub fn new<F15>(node_type: TExprNodeType, slot_ref: F15) -> TExprNode where F15: Into<Option<TSlotRef>> {
-    TExprNode {
-      node_type,
-      slot_ref: slot_ref.into(),
-    }
-  }
-}
-
-impl TSerializable for TExprNode {
-  fn read_from_in_protocol(i_prot: &mut dyn TInputProtocol) -> thrift::Result<TExprNode> {
-    i_prot.read_struct_begin()?;
-    let mut f_1: Option<TExprNodeType> = None;
-    let mut f_15: Option<TSlotRef> = None;
-    loop {
-      let field_ident = i_prot.read_field_begin()?;
-      if field_ident.field_type == TType::Stop {
-        break;
-      }
-      let field_id = field_id(&field_ident)?;
-      match field_id {
-        1 => {
-          let val = TExprNodeType::read_from_in_protocol(i_prot)?;
-          f_1 = Some(val);
-        },
-        15 => {
-          let val = TSlotRef::read_from_in_protocol(i_prot)?;
-          f_15 = Some(val);
-        },
-        _ => {
-          i_prot.skip(field_ident.field_type)?;
-        },
-      };
-      i_prot.read_field_end()?;
-    }
-    i_prot.read_struct_end()?;
-    verify_required_field_exists("TExprNode.node_type", &f_1)?;
-    let ret = TExprNode {
-      node_type: f_1.expect("auto-generated code should have checked for presence of required fields"),
-      slot_ref: f_15,
-    };
-    Ok(ret)
-  }
-  fn write_to_out_protocol(&self, o_prot: &mut dyn TOutputProtocol) -> thrift::Result<()> {
-    let struct_ident = TStructIdentifier::new("TExprNode");
-    o_prot.write_struct_begin(&struct_ident)?;
-    o_prot.write_field_begin(&TFieldIdentifier::new("node_type", TType::I32, 1))?;
-    self.node_type.write_to_out_protocol(o_prot)?;
-    o_prot.write_field_end()?;
-    if let Some(ref fld_var) = self.slot_ref {
-      o_prot.write_field_begin(&TFieldIdentifier::new("slot_ref", TType::Struct, 15))?;
-      fld_var.write_to_out_protocol(o_prot)?;
-      o_prot.write_field_end()?
-    }
-    o_prot.write_field_stop()?;
-    o_prot.write_struct_end()
-  }
-}
-
-//
-// TExpr
-//
-
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct TExpr {
-  pub nodes: Vec<TExprNode>,
-}
-
-impl TExpr {
-  pub fn new(nodes: Vec<TExprNode>) -> TExpr {
-    TExpr {
-      nodes,
-    }
-  }
-}
-
-impl TSerializable for TExpr {
-  fn read_from_in_protocol(i_prot: &mut dyn TInputProtocol) -> thrift::Result<TExpr> {
-    i_prot.read_struct_begin()?;
-    let mut f_1: Option<Vec<TExprNode>> = None;
-    loop {
-      let field_ident = i_prot.read_field_begin()?;
-      if field_ident.field_type == TType::Stop {
-        break;
-      }
-      let field_id = field_id(&field_ident)?;
-      match field_id {
-        1 => {
-          let list_ident = i_prot.read_list_begin()?;
-          let mut val: Vec<TExprNode> = Vec::with_capacity(list_ident.size as usize);
-          for _ in 0..list_ident.size {
-            let list_elem_8 = TExprNode::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_8);
-          }
-          i_prot.read_list_end()?;
-          f_1 = Some(val);
-        },
-        _ => {
-          i_prot.skip(field_ident.field_type)?;
-        },
-      };
-      i_prot.read_field_end()?;
-    }
-    i_prot.read_struct_end()?;
-    verify_required_field_exists("TExpr.nodes", &f_1)?;
-    let ret = TExpr {
-      nodes: f_1.expect("auto-generated code should have checked for presence of required fields"),
-    };
-    Ok(ret)
-  }
-  fn write_to_out_protocol(&self, o_prot: &mut dyn TOutputProtocol) -> thrift::Result<()> {
-    let struct_ident = TStructIdentifier::new("TExpr");
-    o_prot.write_struct_begin(&struct_ident)?;
-    o_prot.write_field_begin(&TFieldIdentifier::new("nodes", TType::List, 1))?;
-    o_prot.write_list_begin(&TListIdentifier::new(TType::Struct, self.nodes.len() as i32))?;
-    for e in &self.nodes {
-      e.write_to_out_protocol(o_prot)?;
-    }
-    o_prot.write_list_end()?;
-    o_prot.write_field_end()?;
-    o_prot.write_field_stop()?;
-    o_prot.write_struct_end()
-  }
-}
-
-//
 // TAlterMaterializedViewParam
 //
 
@@ -2585,11 +1603,11 @@ impl TSerializable for TExpr {
 pub struct TAlterMaterializedViewParam {
   pub column_name: String,
   pub origin_column_name: Option<String>,
-  pub mv_expr: Option<TExpr>,
+  pub mv_expr: Option<plan::TPlanExpr>,
 }
 
 impl TAlterMaterializedViewParam {
-  pub fn new<F2, F3>(column_name: String, origin_column_name: F2, mv_expr: F3) -> TAlterMaterializedViewParam where F2: Into<Option<String>>, F3: Into<Option<TExpr>> {
+  pub fn new<F2, F3>(column_name: String, origin_column_name: F2, mv_expr: F3) -> TAlterMaterializedViewParam where F2: Into<Option<String>>, F3: Into<Option<plan::TPlanExpr>> {
     TAlterMaterializedViewParam {
       column_name,
       origin_column_name: origin_column_name.into(),
@@ -2603,7 +1621,7 @@ impl TSerializable for TAlterMaterializedViewParam {
     i_prot.read_struct_begin()?;
     let mut f_1: Option<String> = None;
     let mut f_2: Option<String> = None;
-    let mut f_3: Option<TExpr> = None;
+    let mut f_3: Option<plan::TPlanExpr> = None;
     loop {
       let field_ident = i_prot.read_field_begin()?;
       if field_ident.field_type == TType::Stop {
@@ -2620,7 +1638,7 @@ impl TSerializable for TAlterMaterializedViewParam {
           f_2 = Some(val);
         },
         3 => {
-          let val = TExpr::read_from_in_protocol(i_prot)?;
+          let val = plan::TPlanExpr::read_from_in_protocol(i_prot)?;
           f_3 = Some(val);
         },
         _ => {
@@ -2672,11 +1690,12 @@ pub struct TAlterTabletReqV2 {
   pub alter_version: Option<i64>,
   pub materialized_view_params: Option<Vec<TAlterMaterializedViewParam>>,
   pub alter_tablet_type: Option<TAlterTabletType>,
-  pub columns: Option<Vec<TColumn>>,
+  pub desc_tbl: Option<plan::TDescriptorTable>,
+  pub columns: Option<Vec<types::TColumn>>,
 }
 
 impl TAlterTabletReqV2 {
-  pub fn new<F5, F7, F8, F10>(base_tablet_id: i64, new_tablet_id: i64, base_schema_hash: i32, new_schema_hash: i32, alter_version: F5, materialized_view_params: F7, alter_tablet_type: F8, columns: F10) -> TAlterTabletReqV2 where F5: Into<Option<i64>>, F7: Into<Option<Vec<TAlterMaterializedViewParam>>>, F8: Into<Option<TAlterTabletType>>, F10: Into<Option<Vec<TColumn>>> {
+  pub fn new<F5, F7, F8, F9, F10>(base_tablet_id: i64, new_tablet_id: i64, base_schema_hash: i32, new_schema_hash: i32, alter_version: F5, materialized_view_params: F7, alter_tablet_type: F8, desc_tbl: F9, columns: F10) -> TAlterTabletReqV2 where F5: Into<Option<i64>>, F7: Into<Option<Vec<TAlterMaterializedViewParam>>>, F8: Into<Option<TAlterTabletType>>, F9: Into<Option<plan::TDescriptorTable>>, F10: Into<Option<Vec<types::TColumn>>> {
     TAlterTabletReqV2 {
       base_tablet_id,
       new_tablet_id,
@@ -2685,6 +1704,7 @@ impl TAlterTabletReqV2 {
       alter_version: alter_version.into(),
       materialized_view_params: materialized_view_params.into(),
       alter_tablet_type: alter_tablet_type.into(),
+      desc_tbl: desc_tbl.into(),
       columns: columns.into(),
     }
   }
@@ -2700,7 +1720,8 @@ impl TSerializable for TAlterTabletReqV2 {
     let mut f_5: Option<i64> = None;
     let mut f_7: Option<Vec<TAlterMaterializedViewParam>> = None;
     let mut f_8: Option<TAlterTabletType> = None;
-    let mut f_10: Option<Vec<TColumn>> = None;
+    let mut f_9: Option<plan::TDescriptorTable> = None;
+    let mut f_10: Option<Vec<types::TColumn>> = None;
     loop {
       let field_ident = i_prot.read_field_begin()?;
       if field_ident.field_type == TType::Stop {
@@ -2732,8 +1753,8 @@ impl TSerializable for TAlterTabletReqV2 {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TAlterMaterializedViewParam> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_9 = TAlterMaterializedViewParam::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_9);
+            let list_elem_7 = TAlterMaterializedViewParam::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_7);
           }
           i_prot.read_list_end()?;
           f_7 = Some(val);
@@ -2742,12 +1763,16 @@ impl TSerializable for TAlterTabletReqV2 {
           let val = TAlterTabletType::read_from_in_protocol(i_prot)?;
           f_8 = Some(val);
         },
+        9 => {
+          let val = plan::TDescriptorTable::read_from_in_protocol(i_prot)?;
+          f_9 = Some(val);
+        },
         10 => {
           let list_ident = i_prot.read_list_begin()?;
-          let mut val: Vec<TColumn> = Vec::with_capacity(list_ident.size as usize);
+          let mut val: Vec<types::TColumn> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_10 = TColumn::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_10);
+            let list_elem_8 = types::TColumn::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_8);
           }
           i_prot.read_list_end()?;
           f_10 = Some(val);
@@ -2771,6 +1796,7 @@ impl TSerializable for TAlterTabletReqV2 {
       alter_version: f_5,
       materialized_view_params: f_7,
       alter_tablet_type: f_8,
+      desc_tbl: f_9,
       columns: f_10,
     };
     Ok(ret)
@@ -2809,6 +1835,11 @@ impl TSerializable for TAlterTabletReqV2 {
       fld_var.write_to_out_protocol(o_prot)?;
       o_prot.write_field_end()?
     }
+    if let Some(ref fld_var) = self.desc_tbl {
+      o_prot.write_field_begin(&TFieldIdentifier::new("desc_tbl", TType::Struct, 9))?;
+      fld_var.write_to_out_protocol(o_prot)?;
+      o_prot.write_field_end()?
+    }
     if let Some(ref fld_var) = self.columns {
       o_prot.write_field_begin(&TFieldIdentifier::new("columns", TType::List, 10))?;
       o_prot.write_list_begin(&TListIdentifier::new(TType::Struct, fld_var.len() as i32))?;
@@ -2834,14 +1865,14 @@ pub struct TAlterInvertedIndexReq {
   pub is_drop_op: Option<bool>,
   pub alter_inverted_indexes: Option<Vec<TOlapTableIndex>>,
   pub indexes_desc: Option<Vec<TOlapTableIndex>>,
-  pub columns: Option<Vec<TColumn>>,
+  pub columns: Option<Vec<types::TColumn>>,
   pub job_id: Option<i64>,
   pub expiration: Option<i64>,
   pub schema_version: Option<i32>,
 }
 
 impl TAlterInvertedIndexReq {
-  pub fn new<F5, F6, F7, F8, F9, F10, F11>(tablet_id: i64, schema_hash: i32, is_drop_op: F5, alter_inverted_indexes: F6, indexes_desc: F7, columns: F8, job_id: F9, expiration: F10, schema_version: F11) -> TAlterInvertedIndexReq where F5: Into<Option<bool>>, F6: Into<Option<Vec<TOlapTableIndex>>>, F7: Into<Option<Vec<TOlapTableIndex>>>, F8: Into<Option<Vec<TColumn>>>, F9: Into<Option<i64>>, F10: Into<Option<i64>>, F11: Into<Option<i32>> {
+  pub fn new<F5, F6, F7, F8, F9, F10, F11>(tablet_id: i64, schema_hash: i32, is_drop_op: F5, alter_inverted_indexes: F6, indexes_desc: F7, columns: F8, job_id: F9, expiration: F10, schema_version: F11) -> TAlterInvertedIndexReq where F5: Into<Option<bool>>, F6: Into<Option<Vec<TOlapTableIndex>>>, F7: Into<Option<Vec<TOlapTableIndex>>>, F8: Into<Option<Vec<types::TColumn>>>, F9: Into<Option<i64>>, F10: Into<Option<i64>>, F11: Into<Option<i32>> {
     TAlterInvertedIndexReq {
       tablet_id,
       schema_hash,
@@ -2864,7 +1895,7 @@ impl TSerializable for TAlterInvertedIndexReq {
     let mut f_5: Option<bool> = None;
     let mut f_6: Option<Vec<TOlapTableIndex>> = None;
     let mut f_7: Option<Vec<TOlapTableIndex>> = None;
-    let mut f_8: Option<Vec<TColumn>> = None;
+    let mut f_8: Option<Vec<types::TColumn>> = None;
     let mut f_9: Option<i64> = None;
     let mut f_10: Option<i64> = None;
     let mut f_11: Option<i32> = None;
@@ -2891,8 +1922,8 @@ impl TSerializable for TAlterInvertedIndexReq {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TOlapTableIndex> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_11 = TOlapTableIndex::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_11);
+            let list_elem_9 = TOlapTableIndex::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_9);
           }
           i_prot.read_list_end()?;
           f_6 = Some(val);
@@ -2901,18 +1932,18 @@ impl TSerializable for TAlterInvertedIndexReq {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TOlapTableIndex> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_12 = TOlapTableIndex::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_12);
+            let list_elem_10 = TOlapTableIndex::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_10);
           }
           i_prot.read_list_end()?;
           f_7 = Some(val);
         },
         8 => {
           let list_ident = i_prot.read_list_begin()?;
-          let mut val: Vec<TColumn> = Vec::with_capacity(list_ident.size as usize);
+          let mut val: Vec<types::TColumn> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_13 = TColumn::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_13);
+            let list_elem_11 = types::TColumn::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_11);
           }
           i_prot.read_list_end()?;
           f_8 = Some(val);
@@ -3123,8 +2154,8 @@ impl TSerializable for TGcBinlogReq {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TTabletGcBinlogInfo> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_14 = TTabletGcBinlogInfo::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_14);
+            let list_elem_12 = TTabletGcBinlogInfo::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_12);
           }
           i_prot.read_list_end()?;
           f_1 = Some(val);
@@ -3215,8 +2246,8 @@ impl TSerializable for TCondition {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<String> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_15 = i_prot.read_string()?;
-            val.push(list_elem_15);
+            let list_elem_13 = i_prot.read_string()?;
+            val.push(list_elem_13);
           }
           i_prot.read_list_end()?;
           f_3 = Some(val);
@@ -3285,12 +2316,12 @@ pub struct TPushReq {
   pub transaction_id: Option<i64>,
   pub partition_id: Option<i64>,
   pub is_schema_changing: Option<bool>,
-  pub columns_desc: Option<Vec<TColumn>>,
+  pub columns_desc: Option<Vec<types::TColumn>>,
   pub schema_version: Option<i32>,
 }
 
 impl TPushReq {
-  pub fn new<F9, F11, F12, F13, F16, F18>(tablet_id: i64, schema_hash: i32, version: i64, version_hash: i64, timeout: i64, push_type: TPushType, delete_conditions: F9, transaction_id: F11, partition_id: F12, is_schema_changing: F13, columns_desc: F16, schema_version: F18) -> TPushReq where F9: Into<Option<Vec<TCondition>>>, F11: Into<Option<i64>>, F12: Into<Option<i64>>, F13: Into<Option<bool>>, F16: Into<Option<Vec<TColumn>>>, F18: Into<Option<i32>> {
+  pub fn new<F9, F11, F12, F13, F16, F18>(tablet_id: i64, schema_hash: i32, version: i64, version_hash: i64, timeout: i64, push_type: TPushType, delete_conditions: F9, transaction_id: F11, partition_id: F12, is_schema_changing: F13, columns_desc: F16, schema_version: F18) -> TPushReq where F9: Into<Option<Vec<TCondition>>>, F11: Into<Option<i64>>, F12: Into<Option<i64>>, F13: Into<Option<bool>>, F16: Into<Option<Vec<types::TColumn>>>, F18: Into<Option<i32>> {
     TPushReq {
       tablet_id,
       schema_hash,
@@ -3321,7 +2352,7 @@ impl TSerializable for TPushReq {
     let mut f_11: Option<i64> = None;
     let mut f_12: Option<i64> = None;
     let mut f_13: Option<bool> = None;
-    let mut f_16: Option<Vec<TColumn>> = None;
+    let mut f_16: Option<Vec<types::TColumn>> = None;
     let mut f_18: Option<i32> = None;
     loop {
       let field_ident = i_prot.read_field_begin()?;
@@ -3358,8 +2389,8 @@ impl TSerializable for TPushReq {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TCondition> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_16 = TCondition::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_16);
+            let list_elem_14 = TCondition::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_14);
           }
           i_prot.read_list_end()?;
           f_9 = Some(val);
@@ -3378,10 +2409,10 @@ impl TSerializable for TPushReq {
         },
         16 => {
           let list_ident = i_prot.read_list_begin()?;
-          let mut val: Vec<TColumn> = Vec::with_capacity(list_ident.size as usize);
+          let mut val: Vec<types::TColumn> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_17 = TColumn::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_17);
+            let list_elem_15 = types::TColumn::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_15);
           }
           i_prot.read_list_end()?;
           f_16 = Some(val);
@@ -3550,8 +2581,8 @@ impl TSerializable for TCloneReq {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<frontend::TBackend> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_18 = frontend::TBackend::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_18);
+            let list_elem_16 = frontend::TBackend::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_16);
           }
           i_prot.read_list_end()?;
           f_3 = Some(val);
@@ -4046,9 +3077,9 @@ impl TSerializable for TUploadReq {
           let map_ident = i_prot.read_map_begin()?;
           let mut val: BTreeMap<String, String> = BTreeMap::new();
           for _ in 0..map_ident.size {
-            let map_key_19 = i_prot.read_string()?;
-            let map_val_20 = i_prot.read_string()?;
-            val.insert(map_key_19, map_val_20);
+            let map_key_17 = i_prot.read_string()?;
+            let map_val_18 = i_prot.read_string()?;
+            val.insert(map_key_17, map_val_18);
           }
           i_prot.read_map_end()?;
           f_2 = Some(val);
@@ -4061,9 +3092,9 @@ impl TSerializable for TUploadReq {
           let map_ident = i_prot.read_map_begin()?;
           let mut val: BTreeMap<String, String> = BTreeMap::new();
           for _ in 0..map_ident.size {
-            let map_key_21 = i_prot.read_string()?;
-            let map_val_22 = i_prot.read_string()?;
-            val.insert(map_key_21, map_val_22);
+            let map_key_19 = i_prot.read_string()?;
+            let map_val_20 = i_prot.read_string()?;
+            val.insert(map_key_19, map_val_20);
           }
           i_prot.read_map_end()?;
           f_4 = Some(val);
@@ -4179,9 +3210,9 @@ impl TSerializable for TDownloadReq {
           let map_ident = i_prot.read_map_begin()?;
           let mut val: BTreeMap<String, String> = BTreeMap::new();
           for _ in 0..map_ident.size {
-            let map_key_23 = i_prot.read_string()?;
-            let map_val_24 = i_prot.read_string()?;
-            val.insert(map_key_23, map_val_24);
+            let map_key_21 = i_prot.read_string()?;
+            let map_val_22 = i_prot.read_string()?;
+            val.insert(map_key_21, map_val_22);
           }
           i_prot.read_map_end()?;
           f_2 = Some(val);
@@ -4194,9 +3225,9 @@ impl TSerializable for TDownloadReq {
           let map_ident = i_prot.read_map_begin()?;
           let mut val: BTreeMap<String, String> = BTreeMap::new();
           for _ in 0..map_ident.size {
-            let map_key_25 = i_prot.read_string()?;
-            let map_val_26 = i_prot.read_string()?;
-            val.insert(map_key_25, map_val_26);
+            let map_key_23 = i_prot.read_string()?;
+            let map_val_24 = i_prot.read_string()?;
+            val.insert(map_key_23, map_val_24);
           }
           i_prot.read_map_end()?;
           f_4 = Some(val);
@@ -4209,8 +3240,8 @@ impl TSerializable for TDownloadReq {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TRemoteTabletSnapshot> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_27 = TRemoteTabletSnapshot::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_27);
+            let list_elem_25 = TRemoteTabletSnapshot::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_25);
           }
           i_prot.read_list_end()?;
           f_7 = Some(val);
@@ -4369,8 +3400,8 @@ impl TSerializable for TSnapshotRequest {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<i64> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_28 = i_prot.read_i64()?;
-            val.push(list_elem_28);
+            let list_elem_26 = i_prot.read_i64()?;
+            val.push(list_elem_26);
           }
           i_prot.read_list_end()?;
           f_6 = Some(val);
@@ -4623,9 +3654,9 @@ impl TSerializable for TClearRemoteFileReq {
           let map_ident = i_prot.read_map_begin()?;
           let mut val: BTreeMap<String, String> = BTreeMap::new();
           for _ in 0..map_ident.size {
-            let map_key_29 = i_prot.read_string()?;
-            let map_val_30 = i_prot.read_string()?;
-            val.insert(map_key_29, map_val_30);
+            let map_key_27 = i_prot.read_string()?;
+            let map_val_28 = i_prot.read_string()?;
+            val.insert(map_key_27, map_val_28);
           }
           i_prot.read_map_end()?;
           f_2 = Some(val);
@@ -4893,8 +3924,8 @@ impl TSerializable for TPublishVersionRequest {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TPartitionVersionInfo> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_31 = TPartitionVersionInfo::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_31);
+            let list_elem_29 = TPartitionVersionInfo::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_29);
           }
           i_prot.read_list_end()?;
           f_2 = Some(val);
@@ -4907,8 +3938,8 @@ impl TSerializable for TPublishVersionRequest {
           let set_ident = i_prot.read_set_begin()?;
           let mut val: BTreeSet<i64> = BTreeSet::new();
           for _ in 0..set_ident.size {
-            let set_elem_32 = i_prot.read_i64()?;
-            val.insert(set_elem_32);
+            let set_elem_30 = i_prot.read_i64()?;
+            val.insert(set_elem_30);
           }
           i_prot.read_set_end()?;
           f_4 = Some(val);
@@ -4994,9 +4025,9 @@ impl TSerializable for TVisibleVersionReq {
           let map_ident = i_prot.read_map_begin()?;
           let mut val: BTreeMap<i64, i64> = BTreeMap::new();
           for _ in 0..map_ident.size {
-            let map_key_33 = i_prot.read_i64()?;
-            let map_val_34 = i_prot.read_i64()?;
-            val.insert(map_key_33, map_val_34);
+            let map_key_31 = i_prot.read_i64()?;
+            let map_val_32 = i_prot.read_i64()?;
+            val.insert(map_key_31, map_val_32);
           }
           i_prot.read_map_end()?;
           f_1 = Some(val);
@@ -5146,8 +4177,8 @@ impl TSerializable for TClearTransactionTaskRequest {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<i64> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_35 = i_prot.read_i64()?;
-            val.push(list_elem_35);
+            let list_elem_33 = i_prot.read_i64()?;
+            val.push(list_elem_33);
           }
           i_prot.read_list_end()?;
           f_2 = Some(val);
@@ -5422,8 +4453,8 @@ impl TSerializable for TUpdateTabletMetaInfoReq {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TTabletMetaInfo> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_36 = TTabletMetaInfo::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_36);
+            let list_elem_34 = TTabletMetaInfo::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_34);
           }
           i_prot.read_list_end()?;
           f_1 = Some(val);
@@ -5672,8 +4703,8 @@ impl TSerializable for TPushCooldownConfReq {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TCooldownConf> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_37 = TCooldownConf::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_37);
+            let list_elem_35 = TCooldownConf::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_35);
           }
           i_prot.read_list_end()?;
           f_1 = Some(val);
@@ -5738,8 +4769,8 @@ impl TSerializable for TPushStoragePolicyReq {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<i64> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_38 = i_prot.read_i64()?;
-            val.push(list_elem_38);
+            let list_elem_36 = i_prot.read_i64()?;
+            val.push(list_elem_36);
           }
           i_prot.read_list_end()?;
           f_3 = Some(val);
@@ -5926,8 +4957,8 @@ impl TSerializable for TPushIndexPolicyReq {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<i64> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_39 = i_prot.read_i64()?;
-            val.push(list_elem_39);
+            let list_elem_37 = i_prot.read_i64()?;
+            val.push(list_elem_37);
           }
           i_prot.read_list_end()?;
           f_2 = Some(val);
@@ -6628,8 +5659,8 @@ impl TSerializable for TTabletInfo {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<i64> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_40 = i_prot.read_i64()?;
-            val.push(list_elem_40);
+            let list_elem_38 = i_prot.read_i64()?;
+            val.push(list_elem_38);
           }
           i_prot.read_list_end()?;
           f_8 = Some(val);
@@ -6935,8 +5966,8 @@ impl TSerializable for TFinishTaskRequest {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TTabletInfo> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_41 = TTabletInfo::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_41);
+            let list_elem_39 = TTabletInfo::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_39);
           }
           i_prot.read_list_end()?;
           f_6 = Some(val);
@@ -6961,8 +5992,8 @@ impl TSerializable for TFinishTaskRequest {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<i64> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_42 = i_prot.read_i64()?;
-            val.push(list_elem_42);
+            let list_elem_40 = i_prot.read_i64()?;
+            val.push(list_elem_40);
           }
           i_prot.read_list_end()?;
           f_11 = Some(val);
@@ -6971,8 +6002,8 @@ impl TSerializable for TFinishTaskRequest {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<String> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_43 = i_prot.read_string()?;
-            val.push(list_elem_43);
+            let list_elem_41 = i_prot.read_string()?;
+            val.push(list_elem_41);
           }
           i_prot.read_list_end()?;
           f_12 = Some(val);
@@ -6981,15 +6012,15 @@ impl TSerializable for TFinishTaskRequest {
           let map_ident = i_prot.read_map_begin()?;
           let mut val: BTreeMap<i64, Vec<String>> = BTreeMap::new();
           for _ in 0..map_ident.size {
-            let map_key_44 = i_prot.read_i64()?;
+            let map_key_42 = i_prot.read_i64()?;
             let list_ident = i_prot.read_list_begin()?;
-            let mut map_val_45: Vec<String> = Vec::with_capacity(list_ident.size as usize);
+            let mut map_val_43: Vec<String> = Vec::with_capacity(list_ident.size as usize);
             for _ in 0..list_ident.size {
-              let list_elem_46 = i_prot.read_string()?;
-              map_val_45.push(list_elem_46);
+              let list_elem_44 = i_prot.read_string()?;
+              map_val_43.push(list_elem_44);
             }
             i_prot.read_list_end()?;
-            val.insert(map_key_44, map_val_45);
+            val.insert(map_key_42, map_val_43);
           }
           i_prot.read_map_end()?;
           f_13 = Some(val);
@@ -6998,8 +6029,8 @@ impl TSerializable for TFinishTaskRequest {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<i64> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_47 = i_prot.read_i64()?;
-            val.push(list_elem_47);
+            let list_elem_45 = i_prot.read_i64()?;
+            val.push(list_elem_45);
           }
           i_prot.read_list_end()?;
           f_14 = Some(val);
@@ -7016,9 +6047,9 @@ impl TSerializable for TFinishTaskRequest {
           let map_ident = i_prot.read_map_begin()?;
           let mut val: BTreeMap<i64, i64> = BTreeMap::new();
           for _ in 0..map_ident.size {
-            let map_key_48 = i_prot.read_i64()?;
-            let map_val_49 = i_prot.read_i64()?;
-            val.insert(map_key_48, map_val_49);
+            let map_key_46 = i_prot.read_i64()?;
+            let map_val_47 = i_prot.read_i64()?;
+            val.insert(map_key_46, map_val_47);
           }
           i_prot.read_map_end()?;
           f_17 = Some(val);
@@ -7027,9 +6058,9 @@ impl TSerializable for TFinishTaskRequest {
           let map_ident = i_prot.read_map_begin()?;
           let mut val: BTreeMap<i64, i64> = BTreeMap::new();
           for _ in 0..map_ident.size {
-            let map_key_50 = i_prot.read_i64()?;
-            let map_val_51 = i_prot.read_i64()?;
-            val.insert(map_key_50, map_val_51);
+            let map_key_48 = i_prot.read_i64()?;
+            let map_val_49 = i_prot.read_i64()?;
+            val.insert(map_key_48, map_val_49);
           }
           i_prot.read_map_end()?;
           f_18 = Some(val);
@@ -7038,16 +6069,16 @@ impl TSerializable for TFinishTaskRequest {
           let map_ident = i_prot.read_map_begin()?;
           let mut val: BTreeMap<i64, BTreeMap<i64, i64>> = BTreeMap::new();
           for _ in 0..map_ident.size {
-            let map_key_52 = i_prot.read_i64()?;
+            let map_key_50 = i_prot.read_i64()?;
             let map_ident = i_prot.read_map_begin()?;
-            let mut map_val_53: BTreeMap<i64, i64> = BTreeMap::new();
+            let mut map_val_51: BTreeMap<i64, i64> = BTreeMap::new();
             for _ in 0..map_ident.size {
-              let map_key_54 = i_prot.read_i64()?;
-              let map_val_55 = i_prot.read_i64()?;
-              map_val_53.insert(map_key_54, map_val_55);
+              let map_key_52 = i_prot.read_i64()?;
+              let map_val_53 = i_prot.read_i64()?;
+              map_val_51.insert(map_key_52, map_val_53);
             }
             i_prot.read_map_end()?;
-            val.insert(map_key_52, map_val_53);
+            val.insert(map_key_50, map_val_51);
           }
           i_prot.read_map_end()?;
           f_19 = Some(val);
@@ -7258,8 +6289,8 @@ impl TSerializable for TTablet {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TTabletInfo> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_56 = TTabletInfo::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_56);
+            let list_elem_54 = TTabletInfo::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_54);
           }
           i_prot.read_list_end()?;
           f_1 = Some(val);
@@ -7525,15 +6556,15 @@ impl TSerializable for TReportRequest {
           let map_ident = i_prot.read_map_begin()?;
           let mut val: BTreeMap<TTaskType, BTreeSet<i64>> = BTreeMap::new();
           for _ in 0..map_ident.size {
-            let map_key_57 = TTaskType::read_from_in_protocol(i_prot)?;
+            let map_key_55 = TTaskType::read_from_in_protocol(i_prot)?;
             let set_ident = i_prot.read_set_begin()?;
-            let mut map_val_58: BTreeSet<i64> = BTreeSet::new();
+            let mut map_val_56: BTreeSet<i64> = BTreeSet::new();
             for _ in 0..set_ident.size {
-              let set_elem_59 = i_prot.read_i64()?;
-              map_val_58.insert(set_elem_59);
+              let set_elem_57 = i_prot.read_i64()?;
+              map_val_56.insert(set_elem_57);
             }
             i_prot.read_set_end()?;
-            val.insert(map_key_57, map_val_58);
+            val.insert(map_key_55, map_val_56);
           }
           i_prot.read_map_end()?;
           f_3 = Some(val);
@@ -7542,9 +6573,9 @@ impl TSerializable for TReportRequest {
           let map_ident = i_prot.read_map_begin()?;
           let mut val: BTreeMap<i64, TTablet> = BTreeMap::new();
           for _ in 0..map_ident.size {
-            let map_key_60 = i_prot.read_i64()?;
-            let map_val_61 = TTablet::read_from_in_protocol(i_prot)?;
-            val.insert(map_key_60, map_val_61);
+            let map_key_58 = i_prot.read_i64()?;
+            let map_val_59 = TTablet::read_from_in_protocol(i_prot)?;
+            val.insert(map_key_58, map_val_59);
           }
           i_prot.read_map_end()?;
           f_4 = Some(val);
@@ -7553,9 +6584,9 @@ impl TSerializable for TReportRequest {
           let map_ident = i_prot.read_map_begin()?;
           let mut val: BTreeMap<String, TDisk> = BTreeMap::new();
           for _ in 0..map_ident.size {
-            let map_key_62 = i_prot.read_string()?;
-            let map_val_63 = TDisk::read_from_in_protocol(i_prot)?;
-            val.insert(map_key_62, map_val_63);
+            let map_key_60 = i_prot.read_string()?;
+            let map_val_61 = TDisk::read_from_in_protocol(i_prot)?;
+            val.insert(map_key_60, map_val_61);
           }
           i_prot.read_map_end()?;
           f_5 = Some(val);
@@ -7568,8 +6599,8 @@ impl TSerializable for TReportRequest {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TTablet> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_64 = TTablet::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_64);
+            let list_elem_62 = TTablet::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_62);
           }
           i_prot.read_list_end()?;
           f_7 = Some(val);
@@ -7590,9 +6621,9 @@ impl TSerializable for TReportRequest {
           let map_ident = i_prot.read_map_begin()?;
           let mut val: BTreeMap<i64, i64> = BTreeMap::new();
           for _ in 0..map_ident.size {
-            let map_key_65 = i_prot.read_i64()?;
-            let map_val_66 = i_prot.read_i64()?;
-            val.insert(map_key_65, map_val_66);
+            let map_key_63 = i_prot.read_i64()?;
+            let map_val_64 = i_prot.read_i64()?;
+            val.insert(map_key_63, map_val_64);
           }
           i_prot.read_map_end()?;
           f_13 = Some(val);
@@ -8112,9 +7143,9 @@ impl TSerializable for TTabletStatResult {
           let map_ident = i_prot.read_map_begin()?;
           let mut val: BTreeMap<i64, TTabletStat> = BTreeMap::new();
           for _ in 0..map_ident.size {
-            let map_key_67 = i_prot.read_i64()?;
-            let map_val_68 = TTabletStat::read_from_in_protocol(i_prot)?;
-            val.insert(map_key_67, map_val_68);
+            let map_key_65 = i_prot.read_i64()?;
+            let map_val_66 = TTabletStat::read_from_in_protocol(i_prot)?;
+            val.insert(map_key_65, map_val_66);
           }
           i_prot.read_map_end()?;
           f_1 = Some(val);
@@ -8123,8 +7154,8 @@ impl TSerializable for TTabletStatResult {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TTabletStat> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_69 = TTabletStat::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_69);
+            let list_elem_67 = TTabletStat::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_67);
           }
           i_prot.read_list_end()?;
           f_2 = Some(val);
@@ -8956,8 +7987,8 @@ impl AgentServiceSubmitTasksArgs {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TAgentTaskRequest> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_70 = TAgentTaskRequest::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_70);
+            let list_elem_68 = TAgentTaskRequest::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_68);
           }
           i_prot.read_list_end()?;
           f_1 = Some(val);
@@ -9547,8 +8578,8 @@ impl AgentServiceGetDiskTrashUsedCapacityResult {
           let list_ident = i_prot.read_list_begin()?;
           let mut val: Vec<TDiskTrashInfo> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_71 = TDiskTrashInfo::read_from_in_protocol(i_prot)?;
-            val.push(list_elem_71);
+            let list_elem_69 = TDiskTrashInfo::read_from_in_protocol(i_prot)?;
+            val.push(list_elem_69);
           }
           i_prot.read_list_end()?;
           f_0 = Some(val);

@@ -25,8 +25,8 @@ use thrift::protocol::verify_expected_service_call;
 use thrift::protocol::verify_required_field_exists;
 use thrift::server::TProcessor;
 
-use crate::agent;
 use crate::frontend;
+use crate::types;
 
 #[derive(Copy, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct TTypeNodeType(pub i32);
@@ -1057,14 +1057,14 @@ impl From<&FrontendServiceVersion> for i32 {
 
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct TScalarType {
-  pub type_: agent::TPrimitiveType,
+  pub type_: types::TPrimitiveType,
   pub len: Option<i32>,
   pub precision: Option<i32>,
   pub scale: Option<i32>,
 }
 
 impl TScalarType {
-  pub fn new<F2, F3, F4>(type_: agent::TPrimitiveType, len: F2, precision: F3, scale: F4) -> TScalarType where F2: Into<Option<i32>>, F3: Into<Option<i32>>, F4: Into<Option<i32>> {
+  pub fn new<F2, F3, F4>(type_: types::TPrimitiveType, len: F2, precision: F3, scale: F4) -> TScalarType where F2: Into<Option<i32>>, F3: Into<Option<i32>>, F4: Into<Option<i32>> {
     TScalarType {
       type_,
       len: len.into(),
@@ -1077,7 +1077,7 @@ impl TScalarType {
 impl TSerializable for TScalarType {
   fn read_from_in_protocol(i_prot: &mut dyn TInputProtocol) -> thrift::Result<TScalarType> {
     i_prot.read_struct_begin()?;
-    let mut f_1: Option<agent::TPrimitiveType> = None;
+    let mut f_1: Option<types::TPrimitiveType> = None;
     let mut f_2: Option<i32> = None;
     let mut f_3: Option<i32> = None;
     let mut f_4: Option<i32> = None;
@@ -1089,7 +1089,7 @@ impl TSerializable for TScalarType {
       let field_id = field_id(&field_ident)?;
       match field_id {
         1 => {
-          let val = agent::TPrimitiveType::read_from_in_protocol(i_prot)?;
+          let val = types::TPrimitiveType::read_from_in_protocol(i_prot)?;
           f_1 = Some(val);
         },
         2 => {
@@ -3027,14 +3027,14 @@ impl TSerializable for TSortInfo {
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct TOlapScanNode {
   pub tuple_id: i32,
-  pub key_type: Option<agent::TKeysType>,
+  pub key_type: Option<types::TKeysType>,
   pub table_name: Option<String>,
-  pub columns_desc: Option<Vec<agent::TColumn>>,
+  pub columns_desc: Option<Vec<types::TColumn>>,
   pub schema_version: Option<i32>,
 }
 
 impl TOlapScanNode {
-  pub fn new<F6, F7, F8, F17>(tuple_id: i32, key_type: F6, table_name: F7, columns_desc: F8, schema_version: F17) -> TOlapScanNode where F6: Into<Option<agent::TKeysType>>, F7: Into<Option<String>>, F8: Into<Option<Vec<agent::TColumn>>>, F17: Into<Option<i32>> {
+  pub fn new<F6, F7, F8, F17>(tuple_id: i32, key_type: F6, table_name: F7, columns_desc: F8, schema_version: F17) -> TOlapScanNode where F6: Into<Option<types::TKeysType>>, F7: Into<Option<String>>, F8: Into<Option<Vec<types::TColumn>>>, F17: Into<Option<i32>> {
     TOlapScanNode {
       tuple_id,
       key_type: key_type.into(),
@@ -3049,9 +3049,9 @@ impl TSerializable for TOlapScanNode {
   fn read_from_in_protocol(i_prot: &mut dyn TInputProtocol) -> thrift::Result<TOlapScanNode> {
     i_prot.read_struct_begin()?;
     let mut f_1: Option<i32> = None;
-    let mut f_6: Option<agent::TKeysType> = None;
+    let mut f_6: Option<types::TKeysType> = None;
     let mut f_7: Option<String> = None;
-    let mut f_8: Option<Vec<agent::TColumn>> = None;
+    let mut f_8: Option<Vec<types::TColumn>> = None;
     let mut f_17: Option<i32> = None;
     loop {
       let field_ident = i_prot.read_field_begin()?;
@@ -3065,7 +3065,7 @@ impl TSerializable for TOlapScanNode {
           f_1 = Some(val);
         },
         6 => {
-          let val = agent::TKeysType::read_from_in_protocol(i_prot)?;
+          let val = types::TKeysType::read_from_in_protocol(i_prot)?;
           f_6 = Some(val);
         },
         7 => {
@@ -3074,9 +3074,9 @@ impl TSerializable for TOlapScanNode {
         },
         8 => {
           let list_ident = i_prot.read_list_begin()?;
-          let mut val: Vec<agent::TColumn> = Vec::with_capacity(list_ident.size as usize);
+          let mut val: Vec<types::TColumn> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_9 = agent::TColumn::read_from_in_protocol(i_prot)?;
+            let list_elem_9 = types::TColumn::read_from_in_protocol(i_prot)?;
             val.push(list_elem_9);
           }
           i_prot.read_list_end()?;
@@ -4288,12 +4288,12 @@ pub struct TMaterializationNode {
   pub tuple_id: Option<i32>,
   pub intermediate_tuple_id: Option<i32>,
   pub fetch_expr_lists: Option<Vec<TPlanExpr>>,
-  pub column_descs_lists: Option<Vec<Vec<agent::TColumn>>>,
+  pub column_descs_lists: Option<Vec<Vec<types::TColumn>>>,
   pub slot_locs_lists: Option<Vec<Vec<i32>>>,
 }
 
 impl TMaterializationNode {
-  pub fn new<F1, F2, F4, F5, F6>(tuple_id: F1, intermediate_tuple_id: F2, fetch_expr_lists: F4, column_descs_lists: F5, slot_locs_lists: F6) -> TMaterializationNode where F1: Into<Option<i32>>, F2: Into<Option<i32>>, F4: Into<Option<Vec<TPlanExpr>>>, F5: Into<Option<Vec<Vec<agent::TColumn>>>>, F6: Into<Option<Vec<Vec<i32>>>> {
+  pub fn new<F1, F2, F4, F5, F6>(tuple_id: F1, intermediate_tuple_id: F2, fetch_expr_lists: F4, column_descs_lists: F5, slot_locs_lists: F6) -> TMaterializationNode where F1: Into<Option<i32>>, F2: Into<Option<i32>>, F4: Into<Option<Vec<TPlanExpr>>>, F5: Into<Option<Vec<Vec<types::TColumn>>>>, F6: Into<Option<Vec<Vec<i32>>>> {
     TMaterializationNode {
       tuple_id: tuple_id.into(),
       intermediate_tuple_id: intermediate_tuple_id.into(),
@@ -4310,7 +4310,7 @@ impl TSerializable for TMaterializationNode {
     let mut f_1: Option<i32> = None;
     let mut f_2: Option<i32> = None;
     let mut f_4: Option<Vec<TPlanExpr>> = None;
-    let mut f_5: Option<Vec<Vec<agent::TColumn>>> = None;
+    let mut f_5: Option<Vec<Vec<types::TColumn>>> = None;
     let mut f_6: Option<Vec<Vec<i32>>> = None;
     loop {
       let field_ident = i_prot.read_field_begin()?;
@@ -4339,12 +4339,12 @@ impl TSerializable for TMaterializationNode {
         },
         5 => {
           let list_ident = i_prot.read_list_begin()?;
-          let mut val: Vec<Vec<agent::TColumn>> = Vec::with_capacity(list_ident.size as usize);
+          let mut val: Vec<Vec<types::TColumn>> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
             let list_ident = i_prot.read_list_begin()?;
-            let mut list_elem_25: Vec<agent::TColumn> = Vec::with_capacity(list_ident.size as usize);
+            let mut list_elem_25: Vec<types::TColumn> = Vec::with_capacity(list_ident.size as usize);
             for _ in 0..list_ident.size {
-              let list_elem_26 = agent::TColumn::read_from_in_protocol(i_prot)?;
+              let list_elem_26 = types::TColumn::read_from_in_protocol(i_prot)?;
               list_elem_25.push(list_elem_26);
             }
             i_prot.read_list_end()?;
@@ -6271,12 +6271,12 @@ pub struct TOlapTableIndexSchema {
   pub id: i64,
   pub columns: Vec<String>,
   pub schema_hash: i32,
-  pub columns_desc: Option<Vec<agent::TColumn>>,
+  pub columns_desc: Option<Vec<types::TColumn>>,
   pub where_clause: Option<TPlanExpr>,
 }
 
 impl TOlapTableIndexSchema {
-  pub fn new<F4, F6>(id: i64, columns: Vec<String>, schema_hash: i32, columns_desc: F4, where_clause: F6) -> TOlapTableIndexSchema where F4: Into<Option<Vec<agent::TColumn>>>, F6: Into<Option<TPlanExpr>> {
+  pub fn new<F4, F6>(id: i64, columns: Vec<String>, schema_hash: i32, columns_desc: F4, where_clause: F6) -> TOlapTableIndexSchema where F4: Into<Option<Vec<types::TColumn>>>, F6: Into<Option<TPlanExpr>> {
     TOlapTableIndexSchema {
       id,
       columns,
@@ -6293,7 +6293,7 @@ impl TSerializable for TOlapTableIndexSchema {
     let mut f_1: Option<i64> = None;
     let mut f_2: Option<Vec<String>> = None;
     let mut f_3: Option<i32> = None;
-    let mut f_4: Option<Vec<agent::TColumn>> = None;
+    let mut f_4: Option<Vec<types::TColumn>> = None;
     let mut f_6: Option<TPlanExpr> = None;
     loop {
       let field_ident = i_prot.read_field_begin()?;
@@ -6322,9 +6322,9 @@ impl TSerializable for TOlapTableIndexSchema {
         },
         4 => {
           let list_ident = i_prot.read_list_begin()?;
-          let mut val: Vec<agent::TColumn> = Vec::with_capacity(list_ident.size as usize);
+          let mut val: Vec<types::TColumn> = Vec::with_capacity(list_ident.size as usize);
           for _ in 0..list_ident.size {
-            let list_elem_60 = agent::TColumn::read_from_in_protocol(i_prot)?;
+            let list_elem_60 = types::TColumn::read_from_in_protocol(i_prot)?;
             val.push(list_elem_60);
           }
           i_prot.read_list_end()?;

@@ -3,18 +3,23 @@
 use std::sync::Arc;
 
 use ccr_doris_wire::TStatusCode;
+use ccr_doris_wire::plan::TDescriptorTable;
 
 use super::Agent;
 use super::execute::Done;
 use crate::be::api::{BackendApi, BeError};
 use crate::be::backend::lock;
+use crate::be::exec::ExecError;
+use crate::be::exec::expr::{Expr, filter};
+use crate::be::exec::types::Layout;
 use crate::be::merge::merge;
 use crate::model::projection::{Misfit, project};
-use crate::model::{Column, TableSchema};
-use crate::wire::agent::{AlterTablet, FinishDetail};
+use crate::model::{Cell, Column, Row, TableSchema};
+use crate::wire::agent::alter::WHERE_SIGN;
+use crate::wire::agent::{AlterTablet, DefinedColumn, FinishDetail};
 
 impl Agent {
-    /// Fills the new tablet. Values that do not fit the new types fail the task.
+    /// Fills the new tablet. Values that do not fit the new types fail the task, and expressions that can not be computed here.
     pub(super) fn alter(&self, alter: &AlterTablet) -> Result<Done, BeError> {
         let base = self.backend.tablet(alter.base_tablet)?;
         let target = self.backend.tablet(alter.new_tablet)?;
@@ -22,11 +27,16 @@ impl Agent {
         let to = Arc::clone(&lock(&target).spec.schema);
         let views = self.backend.rowsets(alter.base_tablet, alter.version)?;
         let rows = merge(&from, &views);
-        let rows = match project(&from, &with_origins(&to, &from, alter), &rows, Misfit::Fail) {
+        let rows = match converted(&from, &to, alter, rows) {
             Ok(rows) => rows,
-            Err(reason) => {
-                let failed = Done::failed(TStatusCode::DATA_QUALITY_ERROR, reason);
-                return Ok(failed.at(self.report_version()));
+            Err((code, reason)) => {
+                tracing::info!(
+                    base_tablet = alter.base_tablet,
+                    new_tablet = alter.new_tablet,
+                    reason,
+                    "rows of an ALTER not converted"
+                );
+                return Ok(Done::failed(code, reason).at(self.report_version()));
             }
         };
         self.backend
@@ -35,6 +45,90 @@ impl Agent {
         let info = self.tablet_info(alter.new_tablet);
         let done = Done::with(FinishDetail::Tablets(info.into_iter().collect()));
         Ok(done.at(self.report_version()))
+    }
+}
+
+type Failure = (TStatusCode, String);
+
+/// The rows that meet the WHERE, in the columns of the new tablet.
+fn converted(
+    from: &TableSchema,
+    to: &TableSchema,
+    alter: &AlterTablet,
+    rows: Vec<Row>,
+) -> Result<Vec<Row>, Failure> {
+    let compute = |error: ExecError| (TStatusCode::NOT_IMPLEMENTED_ERROR, error.to_string());
+    let unfit = |reason: String| (TStatusCode::DATA_QUALITY_ERROR, reason);
+    let slots = alter.slots.as_ref().map(|table| Slots::of(table, from));
+    let slots = slots.unwrap_or_default();
+    let mut wide: Vec<Row> = rows.into_iter().map(|row| slots.before(row)).collect();
+    let compiled = |column: &DefinedColumn| {
+        let tree = column.expression.as_ref();
+        tree.map(|tree| Expr::compile(tree, &slots.layout))
+            .transpose()
+    };
+    for column in &alter.defined {
+        if column.name == WHERE_SIGN
+            && let Some(condition) = compiled(column).map_err(compute)?
+        {
+            wide = filter(&[condition], wide).map_err(compute)?;
+        }
+    }
+    let mut computed: Vec<(usize, Vec<Cell>)> = Vec::new();
+    for column in &alter.defined {
+        let Some(at) = to.columns.iter().position(|c| c.is_named(&column.name)) else {
+            continue;
+        };
+        if let Some(expression) = compiled(column).map_err(compute)? {
+            let cells = expression.eval(&wide).map_err(compute)?;
+            let target = &to.columns[at];
+            let fit = |cell: Cell| {
+                let parsed = target.data_type.parse_cell(cell.as_deref());
+                parsed.map_err(|reason| unfit(format!("column {}: {reason}", target.name)))
+            };
+            let cells: Result<_, Failure> = cells.into_iter().map(fit).collect();
+            computed.push((at, cells?));
+        }
+    }
+    let width = slots.layout.width();
+    let narrow: Vec<Row> = wide
+        .into_iter()
+        .map(|mut row| row.split_off(width))
+        .collect();
+    let to = with_origins(to, from, alter);
+    let mut rows = project(from, &to, &narrow, Misfit::Fail).map_err(unfit)?;
+    for (at, cells) in computed {
+        for (row, cell) in rows.iter_mut().zip(cells) {
+            row[at] = cell;
+        }
+    }
+    Ok(rows)
+}
+
+/// The slots of a request and the columns of the base that they are.
+#[derive(Default)]
+struct Slots {
+    layout: Layout,
+    places: Vec<Option<usize>>,
+}
+
+impl Slots {
+    fn of(table: &TDescriptorTable, from: &TableSchema) -> Self {
+        let mut slots = Slots::default();
+        for slot in table.slot_descriptors.iter().flatten() {
+            slots.layout.push(slot.id);
+            let named = |column: &Column| column.is_named(&slot.col_name);
+            slots.places.push(from.columns.iter().position(named));
+        }
+        slots
+    }
+
+    /// The row with the cells of all slots in front of it.
+    fn before(&self, row: Row) -> Row {
+        let cell = |place: &Option<usize>| place.and_then(|at| row.get(at).cloned().flatten());
+        let mut wide: Row = self.places.iter().map(cell).collect();
+        wide.extend(row);
+        wide
     }
 }
 
@@ -47,25 +141,30 @@ fn from_schema(held: &TableSchema, alter: &AlterTablet) -> TableSchema {
     schema
 }
 
-/// The target's columns under the ids of the columns that they come from: by expression, by name, by id.
+/// The target's columns under the ids of the columns that they come from: by the name of the origin, by name, by id.
 fn with_origins(to: &TableSchema, from: &TableSchema, alter: &AlterTablet) -> TableSchema {
     let mut to = to.clone();
     for column in &mut to.columns {
-        let defined = alter
-            .rollup_columns
-            .iter()
-            .find(|defined| column.is_named(&defined.name));
-        match defined {
-            Some(defined) => {
-                column.generated = Some(if defined.counts {
-                    format!("CASE WHEN `{0}` IS NULL THEN 0 ELSE 1 END", defined.origin)
-                } else {
-                    format!("`{}`", defined.origin)
-                });
-                // The expression counts, not a column that has the same id by chance.
+        let mut defined = alter.defined.iter();
+        match defined.find(|defined| column.is_named(&defined.name)) {
+            Some(DefinedColumn {
+                expression: None,
+                origin: Some(origin),
+                ..
+            }) => {
+                column.generated = Some(format!("`{origin}`"));
+                // The name counts, not a column that has the same id by chance.
                 column.unique_id = i32::MIN;
             }
-            None => column.unique_id = origin(column, from),
+            // Computed: no column that has the same id by chance is taken for it.
+            Some(DefinedColumn {
+                expression: Some(_),
+                ..
+            }) => {
+                column.generated = None;
+                column.unique_id = i32::MIN;
+            }
+            Some(_) | None => column.unique_id = origin(column, from),
         }
     }
     to

@@ -28,13 +28,14 @@ struct Fetched {
 impl Agent {
     /// Brings the replica to the visible version of the request.
     pub(super) async fn clone_tablet(&self, clone: &CloneTablet) -> Result<Done, BeError> {
+        let guard = self.backend.task("task.clone").await?;
         let done = self.cloned(clone).await;
         // The versions of partitions are learned whatever became of the task.
         let mut known = lock(&self.visible_versions);
         let held = known.entry(clone.partition_id).or_default();
         *held = (*held).max(clone.version);
         drop(known);
-        done
+        guard.answer(done)
     }
 
     async fn cloned(&self, clone: &CloneTablet) -> Result<Done, BeError> {
@@ -56,7 +57,10 @@ impl Agent {
         });
         let mut bytes = 0;
         if is_new || !missing.is_empty() {
-            let home = tablet_dir(backend.store(), clone.tablet_id, clone.schema_hash);
+            let home = held.as_ref().map_or_else(
+                || tablet_dir(backend.store(), clone.tablet_id, clone.schema_hash),
+                |tablet| lock(tablet).dir.clone(),
+            );
             let dir = home.join("clone");
             let fetched = self.fetch_from_any(clone, &missing, &dir).await;
             let placed = fetched.and_then(|fetched| {

@@ -307,6 +307,9 @@ impl Agent {
                     partitions.add(partition_id, meta.tablet_id);
                     tablet.spec.partition_id = partition_id;
                 }
+                if let Err(error) = tablet.update(None, None, &self.backend.meta) {
+                    done = Done::refused(&error);
+                }
             }
         }
         Some(done)

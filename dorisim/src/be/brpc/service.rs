@@ -125,14 +125,12 @@ impl Service<http::Request<Body>> for BackendRpc {
                     hello: asked.hello,
                 }))
             }),
-            // Answers that are a status alone, and lists that are empty here.
+            // Answers that are a status alone, and lists and queues that are empty here.
             "glob" | "get_be_resource" | "clear_cache" | "reset_rpc_channel"
-            | "check_rpc_channel" => {
-                unary(
-                    request,
-                    move |_: EmptyPb| async move { Ok(this.answer(Ok(()))) },
-                )
-            }
+            | "check_rpc_channel" | "get_wal_queue_size" => unary(
+                request,
+                move |_: EmptyPb| async move { Ok(this.answer(Ok(()))) },
+            ),
             other => {
                 tracing::debug!(method = other, "no such method here");
                 Box::pin(async { Ok(Status::unimplemented("not served by dorisim").into_http()) })

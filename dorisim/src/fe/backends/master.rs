@@ -139,6 +139,7 @@ impl Frontend {
         if !tasks.is_empty() {
             self.send_to(node, tasks);
         }
+        self.repair(node, &known, &found.behind_others);
     }
 
     /// Changes of the catalogue.
@@ -154,9 +155,18 @@ impl Frontend {
         for tablet in &found.healed {
             changes.push((*tablet, ReplicaChange::Bad(false)));
         }
-        if changes.is_empty() {
-            return;
+        if !changes.is_empty() {
+            self.change_replicas(backend_id, known, changes);
         }
+    }
+
+    /// Changes replicas of one backend; those whose table is gone are passed over.
+    pub(super) fn change_replicas(
+        &self,
+        backend_id: i64,
+        known: &HashMap<i64, KnownReplica>,
+        changes: Vec<(i64, ReplicaChange)>,
+    ) {
         let mut state = self.lock();
         for (tablet, change) in changes {
             let Some(place) = known.get(&tablet) else {
@@ -248,7 +258,7 @@ impl Frontend {
 
 /// What a report changes of a replica.
 #[derive(Debug, Clone, Copy)]
-enum ReplicaChange {
+pub(super) enum ReplicaChange {
     Raise(i64),
     Bad(bool),
 }

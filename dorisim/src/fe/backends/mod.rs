@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`node`] (what is known of one), [`heartbeat`], [`queue`] (tasks under way), [`remote`] (sends them; a
 //! [`BackendApi`] for the rest of the frontend), [`data`] (rows, which travel by other means), `master` (what backends call), [`report`]
-//! (what a tablet report leads to), `system` (ALTER SYSTEM).
+//! (what a tablet report leads to), `repair` (clones), `system` (ALTER SYSTEM).
 
 pub mod data;
 pub mod heartbeat;
@@ -10,6 +10,7 @@ mod master;
 pub mod node;
 pub mod queue;
 pub mod remote;
+mod repair;
 pub mod report;
 mod system;
 

@@ -17,8 +17,8 @@ use crate::be::api::{
     RemoteTabletSnapshot, Row, RowsetView, SnapshotInfo, TableSchema, TabletSpec, TabletStat,
 };
 use crate::wire::agent::{
-    AgentTask, CreateTablet, Download, DropTablet, MakeSnapshot, MoveDir, PublishVersion,
-    ReleaseSnapshot, TabletMeta,
+    AgentTask, CloneTablet, CreateTablet, Download, DropTablet, MakeSnapshot, MoveDir,
+    PublishVersion, ReleaseSnapshot, TabletMeta,
 };
 use crate::wire::client::CallError;
 
@@ -239,6 +239,24 @@ impl RemoteBackend {
         Ok(SnapshotInfo {
             path,
             files: end.snapshot_files.unwrap_or_default(),
+        })
+    }
+
+    /// CLONE, told by the tablet's id. Answers the version that the replica has then.
+    pub(super) async fn clone_tablet(&self, clone: CloneTablet) -> Result<i64, BeError> {
+        let tablet_id = clone.tablet_id;
+        let wait = Wait {
+            keep: Keep::Resent,
+            within: self.channel.settings.job_task_timeout,
+            stay: false,
+        };
+        let task = AgentTask::Clone(Box::new(clone));
+        let ends = self.run(vec![(tablet_id, task)], wait).await?;
+        let infos = ends.into_iter().filter_map(|end| end.finish_tablet_infos);
+        let version = infos.flatten().map(|info| info.version).next();
+        version.ok_or_else(|| BeError::Refused {
+            code: TStatusCode::INTERNAL_ERROR.0,
+            message: format!("the clone of tablet {tablet_id} ended without its state"),
         })
     }
 

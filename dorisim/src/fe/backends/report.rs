@@ -34,6 +34,8 @@ pub struct Differences {
     pub bad: Vec<(i64, Fault)>,
     /// Tablets that are well again.
     pub healed: Vec<i64>,
+    /// Tablets that lack versions, or are not there at all: CLONE, if another replica has all.
+    pub behind_others: Vec<i64>,
     /// (tablet, replica, partition): UPDATE_TABLET_META_INFO.
     pub renamed: Vec<(i64, i64, i64)>,
     /// Partition to its visible version: UPDATE_VISIBLE_VERSION.
@@ -94,6 +96,10 @@ pub fn differences(
             None if replica.bad => out.healed.push(*tablet),
             Some(_) | None => {}
         }
+        let lacks = fault == Some(Fault::VersionMiss) || info.version < replica.visible_version;
+        if lacks && !spared(*tablet) {
+            out.behind_others.push(*tablet);
+        }
         if fault.is_none() && info.version > replica.version {
             out.raised.push((*tablet, info.version));
         }
@@ -116,11 +122,15 @@ pub fn differences(
         }
     }
     for (tablet, replica) in known {
-        if !reported.tablets.contains_key(tablet) && !replica.bad && !spared(*tablet) {
-            out.bad.push((*tablet, Fault::Missing));
+        if !reported.tablets.contains_key(tablet) && !spared(*tablet) {
+            out.behind_others.push(*tablet);
+            if !replica.bad {
+                out.bad.push((*tablet, Fault::Missing));
+            }
         }
     }
     out.bad.sort_unstable_by_key(|(tablet, _)| *tablet);
+    out.behind_others.sort_unstable();
     out
 }
 
@@ -187,6 +197,7 @@ mod tests {
         let found = compare(&[(10, REPLICA)], &[info(11, 5)]);
         assert_eq!(found.unknown, [(11, 7, 40)]);
         assert_eq!(found.bad, [(10, Fault::Missing)]);
+        assert_eq!(found.behind_others, [10]);
     }
 
     #[test]
@@ -218,9 +229,14 @@ mod tests {
             compare(&[(10, REPLICA)], &[unused]).bad,
             [(10, Fault::Unused)]
         );
-        assert_eq!(compare(&[(10, bad)], &[miss]), Differences::default());
+        let still = Differences {
+            behind_others: vec![10],
+            ..Differences::default()
+        };
+        assert_eq!(compare(&[(10, bad)], &[miss]), still);
         assert_eq!(compare(&[(10, bad)], &[info(10, 5)]).healed, [10]);
-        assert_eq!(compare(&[(10, bad)], &[]), Differences::default());
+        assert_eq!(compare(&[(10, bad)], &[]), still);
+        assert_eq!(compare(&[(10, REPLICA)], &[info(10, 4)]), still);
     }
 
     #[test]

@@ -1,27 +1,28 @@
 //! ALTER: a new tablet from an old one.
 
-use ccr_doris_wire::{
-    TAlterMaterializedViewParam, TAlterTabletReqV2, TAlterTabletType, TExpr, TExprNode,
-    TExprNodeType, TSlotRef,
-};
+use ccr_doris_wire::plan::{TDescriptorTable, TPlanExpr};
+use ccr_doris_wire::{TAlterMaterializedViewParam, TAlterTabletReqV2, TAlterTabletType};
 
 use super::WireError;
 use super::schema::{column_from_wire, column_to_wire};
 use crate::model::Column;
 
-/// Where a column of a rollup or materialized view comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RollupColumn {
-    /// Column of the new tablet.
+/// Name under which the WHERE of a materialized view travels.
+pub const WHERE_SIGN: &str = "__DORIS_WHERE_SIGN__";
+
+/// What a column of a rollup or materialized view is made of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DefinedColumn {
+    /// Column of the new tablet, or [`WHERE_SIGN`].
     pub name: String,
-    /// Column of the base tablet.
-    pub origin: String,
-    /// It counts values: 1 for a value, 0 for NULL.
-    pub counts: bool,
+    /// Column of the base tablet that is taken as it is; older frontends tell it.
+    pub origin: Option<String>,
+    /// Over the slots of the request.
+    pub expression: Option<TPlanExpr>,
 }
 
 /// ALTER: fills a new tablet from an old one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AlterTablet {
     /// Tablet that is read.
     pub base_tablet: i64,
@@ -38,7 +39,9 @@ pub struct AlterTablet {
     /// Columns of the base index as they are now (light changes do not reach tablets by themselves).
     pub base_columns: Vec<Column>,
     /// Columns of materialized views.
-    pub rollup_columns: Vec<RollupColumn>,
+    pub defined: Vec<DefinedColumn>,
+    /// Columns of the base as the expressions name them.
+    pub slots: Option<TDescriptorTable>,
 }
 
 impl AlterTablet {
@@ -49,15 +52,20 @@ impl AlterTablet {
         } else {
             TAlterTabletType::SCHEMA_CHANGE
         };
-        let parameters = self.rollup_columns.iter().map(rollup_column_to_wire);
+        let parameter = |column: &DefinedColumn| TAlterMaterializedViewParam {
+            column_name: column.name.clone(),
+            origin_column_name: column.origin.clone(),
+            mv_expr: column.expression.clone(),
+        };
         TAlterTabletReqV2 {
             base_tablet_id: self.base_tablet,
             new_tablet_id: self.new_tablet,
             base_schema_hash: self.base_schema_hash,
             new_schema_hash: self.new_schema_hash,
             alter_version: Some(self.version),
-            materialized_view_params: Some(parameters.collect()),
+            materialized_view_params: Some(self.defined.iter().map(parameter).collect()),
             alter_tablet_type: Some(kind),
+            desc_tbl: self.slots.clone(),
             columns: Some(self.base_columns.iter().map(column_to_wire).collect()),
         }
     }
@@ -66,18 +74,18 @@ impl AlterTablet {
     ///
     /// # Errors
     /// Columns that can not be read.
-    pub fn from_wire(request: &TAlterTabletReqV2) -> Result<Self, WireError> {
+    pub fn from_wire(request: TAlterTabletReqV2) -> Result<Self, WireError> {
         let columns = request.columns.as_deref().unwrap_or_default();
         let base_columns: Vec<Column> = columns
             .iter()
             .map(column_from_wire)
             .collect::<Result<_, _>>()?;
-        let parameters = request.materialized_view_params.as_deref();
-        let rollup_columns = parameters
-            .unwrap_or_default()
-            .iter()
-            .filter_map(|parameter| rollup_column(parameter, &base_columns))
-            .collect();
+        let defined = |parameter: TAlterMaterializedViewParam| DefinedColumn {
+            name: parameter.column_name,
+            origin: parameter.origin_column_name,
+            expression: parameter.mv_expr,
+        };
+        let parameters = request.materialized_view_params.unwrap_or_default();
         Ok(AlterTablet {
             base_tablet: request.base_tablet_id,
             new_tablet: request.new_tablet_id,
@@ -86,42 +94,8 @@ impl AlterTablet {
             version: request.alter_version.unwrap_or(1),
             rollup: request.alter_tablet_type == Some(TAlterTabletType::ROLLUP),
             base_columns,
-            rollup_columns,
+            defined: parameters.into_iter().map(defined).collect(),
+            slots: request.desc_tbl,
         })
     }
-}
-
-fn rollup_column_to_wire(column: &RollupColumn) -> TAlterMaterializedViewParam {
-    let counted = column
-        .counts
-        .then(|| TExpr::new(vec![TExprNode::new(TExprNodeType::CASE_EXPR, None)]));
-    TAlterMaterializedViewParam::new(column.name.clone(), column.origin.clone(), counted)
-}
-
-/// By the name of the origin, else by the column of the expression; what can not be found is left to names.
-fn rollup_column(
-    parameter: &TAlterMaterializedViewParam,
-    base_columns: &[Column],
-) -> Option<RollupColumn> {
-    let nodes = parameter.mv_expr.as_ref().map(|expr| expr.nodes.as_slice());
-    let nodes = nodes.unwrap_or_default();
-    let by_slot = || {
-        let slot = |node: &TExprNode| node.slot_ref.as_ref().and_then(slot_column);
-        let unique_id = nodes.iter().find_map(slot)?;
-        let column = base_columns
-            .iter()
-            .find(|column| column.unique_id == unique_id)?;
-        Some(column.name.clone())
-    };
-    Some(RollupColumn {
-        name: parameter.column_name.clone(),
-        origin: parameter.origin_column_name.clone().or_else(by_slot)?,
-        counts: nodes
-            .first()
-            .is_some_and(|node| node.node_type == TExprNodeType::CASE_EXPR),
-    })
-}
-
-fn slot_column(slot: &TSlotRef) -> Option<i32> {
-    slot.col_unique_id.filter(|id| *id >= 0)
 }

@@ -16,7 +16,7 @@ pub mod task;
 mod tests;
 pub mod types;
 
-pub use alter::{AlterTablet, RollupColumn};
+pub use alter::{AlterTablet, DefinedColumn};
 pub use clone::{CloneSource, CloneTablet};
 pub use end::{FinishDetail, FinishedTask, TaskFailure};
 pub use push::Push;

@@ -264,7 +264,7 @@ impl AgentTask {
                 AgentTask::UpdateMeta(tablets.iter().filter_map(meta_from_wire).collect())
             }
             TTaskType::ALTER => AgentTask::Alter(Box::new(AlterTablet::from_wire(
-                &request.alter_tablet_req_v2.ok_or_else(missing)?,
+                request.alter_tablet_req_v2.ok_or_else(missing)?,
             )?)),
             TTaskType::CLONE => AgentTask::Clone(Box::new(CloneTablet::from_wire(
                 &request.clone_req.ok_or_else(missing)?,

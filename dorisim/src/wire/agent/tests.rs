@@ -16,6 +16,7 @@ use crate::model::{
     Aggregation, Column, DataType, DefaultValue, IndexFormat, IndexKind, KeysModel, TableSchema,
     TabletIndex, TabletIndexes,
 };
+use ccr_doris_wire::plan::{TDescriptorTable, TPlanExpr};
 
 /// Through the bytes that a socket would carry.
 fn over_the_wire<T: TSerializable>(value: &T) -> T {
@@ -357,11 +358,12 @@ fn every_task_reads_back_what_was_written() {
             version: 5,
             rollup: true,
             base_columns: vec![column],
-            rollup_columns: vec![RollupColumn {
+            defined: vec![DefinedColumn {
                 name: "mv_count".to_owned(),
-                origin: "v".to_owned(),
-                counts: true,
+                origin: Some("v".to_owned()),
+                expression: Some(TPlanExpr::new(Vec::new())),
             }],
+            slots: Some(TDescriptorTable::new(None, Vec::new())),
         })),
         AgentTask::GcBinlog(BTreeMap::from([(1, 2), (3, 4)])),
         AgentTask::VisibleVersion(BTreeMap::from([(1, 2)])),
@@ -370,7 +372,7 @@ fn every_task_reads_back_what_was_written() {
             schema_hash: 2,
             version: 3,
         },
-        AgentTask::Other(TTaskType::CLONE),
+        AgentTask::Other(TTaskType::UPLOAD),
     ];
     for task in &tasks {
         assert_eq!(format!("{task:?}"), format!("{:?}", sent(task, 77)));
