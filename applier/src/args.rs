@@ -1,10 +1,9 @@
 //! Command line of `ccr-applier`. Doc comments are the help text.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ccr_applier::ApplierConfig;
-use ccr_control::process::ProcessArgs;
+use ccr_control::process::{KafkaSettings, ProcessArgs};
 use ccr_ops::layers::LayerError;
 use clap::Parser;
 use serde::Deserialize;
@@ -22,8 +21,8 @@ use serde::Deserialize;
     after_help = "Configuration file (TOML), environment (CCR_APPLIER__COMMIT_INTERVAL_MS=100) and flags, the later ones \
                   win:\n\n  [applier]\n  commit_interval_ms = 200   # how often the position is made durable, 10 to \
                   10000\n  drain_deadline_ms = 15000  # how long a stop waits for what is in flight\n\n  [kafka]\n  \
-                  \"security.protocol\" = \"ssl\"\n\nExit codes: 0 stopped by SIGTERM or SIGINT, 1 failed, 2 wrong command \
-                  line or configuration."
+                  security.protocol = \"sasl_ssl\"   # or in the file of --kafka-config, or CCR_KAFKA__SECURITY_PROTOCOL\n\nExit codes: 0 stopped by SIGTERM or SIGINT, 1 failed, 2 wrong command \
+                  line, configuration or rights on Kafka."
 )]
 pub struct Args {
     /// What every process has.
@@ -41,7 +40,7 @@ pub struct FileSettings {
     /// The applier's.
     pub applier: ApplierSettings,
     /// Of librdkafka.
-    pub kafka: BTreeMap<String, String>,
+    pub kafka: KafkaSettings,
 }
 
 /// The applier's part of a configuration file.

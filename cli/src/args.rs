@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use ccr_control::process::LogFormat;
+use ccr_control::process::{KafkaArgs, LogFormat};
 use clap::{Parser, Subcommand, ValueEnum};
 
 /// Cross-cluster replication for Apache Doris.
@@ -29,7 +29,8 @@ pub struct Args {
 pub enum Command {
     /// Show the whole product on three simulated clusters: full sync, live replication, DDL, comparison of every row.
     Quickstart(QuickstartArgs),
-    /// Run producer, applier and HTTP API in one process; ready for `POST /create_ccr`.
+    /// Run producer, applier and HTTP API in one process; ready for `POST /create_ccr`. Without --kafka or --kafka-config
+    /// the event log is a file.
     Standalone(StandaloneArgs),
     /// Create, watch, pause, resume, resync and delete jobs of a running process.
     Job(JobArgs),
@@ -52,12 +53,9 @@ pub enum Command {
 /// Where the event log is.
 #[derive(Clone, Debug, clap::Args)]
 pub struct LogArgs {
-    /// Use Apache Kafka at HOST:PORT[,HOST:PORT...] instead of the embedded log.
-    #[arg(long, env = "CCR_KAFKA", value_name = "HOST:PORT")]
-    pub kafka: Option<String>,
-    /// More librdkafka settings, for instance `security.protocol=ssl`; can be repeated. Needs --kafka.
-    #[arg(long = "kafka-option", value_name = "KEY=VALUE", requires = "kafka")]
-    pub kafka_options: Vec<String>,
+    /// Apache Kafka instead of the embedded log.
+    #[command(flatten)]
+    pub kafka: KafkaArgs,
     /// First part of every topic name and consumer group.
     #[arg(long, env = "CCR_TOPIC_PREFIX", default_value = "ccr")]
     pub topic_prefix: String,

@@ -42,7 +42,8 @@ pub async fn standalone(args: &Args, standalone: &StandaloneArgs) -> Result<Exit
     telemetry(args)?;
     let token = shutdown();
     let roles = &standalone.roles;
-    if standalone.log.kafka.is_none() && roles.len() < 3 {
+    let log = LogChoice::of(&standalone.log, &standalone.data_dir)?;
+    if matches!(log, LogChoice::Embedded(_)) && roles.len() < 3 {
         bail!(
             "the embedded log lives in one process: run all roles (drop --roles), or use --kafka HOST:PORT"
         );
@@ -55,7 +56,7 @@ pub async fn standalone(args: &Args, standalone: &StandaloneArgs) -> Result<Exit
     };
     let stack = Stack::start(
         StackConfig {
-            log: LogChoice::of(&standalone.log, &standalone.data_dir)?,
+            log,
             prefix: standalone.log.topic_prefix.clone(),
             schema_registry: standalone.log.schema_registry.clone(),
             sealer,

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use ccr_cli::args::{Args, Command};
 use ccr_cli::commands;
+use ccr_control::process::exit_code;
 use clap::Parser;
 
 fn main() -> ExitCode {
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::from(commands::EXIT_FAILED)
+            ExitCode::from(exit_code(error.as_ref()))
         }
     }
 }

@@ -1,15 +1,14 @@
 //! The parts put together in one process.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use ccr_applier::{ApplierConfig, ApplierService};
 use ccr_control::probe::SqlProbe;
-use ccr_control::process::{Process, kafka_config, owner};
+use ccr_control::process::{KafkaSettings, Process, owner};
 use ccr_control::{Api, JobRegistry, StatusBoard};
 use ccr_doris::DorisCluster;
 use ccr_log::SharedLog;
@@ -37,11 +36,20 @@ pub enum LogChoice {
 impl LogChoice {
     /// From the command line; the embedded log lies in `data_dir`.
     pub fn of(args: &LogArgs, data_dir: &Path) -> Result<Self> {
-        let Some(bootstrap) = &args.kafka else {
-            return Ok(Self::Embedded(data_dir.join("log.sqlite")));
-        };
-        let config = kafka_config(bootstrap, &BTreeMap::new(), &args.kafka_options)?;
-        Ok(Self::Kafka(Box::new(config)))
+        let kafka = args.kafka.config(
+            &args.topic_prefix,
+            &KafkaSettings::default(),
+            std::env::vars(),
+        )?;
+        match kafka {
+            Some(config) => Ok(Self::Kafka(Box::new(config))),
+            None if !args.kafka.kafka_options.is_empty() || args.kafka.kafka_config.is_some() => {
+                bail!(
+                    "Kafka settings are given, but no brokers: use --kafka HOST:PORT, or bootstrap.servers in the file of --kafka-config"
+                )
+            }
+            None => Ok(Self::Embedded(data_dir.join("log.sqlite"))),
+        }
     }
 }
 
@@ -201,6 +209,6 @@ async fn open_log(choice: &LogChoice, clock: &Arc<dyn Clock>) -> Result<SharedLo
             .with_context(|| format!("opening the embedded log {}", path.display())),
         LogChoice::Kafka(config) => Kafka::connect((**config).clone())
             .await
-            .with_context(|| format!("connecting to Kafka at {}", config.bootstrap)),
+            .context("connecting to Kafka"),
     }
 }

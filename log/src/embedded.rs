@@ -36,7 +36,7 @@ use crate::event_log::{
     TopicSpec,
 };
 use crate::metrics;
-use crate::newest::Newest;
+use crate::newest::{self, Newest};
 
 /// Bound of every call.
 const CALL_SECONDS: u64 = 30;
@@ -390,21 +390,24 @@ impl EventLog for Embedded {
 
     async fn read_compacted(&self, topic: &TopicName) -> Result<BTreeMap<String, Record>, Error> {
         let view = self.inner.topics.get(topic)?;
-        let mut newest = Newest::default();
-        let (mut from, end) = (view.first(), view.end());
-        while from < end {
-            let bounds = Bounds {
-                records: 10_000,
-                bytes: RANGE_BYTES,
-            };
-            let mut read = self.inner.read(&view, from, bounds);
-            let records = self.inner.joined(&mut read).await?;
-            let Some(next) = newest.take(records) else {
-                break;
-            };
-            from = next;
-        }
-        Ok(newest.standing())
+        let read = async {
+            let mut newest = Newest::default();
+            let (mut from, end) = (view.first(), view.end());
+            while from < end {
+                let bounds = Bounds {
+                    records: 10_000,
+                    bytes: RANGE_BYTES,
+                };
+                let mut read = self.inner.read(&view, from, bounds);
+                let records = self.inner.joined(&mut read).await?;
+                let Some(next) = newest.take(records) else {
+                    break;
+                };
+                from = next;
+            }
+            Ok(newest.standing())
+        };
+        newest::whole(topic, newest::WHOLE, read).await
     }
 
     async fn join(&self, group: &str, topic: &TopicName) -> Result<Box<dyn GroupReader>, Error> {

@@ -74,6 +74,16 @@ pub enum Error {
         /// Bound.
         seconds: u64,
     },
+    /// Kafka does not let us in, or does not let us do something: a person has to change settings or rights.
+    #[error("Kafka refused to {action}: {reason}; {advice}")]
+    Refused {
+        /// What was tried, with the name of the object.
+        action: String,
+        /// In Kafka's words.
+        reason: String,
+        /// The next step.
+        advice: String,
+    },
     /// Settings that can not work.
     #[error("log configuration: {0}")]
     Config(String),
@@ -83,6 +93,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// True when a start with the same settings and rights would fail again.
+    pub fn is_configuration(&self) -> bool {
+        matches!(
+            self,
+            Self::Config(_) | Self::Refused { .. } | Self::TopicMismatch { .. }
+        )
+    }
+
     /// What the caller should do.
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -94,6 +112,7 @@ impl Error {
             | Self::OffsetGone { .. }
             | Self::RecordTooLarge { .. }
             | Self::MetadataTooLarge(_)
+            | Self::Refused { .. }
             | Self::Config(_) => ErrorKind::Invalid,
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! `append -> writer -> broker -> pump (own thread) -> reader -> applier`
 //!
-//! Read in this order: `config` (what librdkafka is told), `writer` (append), `pump` (the polling thread of a group
+//! Read in this order: `config` (what librdkafka is told) with `properties` (a file of it), `reach` (first contact), `writer` (append), `pump` (the polling thread of a group
 //! member) with `group` (rebalance callback), `reader` (its handle) and `watchdog`, `fetch` (reading without a group),
 //! `admin` (topics), `failure` (error codes).
 
@@ -11,7 +11,9 @@ mod config;
 mod failure;
 mod fetch;
 mod group;
+mod properties;
 mod pump;
+mod reach;
 mod reader;
 mod watchdog;
 mod writer;
@@ -26,9 +28,10 @@ use ccr_ops::{Clock, SystemClock};
 use ccr_schemas::TopicName;
 use tokio::sync::{mpsc, oneshot};
 
-pub use self::config::{KafkaConfig, Security, TlsFiles};
+pub use self::config::{KafkaConfig, is_secret};
+pub use self::properties::read_properties;
 
-use self::admin::{Presence, Topics, blocking, brokers, presence};
+use self::admin::{Presence, Topics, blocking, presence};
 use self::fetch::{Fetcher, check_position, watermarks};
 use self::pump::{Pump, ROOM};
 use self::reader::{KafkaReader, Shared};
@@ -39,12 +42,15 @@ use crate::event_log::{
     TopicSpec,
 };
 use crate::metrics;
-use crate::newest::Newest;
+use crate::newest::{self, Newest};
 
 /// Commands under way to a reader's thread. Its handle sends one at a time.
 const COMMANDS: usize = 16;
 /// Records asked for at a time when a whole topic is read.
 const CHUNK: usize = 10_000;
+
+/// Looks at an end that comes before the known one, each 300 ms or longer, before it is believed.
+const EARLY_ENDS: u32 = 10;
 
 /// The log on an Apache Kafka cluster.
 pub struct Kafka {
@@ -60,14 +66,13 @@ impl Kafka {
     /// Connects, and makes sure that somebody is there.
     ///
     /// # Errors
-    /// [`Error::Config`] for settings that can not work; [`Error::Unavailable`] naming the address when no broker answers
-    /// within ten seconds.
+    /// [`Error::Config`] for settings that can not work; [`Error::Refused`] when the brokers do not let us in, or are not
+    /// whom they should be; [`Error::Unavailable`] naming the address when no broker answers within ten seconds.
     pub async fn connect(config: KafkaConfig) -> Result<SharedLog, Error> {
         config.validate()?;
         let clock = SystemClock::shared();
         let writer = Writer::new(config.writer(), Arc::clone(&clock))?;
-        let (client, bootstrap) = (writer.client(), config.bootstrap.clone());
-        let brokers = blocking("reach Kafka", move || brokers(&client, &bootstrap)).await?;
+        let brokers = reach::reach(&config, &writer.client(), writer.trouble(), &clock).await?;
         let (_, librdkafka) = rdkafka::util::get_rdkafka_version();
         tracing::info!(bootstrap = %config.bootstrap, brokers, %librdkafka, "connected to Kafka");
         Ok(Arc::new(Self {
@@ -110,6 +115,26 @@ impl Kafka {
         self.must_exist(topic).await?;
         let (client, name) = (self.writer.client(), topic.clone());
         blocking("ask where a topic ends", move || watermarks(&client, &name)).await
+    }
+
+    async fn newest(&self, topic: &TopicName) -> Result<BTreeMap<String, Record>, Error> {
+        let (mut from, high) = self.marks(topic).await?;
+        let mut newest = Newest::default();
+        let mut early = 0;
+        while from < high {
+            let records = self.range(topic, from, high, CHUNK).await?;
+            match newest.take(records) {
+                Some(next) => from = next,
+                // A leader of just now may not know yet how far its predecessor had come. What was there before must not
+                // be missed; only a hole up to the end (of foreign transactions) stays empty.
+                None => early += 1,
+            }
+            if early > EARLY_ENDS {
+                tracing::warn!(%topic, from, high, "nothing lies between here and the topic's end");
+                break;
+            }
+        }
+        Ok(newest.standing())
     }
 
     async fn range(
@@ -187,16 +212,7 @@ impl EventLog for Kafka {
     }
 
     async fn read_compacted(&self, topic: &TopicName) -> Result<BTreeMap<String, Record>, Error> {
-        let (mut from, high) = self.marks(topic).await?;
-        let mut newest = Newest::default();
-        while from < high {
-            let records = self.range(topic, from, high, CHUNK).await?;
-            let Some(next) = newest.take(records) else {
-                break;
-            };
-            from = next;
-        }
-        Ok(newest.standing())
+        newest::whole(topic, newest::WHOLE, self.newest(topic)).await
     }
 
     async fn join(&self, group: &str, topic: &TopicName) -> Result<Box<dyn GroupReader>, Error> {

@@ -20,5 +20,5 @@ pub use event_log::{
     Committed, EventLog, GroupReader, MAX_METADATA_BYTES, MAX_RECORD_BYTES, NewRecord, Offset,
     ReaderEvent, Record, SharedLog, TopicKind, TopicSpec,
 };
-pub use kafka::{Kafka, KafkaConfig, Security, TlsFiles};
+pub use kafka::{Kafka, KafkaConfig};
 pub use registry::{Missing, SchemaId, SchemaRegistry};

@@ -1,8 +1,33 @@
 //! The newest record of each key, out of a topic read from its begin to its end.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use ccr_schemas::TopicName;
+
+use crate::error::Error;
 use crate::event_log::Record;
+
+/// Bound of reading a compacted topic from its begin to its end. Ours hold one record per job or table; minutes mean that
+/// nobody compacts, or that reading stands.
+pub(crate) const WHOLE: Duration = Duration::from_secs(120);
+
+/// Reads a whole topic, within a bound.
+pub(crate) async fn whole<T>(
+    topic: &TopicName,
+    bound: Duration,
+    read: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    match tokio::time::timeout(bound, read).await {
+        Ok(answer) => answer,
+        Err(_) => Err(Error::Timeout {
+            action: format!(
+                "read the whole of topic {topic} (its cleanup.policy should be compact; is its log cleaner at work?)"
+            ),
+            seconds: bound.as_secs(),
+        }),
+    }
+}
 
 /// Collects the newest record of each key.
 #[derive(Debug, Default)]
@@ -24,5 +49,23 @@ impl Newest {
     pub(crate) fn standing(mut self) -> BTreeMap<String, Record> {
         self.last.retain(|_, record| record.value.is_some());
         self.last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_topic_without_an_end_in_sight_is_given_up_by_name() {
+        let topic = TopicName("ccr.jobs".to_owned());
+        let endless = std::future::pending::<Result<(), Error>>();
+        let given_up = whole(&topic, Duration::from_millis(5), endless).await;
+        assert!(
+            matches!(&given_up, Err(Error::Timeout { action, .. }) if action.contains("ccr.jobs")),
+            "{given_up:?}"
+        );
+        let read = whole(&topic, WHOLE, async { Ok(1) }).await;
+        assert_eq!(read.expect("read"), 1);
     }
 }

@@ -1,8 +1,7 @@
 //! Command line of `ccr-producer`. Doc comments are the help text.
 
-use std::collections::BTreeMap;
 
-use ccr_control::process::ProcessArgs;
+use ccr_control::process::{KafkaSettings, ProcessArgs};
 use ccr_ops::layers::LayerError;
 use ccr_producer::ProducerConfig;
 use clap::Parser;
@@ -23,8 +22,8 @@ use serde::Deserialize;
                   look_back = \"10s\"         # age at which published positions are compared with the source once more\n  \
                   poll_interval = \"20ms\"    # pause between two questions of an idle stream, at most 50ms\n  \
                   events_retention = \"7d\"   # or \"never\"\n  snapshot_reuse = \"1h\"     # share snapshots of this age\n\n  \
-                  [kafka]\n  \"security.protocol\" = \"ssl\"\n\n\
-                  Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failed, 2 wrong command line or configuration."
+                  [kafka]\n  security.protocol = \"sasl_ssl\"   # or in the file of --kafka-config, or CCR_KAFKA__SECURITY_PROTOCOL\n\n\
+                  Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failed, 2 wrong command line, configuration or rights on Kafka."
 )]
 pub struct Args {
     /// What every process has.
@@ -48,7 +47,7 @@ pub struct Settings {
     /// The producer's.
     pub producer: ProducerConfig,
     /// Of librdkafka.
-    pub kafka: BTreeMap<String, String>,
+    pub kafka: KafkaSettings,
 }
 
 impl Args {
@@ -109,7 +108,7 @@ mod tests {
         assert_eq!(settings.producer.settle, Duration::from_millis(7));
         assert_eq!(settings.producer.prefix, "b");
         assert_eq!(settings.producer.events_retention, None);
-        assert_eq!(settings.kafka["security.protocol"], "ssl");
+        assert_eq!(settings.kafka.0["security.protocol"], "ssl");
         let error = args(&[])
             .settings(env("CCR_PRODUCER__SETTLE", "soon"))
             .unwrap_err()

@@ -89,6 +89,11 @@ pub fn producer_group(prefix: &str, source: &str, database: &str) -> String {
     format!("{prefix}.produce.{}.{}", escape(source), escape(database))
 }
 
+/// Consumer group under whose name topics are read without joining it.
+pub fn reader_group(prefix: &str) -> String {
+    format!("{prefix}.reader")
+}
+
 /// Record key of an event: its ordering unit.
 pub fn event_key(table: Option<TableId>) -> String {
     match table {

@@ -153,13 +153,14 @@ async fn start_stack(
     token: &CancellationToken,
 ) -> Result<Stack> {
     // Each run has topics of its own on a shared Kafka: what an earlier run left there is another source's history.
-    let prefix = match &args.log.kafka {
-        Some(_) => format!("{}-quickstart-{:x}", args.log.topic_prefix, clock.now_ms()),
-        None => args.log.topic_prefix.clone(),
+    let log = LogChoice::of(&args.log, data)?;
+    let prefix = match &log {
+        LogChoice::Kafka(_) => format!("{}-quickstart-{:x}", args.log.topic_prefix, clock.now_ms()),
+        LogChoice::Embedded(_) => args.log.topic_prefix.clone(),
     };
     Stack::start(
         StackConfig {
-            log: LogChoice::of(&args.log, data)?,
+            log,
             prefix,
             schema_registry: args.log.schema_registry.clone(),
             sealer: Sealer::from_base64(Sealer::generate_key().expose())

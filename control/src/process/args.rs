@@ -1,32 +1,21 @@
 //! The part of the command line that every process on Kafka has, and what is made of it.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use ccr_log::KafkaConfig;
 use ccr_ops::layers::{LayerError, Layers};
 use ccr_ops::{Sealer, telemetry};
 use clap::ValueEnum;
 
-use crate::process::ProcessError;
+use crate::process::{KafkaArgs, ProcessError};
 
 /// Options of every process on Kafka. Doc comments are the help text; the order leaves room for a process' own options
 /// at 50.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ProcessArgs {
-    /// Kafka brokers.
-    #[arg(
-        long,
-        env = "CCR_KAFKA",
-        hide_env_values = true,
-        value_name = "HOST:PORT[,HOST:PORT...]",
-        display_order = 10
-    )]
-    pub kafka: String,
-    /// More librdkafka settings, for instance `security.protocol=ssl`; can be repeated.
-    #[arg(long = "kafka-option", value_name = "KEY=VALUE", display_order = 20)]
-    pub kafka_options: Vec<String>,
+    /// Kafka.
+    #[command(flatten)]
+    pub kafka: KafkaArgs,
     /// File with the log key, the same for all processes on one Kafka (make one with `ccr keygen`).
     #[arg(
         long,
@@ -86,8 +75,8 @@ pub enum LogFormat {
 }
 
 impl ProcessArgs {
-    /// The settings file and the environment. Of the variables only `CCR_<SECTION>__*` and `CCR_KAFKA__*` are read: other
-    /// processes may share the environment.
+    /// The settings file and the environment. Of the variables only `CCR_<SECTION>__*` are read: other processes may share
+    /// the environment, and those of Kafka are read with [`KafkaArgs`].
     ///
     /// # Errors
     /// Names the layer and the field.
@@ -103,7 +92,7 @@ impl ProcessArgs {
         let section = format!("CCR_{}__", section.to_uppercase());
         let ours = variables
             .into_iter()
-            .filter(|(name, _)| name.starts_with(&section) || name.starts_with("CCR_KAFKA__"));
+            .filter(|(name, _)| name.starts_with(&section));
         layers.env("CCR_", ours)
     }
 }
@@ -117,25 +106,6 @@ pub fn start_telemetry(filter: &str, format: LogFormat) -> Result<(), ProcessErr
     ccr_log::metrics::describe();
     ccr_doris::metrics::describe();
     Ok(())
-}
-
-/// Kafka with the settings of a file and, stronger, `KEY=VALUE` options.
-///
-/// # Errors
-/// Names the setting that can not work.
-pub fn kafka_config(
-    bootstrap: &str,
-    settings: &BTreeMap<String, String>,
-    options: &[String],
-) -> Result<KafkaConfig, ccr_log::Error> {
-    let mut config = KafkaConfig::new(bootstrap);
-    for (key, value) in settings {
-        config.set(key, value)?;
-    }
-    for option in options {
-        config.set_option(option)?;
-    }
-    Ok(config)
 }
 
 /// The log key in a file.

@@ -3,6 +3,7 @@
 
 mod args;
 mod error;
+mod kafka;
 mod run;
 
 use std::convert::Infallible;
@@ -20,9 +21,10 @@ use ccr_ops::{Clock, OnError, Sealer, Supervisor, SystemClock};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use args::{LogFormat, ProcessArgs, kafka_config, read_log_key, start_telemetry};
+pub use args::{LogFormat, ProcessArgs, read_log_key, start_telemetry};
 pub use error::ProcessError;
-pub use run::{EXIT_FAILED, EXIT_USAGE, Prepared, run};
+pub use kafka::{KafkaArgs, KafkaSettings};
+pub use run::{EXIT_FAILED, EXIT_USAGE, Prepared, exit_code, run};
 
 use crate::{JobRegistry, StatusBoard};
 

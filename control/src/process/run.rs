@@ -1,6 +1,6 @@
 //! The life of a process on Kafka, from its command line to its exit code.
 
-use std::collections::BTreeMap;
+use std::error::Error as StdError;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use ccr_ops::task::{BoxError, Chain};
 use ccr_ops::{Sealer, shutdown};
 use tracing::info;
 
-use crate::process::{Process, ProcessArgs, kafka_config, owner, read_log_key, start_telemetry};
+use crate::process::{KafkaSettings, Process, ProcessArgs, owner, read_log_key, start_telemetry};
 
 /// The process failed.
 pub const EXIT_FAILED: u8 = 1;
@@ -27,7 +27,7 @@ pub struct Prepared<C> {
     /// First part of topic names.
     pub prefix: String,
     /// Settings of librdkafka.
-    pub kafka: BTreeMap<String, String>,
+    pub kafka: KafkaSettings,
 }
 
 /// Runs a process until a signal: `prepare` reads its settings, `start` starts its parts.
@@ -54,8 +54,31 @@ pub fn run<C>(
     runtime.shutdown_background();
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(EXIT_FAILED, &error),
+        Err(error) => fail(exit_code(error.as_ref()), &error),
     }
+}
+
+/// [`EXIT_USAGE`] when the log says that a person has to change settings or rights, else [`EXIT_FAILED`].
+pub fn exit_code(error: &(dyn StdError + 'static)) -> u8 {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        let said = cause
+            .downcast_ref::<ccr_log::Error>()
+            // Stands for what is in it, which therefore is no cause of its own.
+            .or_else(|| match cause.downcast_ref::<crate::Error>() {
+                Some(crate::Error::Log(log)) => Some(log),
+                Some(_) | None => None,
+            });
+        if let Some(log) = said {
+            return if log.is_configuration() {
+                EXIT_USAGE
+            } else {
+                EXIT_FAILED
+            };
+        }
+        next = cause.source();
+    }
+    EXIT_FAILED
 }
 
 fn ready<C>(
@@ -64,7 +87,10 @@ fn ready<C>(
 ) -> Result<(Prepared<C>, KafkaConfig, Sealer), BoxError> {
     start_telemetry(&args.log, args.log_format)?;
     let prepared = prepare()?;
-    let kafka = kafka_config(&args.kafka, &prepared.kafka, &args.kafka_options)?;
+    let kafka = args
+        .kafka
+        .config(&prepared.prefix, &prepared.kafka, std::env::vars())?
+        .ok_or("no Kafka brokers are named; use --kafka HOST:PORT, CCR_KAFKA, or bootstrap.servers in the file of --kafka-config")?;
     Ok((prepared, kafka, read_log_key(&args.log_key_file)?))
 }
 
@@ -94,4 +120,30 @@ async fn until_stopped<C>(
 fn fail(code: u8, error: &BoxError) -> ExitCode {
     eprintln!("error: {}", Chain(error.as_ref()));
     ExitCode::from(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::ProcessError;
+
+    #[test]
+    fn settings_that_can_not_work_end_with_another_code_than_a_log_that_is_away() {
+        let refused = ccr_log::Error::Refused {
+            action: "look up topic ccr.jobs".to_owned(),
+            reason: "not authorized".to_owned(),
+            advice: "rights".to_owned(),
+        };
+        let error = ProcessError::Topic("jobs", crate::Error::Log(refused));
+        assert_eq!(exit_code(&error), EXIT_USAGE);
+        let away = ccr_log::Error::Timeout {
+            action: "append".to_owned(),
+            seconds: 1,
+        };
+        assert_eq!(
+            exit_code(&ProcessError::Topic("jobs", crate::Error::Log(away))),
+            EXIT_FAILED
+        );
+        assert_eq!(exit_code(&std::io::Error::other("x")), EXIT_FAILED);
+    }
 }

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::io::Read;
 use std::time::Duration;
 
-use ccr_ops::Secret;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
@@ -41,37 +40,36 @@ const FIXED: &[&str] = &[
     "transactional.id",
 ];
 
-/// Files of a TLS client. librdkafka reads PEM.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// Certificates of the authority; `None` trusts the system's.
-    pub ca: Option<PathBuf>,
-    /// Our certificate, for mutual TLS.
-    pub certificate: Option<PathBuf>,
-    /// Its key.
-    pub key: Option<PathBuf>,
-}
+/// Properties that name a file which must be there.
+const FILES: &[&str] = &[
+    "ssl.ca.location",
+    "ssl.certificate.location",
+    "ssl.crl.location",
+    "ssl.key.location",
+    "ssl.keystore.location",
+];
+/// Ends the name of a property whose value is the content of a file: `sasl.password.file`.
+const FROM_FILE: &str = ".file";
+/// Most bytes of such a file.
+const SECRET_FILE_BYTES: u64 = 64 * 1024;
 
-/// How the connection is protected and who we are.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Security {
-    /// Nothing.
-    #[default]
-    Plaintext,
-    /// TLS, with a client certificate when one is named.
-    Tls(TlsFiles),
-    /// User and password.
-    Sasl {
-        /// `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`.
-        mechanism: String,
-        /// Who.
-        user: String,
-        /// Their password.
-        password: Secret,
-        /// TLS around it; `None` sends it unprotected.
-        tls: Option<TlsFiles>,
-    },
-}
+/// What settings for Java programs are called here.
+const OF_JAVA: &[(&str, &str)] = &[
+    (
+        "sasl.jaas.config",
+        "sasl.username and sasl.password (or sasl.password.file)",
+    ),
+    (
+        "ssl.truststore.location",
+        "ssl.ca.location, with a PEM file (keytool -exportcert -rfc makes one)",
+    ),
+    ("ssl.truststore.password", "nothing: a PEM file needs none"),
+    ("ssl.truststore.type", "nothing: ssl.ca.location is PEM"),
+    (
+        "ssl.keystore.type",
+        "ssl.keystore.location for PKCS#12, or ssl.certificate.location and ssl.key.location for PEM",
+    ),
+];
 
 /// Settings of the Kafka log.
 #[derive(Clone, PartialEq, Eq)]
@@ -80,15 +78,20 @@ pub struct KafkaConfig {
     pub bootstrap: String,
     /// Name in the brokers' logs. Default `ccr`.
     pub client_id: String,
-    /// Protection.
-    pub security: Security,
     /// A group member that was not heard of for so long is replaced. Default 10 s; 6 s to 5 min are what brokers take.
     pub session_timeout: Duration,
-    /// Copies of a topic made by us; `None` means three, or as many as there are brokers when there are fewer.
+    /// Copies of a topic made by us, property `replication.factor`; `None` means three, or as many as there are brokers
+    /// when there are fewer.
     pub replication_factor: Option<u16>,
+    /// Copies that must have a record before it counts as written, property `min.insync.replicas`, for topics made by us;
+    /// `None` means two of three, else one.
+    pub min_in_sync: Option<u16>,
+    /// Name of a consumer group under which topics are read without joining. It is part of what a user needs rights for.
+    pub reader_group: String,
     /// How long a record waits for company before it is sent. Default 5 ms; up to 1 s.
     pub linger: Duration,
-    /// More properties of librdkafka, for every client. Those that correctness rests on are refused.
+    /// Properties of librdkafka, for every client: protection, who we are, and more. Those that correctness rests on are
+    /// refused.
     pub extra: BTreeMap<String, String>,
 }
 
@@ -107,20 +110,23 @@ impl fmt::Debug for KafkaConfig {
         f.debug_struct("KafkaConfig")
             .field("bootstrap", &self.bootstrap)
             .field("client_id", &self.client_id)
-            .field("security", &self.security)
             .field("session_timeout", &self.session_timeout)
             .field("replication_factor", &self.replication_factor)
+            .field("min_in_sync", &self.min_in_sync)
+            .field("reader_group", &self.reader_group)
             .field("linger", &self.linger)
             .field("extra", &extra)
             .finish()
     }
 }
 
-/// True for properties whose value must not be shown.
-pub(super) fn is_secret(key: &str) -> bool {
-    ["password", "secret", "pem", "oauthbearer", "token", "jaas"]
-        .iter()
-        .any(|word| key.contains(word))
+/// True for properties of librdkafka whose value must not be shown. Names of files may be.
+pub fn is_secret(key: &str) -> bool {
+    !key.ends_with(".location")
+        && !key.ends_with(FROM_FILE)
+        && ["password", "secret", "pem", "oauthbearer", "token", "jaas"]
+            .iter()
+            .any(|word| key.contains(word))
 }
 
 impl KafkaConfig {
@@ -129,9 +135,10 @@ impl KafkaConfig {
         Self {
             bootstrap: bootstrap.into(),
             client_id: "ccr".to_owned(),
-            security: Security::Plaintext,
             session_timeout: Duration::from_secs(10),
             replication_factor: None,
+            min_in_sync: None,
+            reader_group: "ccr.reader".to_owned(),
             linger: Duration::from_millis(5),
             extra: BTreeMap::new(),
         }
@@ -160,43 +167,117 @@ impl KafkaConfig {
         if self.linger > Duration::from_secs(1) {
             return refuse(format!("Kafka linger of {:?} is above 1 s", self.linger));
         }
-        for path in self.files() {
-            if let Err(error) = std::fs::File::open(path) {
-                return refuse(format!("{} can not be read: {error}", path.display()));
+        for key in FILES {
+            if let Some(path) = self.extra.get(*key)
+                && let Err(error) = std::fs::File::open(path)
+            {
+                return refuse(format!(
+                    "Kafka property {key}: {path} can not be read: {error}"
+                ));
             }
         }
-        if self.replication_factor == Some(0) {
-            return refuse("a Kafka replication factor of 0 keeps nothing".to_owned());
+        if self.replication_factor == Some(0) || self.min_in_sync == Some(0) {
+            return refuse(
+                "replication.factor and min.insync.replicas must be at least 1: 0 keeps nothing"
+                    .to_owned(),
+            );
+        }
+        if let (Some(copies), Some(in_sync)) = (self.replication_factor, self.min_in_sync)
+            && in_sync > copies
+        {
+            return refuse(format!(
+                "min.insync.replicas={in_sync} is more than replication.factor={copies}: nothing could be written"
+            ));
+        }
+        let protocol = self.protocol();
+        if protocol.contains("sasl") {
+            let kerberos = self.mechanism().eq_ignore_ascii_case("GSSAPI");
+            if kerberos {
+                return refuse(
+                    "security.protocol asks for SASL: set sasl.mechanism to SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN (Kerberos is not built in)"
+                        .to_owned(),
+                );
+            }
+            for key in ["sasl.username", "sasl.password"] {
+                if !self.mechanism().eq_ignore_ascii_case("OAUTHBEARER")
+                    && !self.extra.contains_key(key)
+                {
+                    return refuse(format!(
+                        "security.protocol={protocol} needs the Kafka property {key}"
+                    ));
+                }
+            }
+        } else if self.extra.contains_key("sasl.username") {
+            return refuse(format!(
+                "sasl.username is set, but security.protocol is {protocol}: wanted is sasl_ssl (or sasl_plaintext)"
+            ));
         }
         Ok(())
     }
 
-    fn files(&self) -> impl Iterator<Item = &PathBuf> {
-        let tls = match &self.security {
-            Security::Plaintext => None,
-            Security::Tls(files) => Some(files),
-            Security::Sasl { tls, .. } => tls.as_ref(),
-        };
-        tls.into_iter()
-            .flat_map(|files| [&files.ca, &files.certificate, &files.key])
-            .flatten()
+    /// `plaintext`, `ssl`, `sasl_plaintext` or `sasl_ssl`.
+    pub(super) fn protocol(&self) -> String {
+        self.extra
+            .get("security.protocol")
+            .map_or_else(|| "plaintext".to_owned(), |p| p.to_ascii_lowercase())
     }
 
-    /// Sets one property by its librdkafka name, as it stands on a command line. The session timeout is a setting of ours,
-    /// because other intervals follow from it.
+    /// The SASL mechanism; librdkafka's default is Kerberos.
+    pub(super) fn mechanism(&self) -> &str {
+        ["sasl.mechanism", "sasl.mechanisms"]
+            .iter()
+            .find_map(|key| self.extra.get(*key))
+            .map_or("GSSAPI", String::as_str)
+    }
+
+    /// Who we are to the brokers, for people.
+    pub(super) fn user(&self) -> String {
+        match self.extra.get("sasl.username") {
+            Some(user) => format!("user {user}"),
+            None if self.protocol() == "ssl" => "the user of this client certificate".to_owned(),
+            None => "an anonymous user".to_owned(),
+        }
+    }
+
+    /// Sets one property by its librdkafka name. `replication.factor` and `min.insync.replicas` are settings of ours; a secret with `.file` behind its name is read from that file.
     ///
     /// # Errors
-    /// [`Error::Config`] when a session timeout is not a number of milliseconds.
+    /// [`Error::Config`] when a number is none, a file can not be read, or the name belongs to programs in Java.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), Error> {
-        if key == "session.timeout.ms" {
-            let millis = value.parse().map_err(|_| {
-                Error::Config(format!(
-                    "session.timeout.ms={value} is not a number of milliseconds"
-                ))
-            })?;
-            self.session_timeout = Duration::from_millis(millis);
-        } else {
-            self.extra.insert(key.to_owned(), value.to_owned());
+        let number = |unit: &str| {
+            value
+                .parse::<u16>()
+                .map_err(|_| Error::Config(format!("{key}={value} is not a number of {unit}")))
+        };
+        if let Some((_, ours)) = OF_JAVA.iter().find(|(name, _)| *name == key) {
+            return Err(Error::Config(format!(
+                "Kafka property {key} is for programs in Java; here it is {ours}"
+            )));
+        }
+        match key {
+            "session.timeout.ms" => {
+                let millis = value.parse().map_err(|_| {
+                    Error::Config(format!(
+                        "session.timeout.ms={value} is not a number of milliseconds"
+                    ))
+                })?;
+                self.session_timeout = Duration::from_millis(millis);
+            }
+            "replication.factor" => self.replication_factor = Some(number("copies")?),
+            "min.insync.replicas" => self.min_in_sync = Some(number("copies")?),
+            "linger.ms" => self.linger = Duration::from_millis(number("milliseconds")?.into()),
+            "client.id" => value.clone_into(&mut self.client_id),
+            _ => {
+                match key.strip_suffix(FROM_FILE).filter(|key| is_secret(key)) {
+                    Some(secret) => {
+                        let text = read_secret(key, value)?;
+                        self.extra.insert(secret.to_owned(), text);
+                    }
+                    None => {
+                        self.extra.insert(key.to_owned(), value.to_owned());
+                    }
+                };
+            }
         }
         Ok(())
     }
@@ -227,51 +308,10 @@ impl KafkaConfig {
             .set("reconnect.backoff.max.ms", "2000")
             .set("message.max.bytes", MESSAGE_MAX_BYTES.to_string())
             .set_log_level(RDKafkaLogLevel::Warning);
-        self.secure(&mut config);
         for (key, value) in &self.extra {
             config.set(key, value);
         }
         config
-    }
-
-    fn secure(&self, config: &mut ClientConfig) {
-        let tls = |config: &mut ClientConfig, files: &TlsFiles| {
-            for (key, path) in [
-                ("ssl.ca.location", &files.ca),
-                ("ssl.certificate.location", &files.certificate),
-                ("ssl.key.location", &files.key),
-            ] {
-                if let Some(path) = path {
-                    config.set(key, path.display().to_string());
-                }
-            }
-        };
-        match &self.security {
-            Security::Plaintext => {}
-            Security::Tls(files) => {
-                config.set("security.protocol", "ssl");
-                tls(config, files);
-            }
-            Security::Sasl {
-                mechanism,
-                user,
-                password,
-                tls: files,
-            } => {
-                let protocol = match files {
-                    Some(files) => {
-                        tls(config, files);
-                        "sasl_ssl"
-                    }
-                    None => "sasl_plaintext",
-                };
-                config
-                    .set("security.protocol", protocol)
-                    .set("sasl.mechanism", mechanism)
-                    .set("sasl.username", user)
-                    .set("sasl.password", password.expose());
-            }
-        }
     }
 
     /// An idempotent writer. Records never expire one by one in its queue: a lost record between two written ones would
@@ -290,6 +330,23 @@ impl KafkaConfig {
                 config.set(key, value);
             }
         }
+        config
+    }
+
+    /// Only TLS, without telling who we are: shows whether the broker's certificate is the obstacle, and which part of it.
+    pub(super) fn unverified_name(&self) -> ClientConfig {
+        let mut config = self.common();
+        for key in [
+            "sasl.mechanism",
+            "sasl.mechanisms",
+            "sasl.username",
+            "sasl.password",
+        ] {
+            config.remove(key);
+        }
+        config
+            .set("security.protocol", "ssl")
+            .set("ssl.endpoint.identification.algorithm", "none");
         config
     }
 
@@ -347,112 +404,27 @@ impl KafkaConfig {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use rdkafka::admin::AdminClient;
-
-    use super::super::failure::{Quiet, of_call};
-    use super::*;
-
-    #[test]
-    fn intervals_follow_from_the_session_timeout() {
-        let mut config = KafkaConfig::new("b:9092");
-        config.set_option("session.timeout.ms=2000").unwrap();
-        config.set_option("linger.ms = 7").unwrap();
-        let member = config.member("g");
-        assert_eq!(member.get("session.timeout.ms"), Some("2000"));
-        assert_eq!(member.get("heartbeat.interval.ms"), Some("200"));
-        assert_eq!(member.get("linger.ms"), Some("7"));
-        assert!(config.set_option("session.timeout.ms=soon").is_err());
-        assert!(config.set_option("nothing").is_err());
+/// The content of a file that holds one secret, without the line's end.
+fn read_secret(key: &str, path: &str) -> Result<String, Error> {
+    let refuse = |why: String| Error::Config(format!("Kafka property {key}: {path} {why}"));
+    let read = || {
+        let mut text = String::new();
+        std::fs::File::open(path)?
+            .take(SECRET_FILE_BYTES + 1)
+            .read_to_string(&mut text)?;
+        Ok::<String, std::io::Error>(text)
+    };
+    let text = read().map_err(|error| refuse(format!("can not be read: {error}")))?;
+    if text.len() as u64 > SECRET_FILE_BYTES {
+        return Err(refuse("is too long for a secret".to_owned()));
     }
-
-    #[test]
-    fn secrets_do_not_show() {
-        let mut config = KafkaConfig::new("b:9092");
-        config.security = Security::Sasl {
-            mechanism: "SCRAM-SHA-512".to_owned(),
-            user: "u".to_owned(),
-            password: Secret::new("pa55".to_owned()),
-            tls: None,
-        };
-        config
-            .extra
-            .insert("ssl.key.password".to_owned(), "pa55".to_owned());
-        config
-            .extra
-            .insert("statistics.interval.ms".to_owned(), "1000".to_owned());
-        let shown = format!("{config:?}");
-        assert!(!shown.contains("pa55"), "{shown}");
-        assert!(
-            shown.contains("1000") && shown.contains("SCRAM-SHA-512"),
-            "{shown}"
-        );
+    let secret = text.trim_end_matches(['\r', '\n']);
+    if secret.is_empty() {
+        return Err(refuse("is empty".to_owned()));
     }
-
-    #[test]
-    fn what_correctness_rests_on_can_not_be_overridden() {
-        let mut config = KafkaConfig::new("b:9092");
-        assert!(config.validate().is_ok());
-        config
-            .extra
-            .insert("auto.offset.reset".to_owned(), "largest".to_owned());
-        assert!(
-            matches!(config.validate(), Err(Error::Config(t)) if t.contains("auto.offset.reset"))
-        );
-        assert!(KafkaConfig::new(" ").validate().is_err());
-    }
-
-    #[test]
-    fn files_that_can_not_be_read_are_named() {
-        let mut config = KafkaConfig::new("b:9092");
-        config.security = Security::Tls(TlsFiles {
-            ca: Some("/no/such/file.pem".into()),
-            ..TlsFiles::default()
-        });
-        let refused = config.validate().expect_err("no file").to_string();
-        assert!(refused.contains("/no/such/file.pem"), "{refused}");
-    }
-
-    #[test]
-    fn librdkafka_is_built_with_what_security_promises() {
-        let with = |mechanism: &str, tls: Option<TlsFiles>| {
-            let mut config = KafkaConfig::new("127.0.0.1:1");
-            config.security = Security::Sasl {
-                mechanism: mechanism.to_owned(),
-                user: "u".to_owned(),
-                password: Secret::new("pa55".to_owned()),
-                tls,
-            };
-            config
-                .admin()
-                .create_with_context::<_, AdminClient<Quiet>>(Quiet)
-                .map(drop)
-                .map_err(|error| of_call("make a client", error))
-        };
-        for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
-            with(mechanism, None).expect("known");
-            with(mechanism, Some(TlsFiles::default())).expect("known");
-        }
-        assert!(matches!(with("NO-SUCH", None), Err(Error::Config(_))));
-    }
-
-    #[test]
-    fn sasl_over_tls_uses_both() {
-        let mut config = KafkaConfig::new("b:9092");
-        config.security = Security::Sasl {
-            mechanism: "PLAIN".to_owned(),
-            user: "u".to_owned(),
-            password: Secret::new("p".to_owned()),
-            tls: Some(TlsFiles {
-                ca: Some("/ca.pem".into()),
-                ..TlsFiles::default()
-            }),
-        };
-        let made = config.writer();
-        assert_eq!(made.get("security.protocol"), Some("sasl_ssl"));
-        assert_eq!(made.get("ssl.ca.location"), Some("/ca.pem"));
-        assert_eq!(made.get("sasl.password"), Some("p"));
-        assert_eq!(made.get("acks"), Some("all"));
-    }
+    Ok(secret.to_owned())
 }
+
+#[cfg(test)]
+#[path = "config_test.rs"]
+mod tests;

@@ -1,5 +1,7 @@
 //! librdkafka's errors as ours. The one place that knows their codes.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use ccr_schemas::TopicName;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -19,20 +21,39 @@ pub(super) fn of_topic(action: &str, topic: &TopicName, source: KafkaError) -> E
     }
 }
 
+/// An error of a member of a group.
+pub(super) fn of_member(action: &str, group: &str, topic: &TopicName, source: KafkaError) -> Error {
+    match source.rdkafka_error_code() {
+        Some(Code::GroupAuthorizationFailed) => {
+            of_call(&format!("{action} (group {group}, topic {topic})"), source)
+        }
+        _ => of_topic(action, topic, source),
+    }
+}
+
+/// What a person has to do, for errors that only a person can mend.
+fn advice(code: Code) -> Option<&'static str> {
+    Some(match code {
+        Code::TopicAuthorizationFailed => {
+            "this user needs Read, Write, Describe, Create and DescribeConfigs on topics with this prefix (docs/kafka.md has the commands)"
+        }
+        Code::GroupAuthorizationFailed => {
+            "this user needs Read on consumer groups with this prefix (docs/kafka.md has the commands)"
+        }
+        Code::ClusterAuthorizationFailed => {
+            "this user needs a right on the cluster, or the topic made by somebody else beforehand (docs/kafka.md has the commands)"
+        }
+        Code::Authentication | Code::SaslAuthenticationFailed => {
+            "check sasl.username, sasl.password and sasl.mechanism"
+        }
+        Code::UnsupportedSASLMechanism => "set sasl.mechanism to one that the broker supports",
+        Code::SSL => "check ssl.ca.location and the host name in the broker's certificate",
+        _ => return None,
+    })
+}
+
 /// An error of any call: what only a person can mend is told apart from a log that is away.
 pub(super) fn of_call(action: &str, source: KafkaError) -> Error {
-    let refused = matches!(
-        source.rdkafka_error_code(),
-        Some(
-            Code::Authentication
-                | Code::SaslAuthenticationFailed
-                | Code::TopicAuthorizationFailed
-                | Code::GroupAuthorizationFailed
-                | Code::ClusterAuthorizationFailed
-                | Code::SSL
-                | Code::UnsupportedSASLMechanism
-        )
-    );
     if let KafkaError::ClientConfig(_, reason, key, _) = &source {
         // The reason may quote the value.
         let reason = if is_secret(key) {
@@ -42,8 +63,17 @@ pub(super) fn of_call(action: &str, source: KafkaError) -> Error {
         };
         return Error::Config(format!("Kafka property {key}: {reason}"));
     }
-    if refused || matches!(source, KafkaError::ClientCreation(_)) {
-        return Error::Config(format!("Kafka refused to {action}: {source}"));
+    if let KafkaError::ClientCreation(reason) = &source {
+        return Error::Config(format!("Kafka client to {action}: {reason}"));
+    }
+    if let Some(code) = source.rdkafka_error_code()
+        && let Some(advice) = advice(code)
+    {
+        return Error::Refused {
+            action: action.to_owned(),
+            reason: code.to_string(),
+            advice: advice.to_owned(),
+        };
     }
     Error::Unavailable {
         action: action.to_owned(),
@@ -64,9 +94,47 @@ pub(super) fn is_fenced(source: &KafkaError) -> bool {
     )
 }
 
-/// Sends librdkafka's own words to our log.
-#[derive(Clone, Debug)]
-pub(super) struct Quiet;
+/// The last reason that librdkafka gave for not reaching brokers. Calls themselves fail with less: "transport failure".
+#[derive(Clone, Debug, Default)]
+pub(super) struct Trouble(Arc<Mutex<Option<(Code, String)>>>);
+
+impl Trouble {
+    fn note(&self, code: Code, reason: &str) {
+        // Follows on the reason and does not replace it.
+        if code == Code::AllBrokersDown {
+            return;
+        }
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((code, reason.to_owned()));
+    }
+
+    /// The last reason since [`Trouble::forget`].
+    pub(super) fn last(&self) -> Option<(Code, String)> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Reasons of before do not explain what fails from now on.
+    pub(super) fn forget(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// Sends librdkafka's own words to our log, and notes why brokers can not be reached.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Quiet {
+    trouble: Trouble,
+}
+
+impl Quiet {
+    /// Notes into `trouble`.
+    pub(super) fn noting(trouble: &Trouble) -> Self {
+        Self {
+            trouble: trouble.clone(),
+        }
+    }
+}
 
 impl ClientContext for Quiet {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -75,6 +143,9 @@ impl ClientContext for Quiet {
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "librdkafka");
+        if let Some(code) = error.rdkafka_error_code() {
+            self.trouble.note(code, reason);
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use rdkafka::producer::Producer;
 use rdkafka::{Offset as At, TopicPartitionList};
 
 use super::config::KafkaConfig;
-use super::failure::{Quiet, of_call, of_topic};
+use super::failure::{Quiet, of_call, of_member, of_topic};
 use super::writer::Client;
 use crate::error::{Error, beyond_the_end};
 use crate::event_log::{Committed, Offset, Record};
@@ -28,8 +28,6 @@ const RANGE_BYTES: usize = 32 * 1024 * 1024;
 const EARLY_END: Duration = Duration::from_millis(300);
 /// Idle consumers kept.
 const KEPT: usize = 4;
-/// The consumers' group: never joined, never committed to.
-const GROUP: &str = "ccr.reader";
 
 /// Where a topic begins and ends. Blocks up to [`ASK`].
 pub(super) fn watermarks(client: &Client, topic: &TopicName) -> Result<(i64, i64), Error> {
@@ -112,10 +110,10 @@ pub(super) fn committed(
     group: &str,
     topic: &TopicName,
 ) -> Result<Option<Committed>, Error> {
-    let failed = |error| of_topic("read a group's position", topic, error);
+    let failed = |error| of_member("read a group's position", group, topic, error);
     let consumer: BaseConsumer<Quiet> = config
         .outsider(group)
-        .create_with_context(Quiet)
+        .create_with_context(Quiet::default())
         .map_err(failed)?;
     let list = at(topic, At::Invalid).map_err(failed)?;
     let list = consumer.committed_offsets(list, ASK).map_err(failed)?;
@@ -138,6 +136,10 @@ impl Fetcher {
         }
     }
 
+    fn failure(&self, topic: &TopicName, error: KafkaError) -> Error {
+        of_member("read a range", &self.config.reader_group, topic, error)
+    }
+
     /// Up to `most` records of `[from, high)`. Blocks up to [`RANGE`].
     pub(super) fn read(
         &self,
@@ -158,11 +160,11 @@ impl Fetcher {
             Some(consumer) => consumer,
             None => self
                 .config
-                .outsider(GROUP)
-                .create_with_context(Quiet)
+                .outsider(&self.config.reader_group)
+                .create_with_context(Quiet::default())
                 .map_err(|error| of_call("make a Kafka consumer", error))?,
         };
-        let failed = |error| of_topic("read a range", topic, error);
+        let failed = |error| self.failure(topic, error);
         let list = at(topic, At::Offset(from)).map_err(failed)?;
         consumer.assign(&list).map_err(failed)?;
         let answer = self.take(&consumer, topic, from, high, most);
@@ -218,7 +220,7 @@ impl Fetcher {
                         .map_err(|error| of_topic("ask where it begins", topic, error))?;
                     check_position(topic, next, marks)?;
                 }
-                Some(Err(error)) => match of_topic("read a range", topic, error) {
+                Some(Err(error)) => match self.failure(topic, error) {
                     // A broker is away; another may come before the bound.
                     error @ Error::Unavailable { .. } => {
                         tracing::debug!(%error, %topic, "reading goes on");

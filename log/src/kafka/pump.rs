@@ -17,7 +17,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use tokio::sync::mpsc;
 
 use super::config::KafkaConfig;
-use super::failure::{of_call, of_topic};
+use super::failure::{of_call, of_member, of_topic};
 use super::fetch::{ASK, at, check_position, committed_in, record, size};
 use super::group::{Membership, Note};
 use super::reader::{Command, Shared, Told};
@@ -229,7 +229,7 @@ impl Pump {
                 self.phase = Phase::Arriving {
                     retry_at: now + ASK_AGAIN,
                 };
-                self.complain(of_topic("read the group's position", &self.topic, error));
+                self.complain(self.failure("read the group's position", error));
             }
         }
     }
@@ -290,7 +290,7 @@ impl Pump {
             KafkaError::MessageConsumption(Code::PollExceeded) => {
                 tracing::warn!(group = %self.group, topic = %self.topic, "the group took the reader for dead");
             }
-            error => self.complain(of_topic("read", &self.topic, error)),
+            error => self.complain(self.failure("read", error)),
         }
     }
 
@@ -416,6 +416,10 @@ impl Pump {
             }
             Err(error) => self.complain(error),
         }
+    }
+
+    pub(super) fn failure(&self, action: &str, error: KafkaError) -> Error {
+        of_member(action, &self.group, &self.topic, error)
     }
 
     fn complain(&mut self, error: Error) {

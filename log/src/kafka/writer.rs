@@ -11,7 +11,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::future_producer::DeliveryFuture;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer, PurgeConfig};
 
-use super::failure::{Quiet, of_call, of_topic};
+use super::failure::{Quiet, Trouble, of_call, of_topic};
 use crate::error::Error;
 use crate::event_log::{MAX_RECORD_BYTES, NewRecord, Offset};
 
@@ -33,17 +33,25 @@ struct Current {
 pub(super) struct Writer {
     config: ClientConfig,
     clock: Arc<dyn Clock>,
+    trouble: Trouble,
     current: RwLock<Current>,
 }
 
 impl Writer {
     pub(super) fn new(config: ClientConfig, clock: Arc<dyn Clock>) -> Result<Self, Error> {
-        let client = make(&config)?;
+        let trouble = Trouble::default();
+        let client = make(&config, &trouble)?;
         Ok(Self {
             config,
             clock,
+            trouble,
             current: RwLock::new(Current { number: 0, client }),
         })
+    }
+
+    /// Why brokers can not be reached, while they can not.
+    pub(super) fn trouble(&self) -> &Trouble {
+        &self.trouble
     }
 
     /// The client of now, also for questions on metadata.
@@ -66,19 +74,28 @@ impl Writer {
         records: &[NewRecord],
     ) -> Result<Offset, Error> {
         let current = self.current();
+        self.trouble.forget();
         let answer =
             match tokio::time::timeout(APPEND, self.deliver(&current.client, topic, records)).await
             {
                 Ok(answer) => answer,
-                Err(_) => Err(Error::Timeout {
-                    action: format!("append to topic {topic}"),
-                    seconds: APPEND.as_secs(),
-                }),
+                Err(_) => Err(self.timeout(topic)),
             };
         if answer.is_err() {
             self.retire(current);
         }
         answer
+    }
+
+    fn timeout(&self, topic: &TopicName) -> Error {
+        let (action, seconds) = (format!("append to topic {topic}"), APPEND.as_secs());
+        match self.trouble.last() {
+            Some((_, reason)) => Error::Unavailable {
+                action: format!("{action} ({seconds} s)"),
+                source: reason.into(),
+            },
+            None => Error::Timeout { action, seconds },
+        }
     }
 
     async fn deliver(
@@ -143,7 +160,7 @@ impl Writer {
         if current.number != failed.number {
             return;
         }
-        match make(&self.config) {
+        match make(&self.config, &self.trouble) {
             Ok(client) => {
                 let number = current.number + 1;
                 let old = std::mem::replace(&mut *current, Current { number, client });
@@ -162,9 +179,9 @@ impl Writer {
     }
 }
 
-fn make(config: &ClientConfig) -> Result<Client, Error> {
+fn make(config: &ClientConfig, trouble: &Trouble) -> Result<Client, Error> {
     config
-        .create_with_context(Quiet)
+        .create_with_context(Quiet::noting(trouble))
         .map_err(|error| of_call("make a Kafka producer", error))
 }
 

@@ -1,17 +1,22 @@
-//! A real Apache Kafka for tests: jars from Maven Central, one process that is broker and controller, on loopback.
+//! A real Apache Kafka for tests: jars from Maven Central, one process or three that are broker and controller, on loopback.
 //!
 //! `pom.xml -> install -> target/kafka/libs -> KafkaServer::start -> bootstrap()`
 //!
-//! Read in this order: [`mod@install`] (where the jars come from), [`server`] (starting, stopping, crashing a broker),
-//! [`broker_for_test`] (which broker a test may use).
+//! Read in this order: [`mod@install`] (where the jars come from), `node` (a process), [`server`] (one broker), [`cluster`] (three,
+//! protected) with [`certificates`], [`wire`] (what is asked of them), [`broker_for_test`] (which broker a test may use).
 
+pub mod certificates;
+pub mod cluster;
 pub mod install;
-mod probe;
+mod node;
+mod ports;
 pub mod server;
 mod wait;
+pub mod wire;
 
 use std::fmt;
 
+pub use cluster::{KafkaCluster, User};
 pub use install::{available, install};
 pub use server::KafkaServer;
 

@@ -13,6 +13,7 @@ mod kafka;
 mod quickstart;
 mod renew;
 mod resync;
+mod secured;
 mod table_job;
 mod take_over;
 mod verify;

@@ -78,11 +78,12 @@ impl Pump {
     /// means: once more, with the generation of then. A member that has lost the topic hears of it by a revocation, which
     /// ends this ownership before the group's next generation begins; so a repeated commit can not hit a later owner.
     pub(super) fn commit(&mut self, ownership: u64, position: &Committed) -> Result<(), Error> {
-        let failed = |error| of_topic("commit a position", &self.topic, error);
-        let list = at(&self.topic, At::Offset(position.offset.0)).map_err(failed)?;
+        const ACTION: &str = "commit a position";
+        let list = at(&self.topic, At::Offset(position.offset.0))
+            .map_err(|error| self.failure(ACTION, error))?;
         match list.find_partition(&self.topic.0, 0) {
             Some(mut element) => element.set_metadata(&position.metadata),
-            None => return Err(failed(KafkaError::NoMessageReceived)),
+            None => return Err(self.failure(ACTION, KafkaError::NoMessageReceived)),
         }
         let until = self.clock.monotonic() + REBALANCE;
         loop {
@@ -106,7 +107,7 @@ impl Pump {
                 Err(KafkaError::ConsumerCommit(Code::IllegalGeneration)) => {
                     return Err(self.fenced());
                 }
-                Err(error) => return Err(of_topic("commit a position", &self.topic, error)),
+                Err(error) => return Err(self.failure(ACTION, error)),
             }
         }
     }
