@@ -129,7 +129,7 @@ pub trait EventLog: Send + Sync + 'static {
         most: usize,
     ) -> Result<Vec<Record>, Error>;
 
-    /// The last record of every key; keys whose last record is a tombstone are left out.
+    /// The last record of every key; keys whose last record is a tombstone are left out. Bounded by two minutes.
     ///
     /// # Errors
     /// As [`EventLog::read_range`].
