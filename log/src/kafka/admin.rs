@@ -23,6 +23,9 @@ const CALL: Duration = Duration::from_secs(10);
 /// Bound of waiting for a new topic's leader, and between two looks.
 const SETTLE: Duration = Duration::from_secs(15);
 const SETTLE_PAUSE: Duration = Duration::from_millis(50);
+/// Attempts to create a topic, and between two of them.
+const CREATIONS: u32 = 4;
+const CREATE_AGAIN: Duration = Duration::from_millis(500);
 /// Copies of a topic when there are brokers enough, and how many of them must have a record before it counts.
 const COPIES: u16 = 3;
 const IN_SYNC: u16 = 2;
@@ -131,8 +134,20 @@ impl Topics<'_> {
                 .admin()
                 .create_with_context(Quiet::default())
                 .map_err(|error| of_call("make a Kafka admin client", error))?;
-        if self.look(&spec.name).await? == Presence::Absent {
-            self.create(&admin, spec).await?;
+        let mut attempts = 0;
+        while self.look(&spec.name).await? == Presence::Absent {
+            attempts += 1;
+            match self.create(&admin, spec).await {
+                Ok(()) => break,
+                // A cluster that has just started takes its time, and may have made the topic nevertheless.
+                Err(error @ (Error::Unavailable { .. } | Error::Timeout { .. }))
+                    if attempts < CREATIONS =>
+                {
+                    tracing::warn!(topic = %spec.name, error = %ccr_ops::task::Chain(&error), "the topic is not made yet, trying again");
+                    self.clock.sleep(CREATE_AGAIN).await;
+                }
+                Err(error) => return Err(error),
+            }
         }
         let (partitions, copies) = self.settle(&spec.name).await?;
         let (policy, in_sync) = self.settings(&admin, &spec.name).await?;

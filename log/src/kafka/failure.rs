@@ -31,7 +31,8 @@ pub(super) fn of_member(action: &str, group: &str, topic: &TopicName, source: Ka
     }
 }
 
-/// What a person has to do, for errors that only a person can mend.
+/// What a person has to do, for errors that only a person can mend. A login that fails is not among them: at the first contact
+/// `reach` tells why, and later it may be a broker that has just started.
 fn advice(code: Code) -> Option<&'static str> {
     Some(match code {
         Code::TopicAuthorizationFailed => {
@@ -43,11 +44,6 @@ fn advice(code: Code) -> Option<&'static str> {
         Code::ClusterAuthorizationFailed => {
             "this user needs a right on the cluster, or the topic made by somebody else beforehand (docs/kafka.md has the commands)"
         }
-        Code::Authentication | Code::SaslAuthenticationFailed => {
-            "check sasl.username, sasl.password and sasl.mechanism"
-        }
-        Code::UnsupportedSASLMechanism => "set sasl.mechanism to one that the broker supports",
-        Code::SSL => "check ssl.ca.location and the host name in the broker's certificate",
         _ => return None,
     })
 }
