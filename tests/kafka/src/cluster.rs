@@ -19,7 +19,7 @@ pub const BROKERS: usize = 3;
 /// Most megabytes of a broker's heap.
 const HEAP: u32 = 256;
 /// How long a change may take until every broker knows it.
-const SETTLE: Duration = Duration::from_secs(20);
+const SETTLE: Duration = Duration::from_secs(60);
 /// Ports of a broker: without protection, SASL over TLS, TLS with client certificates, controller.
 const PORTS: usize = 4;
 
@@ -42,7 +42,7 @@ pub struct KafkaCluster {
 }
 
 impl KafkaCluster {
-    /// Starts the brokers with empty storage, knowing `users`, and waits until all answer: at most a minute.
+    /// Starts the brokers with empty storage, knowing `users`, and waits until all answer: at most two minutes.
     ///
     /// # Errors
     /// No Java, no jars, no `openssl`, or a broker did not come up; the end of its log is in the error.
@@ -184,6 +184,19 @@ impl KafkaCluster {
                 "topic {topic} has no leader, or fewer than {in_sync} copies in sync"
             ))
         })
+    }
+
+    /// Who leads a topic after `former`.
+    ///
+    /// # Errors
+    /// Nobody does after a while.
+    pub fn next_leader(&self, topic: &str, former: i32) -> Result<i32, KafkaError> {
+        wait::until(SETTLE, || {
+            let partitions = self.look().topics.remove(topic)?;
+            let leader = partitions.first()?.leader;
+            (leader >= 0 && leader != former).then_some(leader)
+        })
+        .ok_or_else(|| KafkaError(format!("topic {topic} has no leader after {former}")))
     }
 
     /// What the first broker that answers says.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::{KafkaError, wait, wire};
 
 /// How long a broker may take until it answers.
-const START_BOUND: Duration = Duration::from_secs(60);
+const START_BOUND: Duration = Duration::from_secs(120);
 /// How long an orderly stop may take before the process is killed.
 const STOP_BOUND: Duration = Duration::from_secs(20);
 
@@ -129,7 +129,7 @@ impl Node {
         Ok(())
     }
 
-    /// Waits until it answers and knows of `brokers` brokers; killed when that takes longer than a minute.
+    /// Waits until it answers and knows of `brokers` brokers; killed when that takes longer than two minutes.
     pub(crate) fn up(&mut self, brokers: usize) -> Result<(), KafkaError> {
         let (address, mut keeper) = (self.address, self.keeper.as_mut());
         let up = wait::until(START_BOUND, || {
@@ -225,13 +225,17 @@ pub(crate) fn fresh_dir() -> PathBuf {
     ))
 }
 
+/// A broker that was not heard of for so long is replaced as leader. Short enough for tests that kill one, long enough for a
+/// machine that does other work too.
+const SESSION_MS: u32 = 5000;
+
 /// What every broker of tests has: few threads, small files, quick rebalances.
 pub(crate) fn common_properties(dir: &Path) -> String {
     format!(
         "process.roles=broker,controller
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-log.dirs={}/data
+log.dirs={dir}/data
 auto.create.topics.enable=false
 num.partitions=1
 default.replication.factor=1
@@ -245,7 +249,7 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
-broker.session.timeout.ms=3000
+broker.session.timeout.ms={SESSION_MS}
 broker.heartbeat.interval.ms=500
 num.network.threads=2
 num.io.threads=4
@@ -254,6 +258,6 @@ log.cleaner.dedupe.buffer.size=8388608
 log.segment.bytes=67108864
 log.index.size.max.bytes=1048576
 ",
-        dir.display()
+        dir = dir.display()
     )
 }

@@ -18,7 +18,7 @@ pub struct KafkaServer {
 }
 
 impl KafkaServer {
-    /// Starts a broker on free ports with empty storage and waits until it answers, at most a minute.
+    /// Starts a broker on free ports with empty storage and waits until it answers, at most two minutes.
     ///
     /// # Errors
     /// No Java, no jars, or the broker did not come up; the end of its log is in the error.
