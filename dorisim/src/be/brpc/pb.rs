@@ -108,3 +108,11 @@ pub struct HandShakePb {
     #[prost(string, optional, tag = "2")]
     pub hello: Option<String>,
 }
+
+/// `PCacheResponse` and `PFetchCacheResult` of the cache of whole results, which is not kept here.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub struct CacheAnswerPb {
+    /// A `PCacheStatus`: 1 is done, 4 is "no such key".
+    #[prost(int32, required, tag = "1")]
+    pub status: i32,
+}

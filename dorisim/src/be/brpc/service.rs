@@ -13,8 +13,8 @@ use tonic::server::{Grpc, NamedService, UnaryService};
 use tonic::{Request, Response, Status};
 
 use super::pb::{
-    CancelPlanFragmentPb, EmptyPb, ExecPlanFragmentPb, ExecPlanFragmentStartPb, FetchDataPb,
-    HandShakePb, StatusAnswerPb, StatusPb,
+    CacheAnswerPb, CancelPlanFragmentPb, EmptyPb, ExecPlanFragmentPb, ExecPlanFragmentStartPb,
+    FetchDataPb, HandShakePb, StatusAnswerPb, StatusPb,
 };
 use super::status;
 use crate::be::agent::Agent;
@@ -126,11 +126,17 @@ impl Service<http::Request<Body>> for BackendRpc {
                 }))
             }),
             // Answers that are a status alone, and lists and queues that are empty here.
-            "glob" | "get_be_resource" | "clear_cache" | "reset_rpc_channel"
-            | "check_rpc_channel" | "get_wal_queue_size" => unary(
+            "glob" | "get_be_resource" | "get_wal_queue_size" => unary(
                 request,
                 move |_: EmptyPb| async move { Ok(this.answer(Ok(()))) },
             ),
+            // The cache of whole results: everything is forgotten at once.
+            "update_cache" | "clear_cache" => unary(request, |_: EmptyPb| async {
+                Ok(Response::new(CacheAnswerPb { status: 1 }))
+            }),
+            "fetch_cache" => unary(request, |_: EmptyPb| async {
+                Ok(Response::new(CacheAnswerPb { status: 4 }))
+            }),
             other => {
                 tracing::debug!(method = other, "no such method here");
                 Box::pin(async { Ok(Status::unimplemented("not served by dorisim").into_http()) })

@@ -50,6 +50,8 @@ pub(super) struct Loads {
 /// What of a load every call tells.
 struct Begun<'a> {
     login: &'a Login,
+    /// Token of the cluster, which the frontend's own loads bring instead of a password.
+    token: Option<String>,
     db: &'a str,
     table: &'a str,
     txn_id: i64,
@@ -131,8 +133,10 @@ impl Loads {
         body: Body,
         answer: &mut LoadAnswer,
     ) -> Result<(), Refusal> {
-        let login = Login::of(headers)
-            .ok_or_else(|| Refusal::new("NOT_AUTHORIZED", "no valid Basic authorization"))?;
+        let token = token(headers);
+        let login = Login::of(headers).or_else(|| token.is_some().then(nobody));
+        let login =
+            login.ok_or_else(|| Refusal::new("NOT_AUTHORIZED", "no valid Basic authorization"))?;
         let head = Head::of(headers)?;
         answer.comment.clone_from(&head.comment);
         if head.group_commit {
@@ -151,7 +155,7 @@ impl Loads {
             label: answer.label.clone(),
             timeout: head.timeout_s,
             request_id: Some(id.clone()),
-            token: None,
+            token: token.clone(),
             backend_id: Some(self.agent.backend().id()),
         };
         let begun: TLoadTxnBeginResult = self.call("loadTxnBegin", &begin).await?;
@@ -168,6 +172,7 @@ impl Loads {
         check(&begun.status)?;
         let begun = Begun {
             login: &login,
+            token,
             db,
             table,
             txn_id: begun.txn_id.unwrap_or(-1),
@@ -297,7 +302,7 @@ impl Loads {
             sync: true,
             commit_infos: Some(infos.collect()),
             thrift_rpc_timeout_ms: i64::try_from(CALL.as_millis() / 2).ok(),
-            token: None,
+            token: begun.token.clone(),
             db_id: None,
             backend_id: Some(self.agent.backend().id()),
         };
@@ -319,7 +324,7 @@ impl Loads {
             user_ip: Some("127.0.0.1".to_owned()),
             txn_id: begun.txn_id,
             reason: Some(reason.to_owned()),
-            token: None,
+            token: begun.token.clone(),
             db_id: None,
         };
         let done: Result<TLoadTxnRollbackResult, _> = self.call("loadTxnRollback", &request).await;
@@ -354,6 +359,18 @@ impl Loads {
         let label = label.map_or_else(String::new, |label| format!("label [{label}] "));
         let id = id.map_or_else(String::new, |id| format!("transaction [{id}] "));
         Ok(format!("{label}{id}{operation} successfully."))
+    }
+}
+
+fn token(headers: &HeaderMap) -> Option<String> {
+    settings::text(headers, "token").or_else(|| settings::text(headers, "auth-token"))
+}
+
+/// Who has a token needs no account.
+fn nobody() -> Login {
+    Login {
+        user: String::new(),
+        password: String::new(),
     }
 }
 
@@ -399,7 +416,7 @@ fn put(
         fuzzy_parse: Some(false),
         line_delimiter: text("line_delimiter"),
         read_json_by_line: Some(settings.options.read_json_by_line),
-        token: None,
+        token: begun.token.clone(),
         max_filter_ratio: Some(settings.max_filter_ratio.into()),
         load_to_single_tablet: Some(text("load_to_single_tablet").as_deref() == Some("true")),
         hidden_columns: text("hidden_columns"),
