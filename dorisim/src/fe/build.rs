@@ -18,6 +18,7 @@ const AUTO_BUCKETS: u32 = 10;
 
 /// A column as DDL gives it; key, aggregation and unique id are the caller's.
 pub fn column(def: &ast::ColumnDef) -> Result<Column, SqlError> {
+    key_columns::check_version(&def.type_text)?;
     let data_type = DataType::parse(&def.type_text).map_err(SqlError::analysis)?;
     let default = match &def.default {
         None => None,
@@ -372,9 +373,7 @@ pub fn table(
             .iter()
             .map(|name| {
                 schema.column(name).map(|c| c.name.clone()).ok_or_else(|| {
-                    SqlError::analysis(format!(
-                        "Partition column[{name}] does not exist in table schema."
-                    ))
+                    SqlError::analysis(format!("partition key {name} is not exists"))
                 })
             })
             .collect()
@@ -463,6 +462,20 @@ pub fn secondary_index(
         }
     }
     let mut properties = def.properties.clone();
+    if def.index_type == "INVERTED" {
+        let has = |names: &[&str]| names.iter().any(|name| def.properties.contains_key(*name));
+        let parsed = has(&["parser", "built_in_analyzer"]);
+        for (given, key) in [
+            (parsed || has(&["analyzer", "normalizer"]), "support_phrase"),
+            (parsed, "lower_case"),
+        ] {
+            if given {
+                properties
+                    .entry(key.to_owned())
+                    .or_insert_with(|| "true".to_owned());
+            }
+        }
+    }
     if def.index_type == "NGRAM_BF" {
         for (key, value) in [("gram_size", "2"), ("bf_size", "256")] {
             properties

@@ -418,7 +418,8 @@ impl Frontend {
         let found = state.table_mut(db, table)?;
         if let Some(missing) = names.iter().find(|n| found.partition(n, temp).is_none()) {
             return Err(SqlError::analysis(format!(
-                "Partition[{missing}] does not exist"
+                "Partition[{missing}] does not exist in table[{}]",
+                found.name
             )));
         }
         if properties.is_empty() {

@@ -5,6 +5,7 @@ use super::ddl::view;
 use super::frontend::Frontend;
 use super::record;
 use super::show_create;
+use super::view_columns;
 
 impl Frontend {
     #[allow(clippy::too_many_arguments)] // the members of one statement
@@ -20,7 +21,12 @@ impl Frontend {
     ) -> Result<(), SqlError> {
         let now = self.clock().now_ms();
         let mut state = self.lock();
-        let definition = qualify(select, db);
+        state.db(db)?;
+        let settled = view_columns::settle(&state.catalog, qualify(select, db), columns)?;
+        let view_columns::Settled {
+            definition,
+            columns,
+        } = settled;
         let database = state.db_mut(db)?;
         let db_id = database.id;
         if let Some(old) = database
@@ -65,6 +71,14 @@ impl Frontend {
     ) -> Result<(), SqlError> {
         let now = self.clock().now_ms();
         let mut state = self.lock();
+        state.db(db)?;
+        let settled = match select {
+            Some(select) => {
+                let definition = qualify(select, db);
+                Some(view_columns::settle(&state.catalog, definition, columns)?)
+            }
+            None => None,
+        };
         let database = state.db_mut(db)?;
         let db_id = database.id;
         let view = database
@@ -75,9 +89,9 @@ impl Frontend {
         if let Some(comment) = &comment {
             view.comment.clone_from(comment);
         }
-        let record = if let Some(select) = select {
-            view.definition = qualify(select, db);
-            view.columns = columns;
+        let record = if let Some(settled) = settled {
+            view.definition = settled.definition;
+            view.columns = settled.columns;
             record::view_def(db_id, view, comment.as_deref())
         } else {
             record::view_comment(db_id, view.id, &view.comment)
@@ -216,16 +230,16 @@ pub fn qualify_restored(definition: &str, db: &str) -> String {
     out
 }
 
-fn is_name(token: &str) -> bool {
+pub(super) fn is_name(token: &str) -> bool {
     token.starts_with('`') || token.starts_with(|c: char| c.is_alphabetic() || c == '_')
 }
 
-fn unquote(token: &str) -> &str {
+pub(super) fn unquote(token: &str) -> &str {
     token.trim_matches('`')
 }
 
 /// Words, quoted texts, blanks and single signs.
-fn tokenize(text: &str) -> Vec<String> {
+pub(super) fn tokenize(text: &str) -> Vec<String> {
     let mut tokens = Vec::new();
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {

@@ -61,6 +61,19 @@ pub(super) fn default_keys(columns: &[Column]) -> Vec<String> {
     keys
 }
 
+/// Refuses the first versions of DATE, DATETIME and DECIMAL, which new tables can not have.
+pub(super) fn check_version(type_text: &str) -> Result<(), SqlError> {
+    let lower = type_text.trim().to_ascii_lowercase();
+    let text = if lower.starts_with("datev1") || lower.starts_with("datetimev1") {
+        "Disable to create table with `DATE` type columns, please use `DATEV2`."
+    } else if lower.starts_with("decimalv2") {
+        "Disable to create table with `DECIMAL` type columns,please use `DECIMALV3`."
+    } else {
+        return Ok(());
+    };
+    Err(SqlError::analysis(text))
+}
+
 /// Refuses keys that are not the first columns, or that Doris can not have as keys.
 pub(super) fn check(
     model: &KeysModel,
@@ -95,6 +108,12 @@ pub(super) fn check(
                     "String Type should not be used in key column[{}]",
                     column.name
                 ));
+            }
+            DataType::Array(_) => {
+                return refuse(
+                    "Array can only be used in the non-key column of the duplicate table at present."
+                        .to_owned(),
+                );
             }
             DataType::Bitmap | DataType::Hll | DataType::QuantileState => {
                 return refuse(format!(

@@ -62,10 +62,12 @@ mod route;
 mod scan;
 mod schema_change;
 mod show_create;
+pub(crate) use show_create::in_order as partitions_in_order;
 mod state;
 pub mod store;
 mod stream;
 mod txn;
+mod view_columns;
 mod view_query;
 
 #[cfg(test)]

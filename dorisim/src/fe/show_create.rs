@@ -228,18 +228,7 @@ fn partition_sql(table: &OlapTable) -> String {
         (None, "LIST") => format!("\nPARTITION BY LIST ({})", names(columns.iter())),
         (None, _) => format!("\nPARTITION BY {kind}({})", names(columns.iter())),
     };
-    let mut partitions: Vec<&Partition> =
-        table.partitions.values().filter(|p| !p.is_temp).collect();
-    partitions.sort_by(|a, b| match (&a.item, &b.item) {
-        (PartitionItem::Range { lower: a, .. }, PartitionItem::Range { lower: b, .. }) => {
-            compare_bounds(a, b, &types)
-        }
-        // Lists stand in the order of their first values, the default partition last.
-        (PartitionItem::List(a), PartitionItem::List(b)) => compare_lists(a, b, &types),
-        (PartitionItem::ListDefault, PartitionItem::List(_)) => Ordering::Greater,
-        (PartitionItem::List(_), PartitionItem::ListDefault) => Ordering::Less,
-        _ => a.id.cmp(&b.id),
-    });
+    let partitions = in_order(table, false);
     let list: Vec<String> = partitions
         .iter()
         .map(|p| {
@@ -255,6 +244,28 @@ fn partition_sql(table: &OlapTable) -> String {
         })
         .collect();
     format!("{by}\n({})", list.join(",\n"))
+}
+
+/// The partitions in the order of their items, as SHOW CREATE TABLE and SHOW PARTITIONS list them.
+#[must_use]
+pub fn in_order(table: &OlapTable, temp: bool) -> Vec<&Partition> {
+    let types = table.partition_types();
+    let mut partitions: Vec<&Partition> = table
+        .partitions
+        .values()
+        .filter(|partition| partition.is_temp == temp)
+        .collect();
+    partitions.sort_by(|a, b| match (&a.item, &b.item) {
+        (PartitionItem::Range { lower: a, .. }, PartitionItem::Range { lower: b, .. }) => {
+            compare_bounds(a, b, &types)
+        }
+        // Lists stand in the order of their first values, the default partition in front.
+        (PartitionItem::List(a), PartitionItem::List(b)) => compare_lists(a, b, &types),
+        (PartitionItem::ListDefault, PartitionItem::List(_)) => Ordering::Less,
+        (PartitionItem::List(_), PartitionItem::ListDefault) => Ordering::Greater,
+        _ => a.id.cmp(&b.id),
+    });
+    partitions
 }
 
 /// The order of two list partitions: by their first tuples, NULL below every value.

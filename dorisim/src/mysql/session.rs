@@ -131,9 +131,14 @@ impl SqlSession {
                 Ok(Answer::Rows(self.last_insert_rows()))
             }
             Statement::Show(form) => show::show(self, form).await.map(Answer::Rows),
-            Statement::Describe { table, all } => {
-                show::describe(self, &table, all).map(Answer::Rows)
-            }
+            Statement::Describe { table, all } => match show::view_of(self, &table)? {
+                Some(view) if !all => {
+                    let columns = self.describe(&view.definition).await.unwrap_or_default();
+                    Ok(Answer::Rows(show::describe_view(&view, &columns)))
+                }
+                Some(_) => Err(SqlError::analysis("Unknown storage engine 'VIEW'")),
+                None => show::describe(self, &table, all).map(Answer::Rows),
+            },
             Statement::AdminShowConfig { like } => {
                 Ok(Answer::Rows(show::frontend_config(self, like.as_deref())))
             }

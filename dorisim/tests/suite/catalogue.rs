@@ -467,7 +467,7 @@ async fn views_keep_columns_and_comments() {
     assert_eq!((kind, data["tableType"].as_str()), (2, Some("VIEW")));
     assert_eq!(
         data["sql"],
-        "CREATE VIEW `w`\n(a comment 'first',b)\n COMMENT 'both' AS SELECT k, v FROM `internal`.`d`.`t`;"
+        "CREATE VIEW `w`\n(a comment 'first',b)\n COMMENT 'both' AS SELECT `internal`.`d`.`t`.`k` AS `a`, `internal`.`d`.`t`.`v` AS `b` FROM `internal`.`d`.`t`;"
     );
     lab.sql("INSERT INTO t VALUES (1, 2)").await;
     assert_eq!(lab.rows("SELECT a + b FROM w").await, [["3"]]);

@@ -23,6 +23,7 @@ use crate::sql::ast::Show;
 
 pub(super) use cluster::{backends, frontend_config, frontends};
 pub(super) use table::{default_text, describe};
+pub(super) use views::{describe_view, view_of};
 
 /// Answers a SHOW statement.
 pub(super) async fn show(session: &SqlSession, form: Show) -> Result<ResultSet, SqlError> {

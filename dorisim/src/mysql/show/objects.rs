@@ -310,11 +310,7 @@ pub(super) fn partitions(
             "CommittedVersion",
             "RowCount",
         ]);
-        for partition in table
-            .partitions
-            .values()
-            .filter(|partition| partition.is_temp == temp)
-        {
+        for partition in crate::fe::partitions_in_order(table, temp) {
             answer.rows.push(partition_row(table, partition));
         }
         Ok(answer)

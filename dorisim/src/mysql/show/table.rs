@@ -75,21 +75,7 @@ pub(in crate::mysql) fn describe(
                 plain(table, hidden)
             });
         }
-        let view = database
-            .view(&name.name)
-            .ok_or_else(|| SqlError::unknown_table(&name.name))?;
-        let mut answer = ResultSet::of_text(&["Field", "Type", "Null", "Key", "Default", "Extra"]);
-        for (column, _) in &view.columns {
-            answer.rows.push(vec![
-                Some(column.clone()),
-                Some("text".to_owned()),
-                Some("Yes".to_owned()),
-                Some("false".to_owned()),
-                None,
-                Some(String::new()),
-            ]);
-        }
-        Ok(answer)
+        Err(SqlError::unknown_table(&name.name))
     })
 }
 
@@ -216,10 +202,10 @@ pub(super) fn columns(
         } else {
             &["Field", "Type", "Null", "Key", "Default", "Extra"]
         });
-        for column in table
-            .schema
-            .visible()
-            .filter(|column| passes(&column.name, like))
+        let hidden = session.variable_is_on("show_hidden_columns");
+        let columns = table.schema.columns.iter();
+        for column in
+            columns.filter(|column| (hidden || column.visible) && passes(&column.name, like))
         {
             let key = Some(yes_no(column.is_key, "YES", "NO"));
             let null = Some(yes_no(column.nullable, "YES", "NO"));

@@ -1,8 +1,10 @@
 //! SHOW VIEW FROM a table, and SHOW CREATE MATERIALIZED VIEW.
 
 use crate::fe::SqlError;
+use crate::model::types::MAX_VARCHAR;
+use crate::model::{DataType, View};
 use crate::mysql::session::SqlSession;
-use crate::query::ResultSet;
+use crate::query::{ColumnKind, ResultColumn, ResultSet};
 use crate::sql::ast::ObjectName;
 use crate::sql::{TokenKind, tokenize};
 
@@ -30,6 +32,62 @@ pub(super) fn of_table(session: &SqlSession, name: &ObjectName) -> Result<Result
         ]);
     }
     Ok(answer)
+}
+
+/// The view of a name, if it is one.
+pub(in crate::mysql) fn view_of(
+    session: &SqlSession,
+    name: &ObjectName,
+) -> Result<Option<View>, SqlError> {
+    let db = session.db_of(name.db.as_deref())?;
+    Ok(session.frontend().with_catalog(|catalog| {
+        let database = catalog.database(&db)?;
+        database.view(&name.name).cloned()
+    }))
+}
+
+/// DESC of a view; `columns` are those that its query answers.
+pub(in crate::mysql) fn describe_view(view: &View, columns: &[ResultColumn]) -> ResultSet {
+    let mut answer = ResultSet::of_text(&["Field", "Type", "Null", "Key", "Default", "Extra"]);
+    let count = view.columns.len().max(columns.len());
+    for at in 0..count {
+        let answered = columns.get(at);
+        let name = match (view.columns.get(at), answered) {
+            (Some((name, _)), _) => name.clone(),
+            (None, Some(column)) => column.name.clone(),
+            (None, None) => continue,
+        };
+        answer.rows.push(vec![
+            Some(name),
+            Some(answered.map_or_else(|| "text".to_owned(), |column| type_name(column.kind))),
+            Some("Yes".to_owned()),
+            Some("false".to_owned()),
+            None,
+            Some(String::new()),
+        ]);
+    }
+    answer
+}
+
+/// A type that answers in this way.
+fn type_name(kind: ColumnKind) -> String {
+    let data_type = match kind {
+        ColumnKind::TinyInt => DataType::TinyInt,
+        ColumnKind::SmallInt => DataType::SmallInt,
+        ColumnKind::Int => DataType::Int,
+        ColumnKind::Integer => DataType::BigInt,
+        ColumnKind::Boolean => DataType::Boolean,
+        ColumnKind::Large => DataType::LargeInt,
+        ColumnKind::Float => DataType::Float,
+        ColumnKind::Double => DataType::Double,
+        ColumnKind::Decimal(precision, scale) => DataType::Decimal(precision, scale),
+        ColumnKind::Date => DataType::Date,
+        ColumnKind::DateTime(scale) => DataType::DateTime(scale),
+        ColumnKind::Text => DataType::Varchar(MAX_VARCHAR),
+        ColumnKind::String => DataType::String,
+        ColumnKind::Json => DataType::Json,
+    };
+    data_type.to_string()
 }
 
 /// True when a query names a table behind FROM, JOIN or a comma: alone or with its database.

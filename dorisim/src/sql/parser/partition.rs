@@ -8,6 +8,9 @@ use crate::sql::ast::{
 use crate::sql::error::SyntaxError;
 use crate::sql::lexer::TokenKind;
 
+/// Buckets of a distribution that names no number (`default_bucket_num`).
+const DEFAULT_BUCKETS: u32 = 10;
+
 impl Parser<'_> {
     /// `[AUTO] PARTITION BY ...`, if it stands here.
     pub(super) fn partition_by(&mut self) -> Result<Option<PartitionBy>, SyntaxError> {
@@ -159,13 +162,16 @@ impl Parser<'_> {
             self.expect("RANDOM")?;
             Vec::new()
         };
-        let mut buckets = None;
-        if self.accept("BUCKETS") && !self.accept("AUTO") {
-            let number = self.integer()?;
-            let Ok(number) = u32::try_from(number) else {
-                return self.fail(format!("bucket number {number} out of range"));
-            };
-            buckets = Some(number);
+        let mut buckets = Some(DEFAULT_BUCKETS);
+        if self.accept("BUCKETS") {
+            buckets = None;
+            if !self.accept("AUTO") {
+                let number = self.integer()?;
+                let Ok(number) = u32::try_from(number) else {
+                    return self.fail(format!("bucket number {number} out of range"));
+                };
+                buckets = Some(number);
+            }
         }
         Ok(Some(Distribution {
             hash_columns,
