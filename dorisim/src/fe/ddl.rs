@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::api::{SessionCtx, SqlError, StmtOutcome};
 use super::frontend::Frontend;
+use super::frontend_config;
 use super::property_values;
 use super::record;
 use super::recycle::Dropped;
@@ -253,7 +254,12 @@ impl Frontend {
                 known_user(self.lock().accounts.revoke(&user, &privileges, &on), &user)?;
             }
             Statement::AlterSystem(change) => self.alter_system(change)?,
-            Statement::AdminSetConfig { settings } => self.lock().settings.extend(settings),
+            Statement::AdminSetConfig { settings } => {
+                for name in settings.keys() {
+                    frontend_config::check_settable(name)?;
+                }
+                self.lock().settings.extend(settings);
+            }
             Statement::Set { .. }
             | Statement::Admin { .. }
             | Statement::NoEffect { .. }

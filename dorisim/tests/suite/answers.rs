@@ -3,7 +3,7 @@
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row, Value};
 
-use crate::mysql::{cluster, root};
+use crate::mysql::{cluster, options, root};
 
 const TABLE: &str = "CREATE TABLE d.t (k1 INT, k2 DATE, v1 VARCHAR(20) NOT NULL DEFAULT \"x\" COMMENT \"c\", v2 DECIMAL(10,2), \
     v3 DATETIME(3), v4 ARRAY<DECIMAL(9,3)>, INDEX i1 (v1) USING INVERTED) DUPLICATE KEY(k1, k2) PARTITION BY RANGE(k1) (PARTITION p1 \
@@ -193,6 +193,11 @@ async fn refusals_have_the_number_and_text_of_doris() {
             1105,
             "user 'nobody'@'%' does not exist",
         ),
+        (
+            "ADMIN SET FRONTEND CONFIG (\"nope\" = \"1\")",
+            1105,
+            "Config 'nope' does not exist",
+        ),
         ("SET nope = 1", 1105, "Unknown system variable 'nope'"),
         (
             "SET enable_profile = maybe",
@@ -213,6 +218,83 @@ async fn refusals_have_the_number_and_text_of_doris() {
             other => panic!("{sql}: {other}"),
         }
     }
+}
+
+#[tokio::test]
+async fn a_user_is_refused_in_the_words_for_each_object() {
+    let (sim, mut conn) = started("answers-users").await;
+    for sql in [
+        "CREATE USER small IDENTIFIED BY 'p'",
+        "GRANT SELECT_PRIV ON d.* TO small",
+        "CREATE DATABASE e",
+    ] {
+        run(&mut conn, sql).await;
+    }
+    let mut small = Conn::new(options(&sim, "small", Some("p"))).await.unwrap();
+    assert_eq!(
+        rows(&mut small, "SHOW DATABASES").await,
+        [["d"], ["information_schema"], ["mysql"]]
+    );
+    run(&mut small, "USE d").await;
+    let one = |privilege: &str| {
+        format!(
+            "Access denied; you need (at least one of) the ({privilege}) privilege(s) for this operation"
+        )
+    };
+    for (sql, text) in [
+        ("USE e", "Access denied for user 'small' to database 'e'".to_owned()),
+        (
+            "CREATE DATABASE x",
+            "Access denied for user 'small' to database 'x'".to_owned(),
+        ),
+        (
+            "SHOW RESTORE FROM d",
+            "Access denied for user 'small' to database 'd'".to_owned(),
+        ),
+        (
+            "ALTER TABLE t ADD COLUMN x INT",
+            "ALTER TABLE command denied to user 'small'@'127.0.0.1' for table 'd: t'".to_owned(),
+        ),
+        (
+            "INSERT INTO t VALUES (1)",
+            "LOAD command denied to user 'small'@'127.0.0.1' for table 'd.t'".to_owned(),
+        ),
+        (
+            "RECOVER TABLE d.t",
+            "RECOVERY command denied to user 'small'@'127.0.0.1' for table 'd: t'".to_owned(),
+        ),
+        (
+            "GRANT SELECT_PRIV ON *.* TO small",
+            "Access denied; you need all  [Grant_priv, Select_priv] privilege(s) for this operation".to_owned(),
+        ),
+        (
+            "CREATE VIEW w AS SELECT 1",
+            "Access denied; you need (at least one of) the (Admin_priv,Create_priv) privilege(s) on table w for this operation"
+                .to_owned(),
+        ),
+        ("CREATE TABLE x (k INT)", one("CREATE")),
+        ("DROP TABLE t", one("DROP")),
+        ("TRUNCATE TABLE t", one("LOAD")),
+        ("SHOW PROC '/dbs'", one("ADMIN")),
+        ("SHOW TABLETS FROM t LIMIT 1", one("SHOW TABLETS")),
+        ("SHOW CATALOG RECYCLE BIN", one("Admin_priv")),
+        ("CREATE USER z", one("GRANT")),
+        ("ALTER SYSTEM ADD BACKEND '127.0.0.1:1'", one("NODE")),
+    ] {
+        match small.query_drop(sql).await.unwrap_err() {
+            mysql_async::Error::Server(error) => assert_eq!(
+                (error.code, error.message),
+                (1105, format!("errCode = 2, detailMessage = {text}")),
+                "{sql}"
+            ),
+            other => panic!("{sql}: {other}"),
+        }
+    }
+    let refused = Conn::new(options(&sim, "small", Some("p")).db_name(Some("e"))).await;
+    assert!(
+        matches!(&refused, Err(mysql_async::Error::Server(error)) if error.code == 1044),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]
@@ -346,6 +428,21 @@ async fn what_is_not_there_is_null_and_sums_stand_below() {
         [["autocommit", "false", "true", "1"]]
     );
     assert_eq!(rows(&mut conn, "SELECT @@autocommit").await, [["0"]]);
+    assert_eq!(
+        rows(
+            &mut conn,
+            "ADMIN SHOW FRONTEND CONFIG LIKE '%enable_feature_binlog%'"
+        )
+        .await[0],
+        [
+            "experimental_enable_feature_binlog",
+            "true",
+            "boolean",
+            "false",
+            "false",
+            ""
+        ]
+    );
     let mut result = conn.query_iter("SHOW BACKUP FROM d").await.unwrap();
     let kinds: Vec<_> = result
         .columns_ref()

@@ -19,7 +19,7 @@ pub(crate) async fn cluster(name: &str) -> SimCluster {
     SimCluster::start(config).await.unwrap()
 }
 
-fn options(cluster: &SimCluster, user: &str, password: Option<&str>) -> OptsBuilder {
+pub(crate) fn options(cluster: &SimCluster, user: &str, password: Option<&str>) -> OptsBuilder {
     OptsBuilder::default()
         .ip_or_hostname("127.0.0.1")
         .tcp_port(cluster.query_port())

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::passes;
 use crate::clock::datetime_text;
 use crate::fe::backends::{Disk, Live, RegisteredBackend};
+use crate::fe::{frontend_config as frontend_config_items, plain_name};
 use crate::model::Catalog;
 use crate::mysql::server::MysqlServer;
 use crate::mysql::session::SqlSession;
@@ -214,51 +215,35 @@ pub(in crate::mysql) fn frontend_config(session: &SqlSession, like: Option<&str>
     let mut answer =
         ResultSet::of_strings(&["Key", "Value", "Type", "IsMutable", "MasterOnly", "Comment"]);
     let config = session.frontend().config();
-    let mut settings: std::collections::BTreeMap<String, String> = [
-        ("enable_feature_binlog", config.binlog_feature.to_string()),
-        (
-            "label_keep_max_second",
-            config.label_keep.as_secs().to_string(),
-        ),
-        (
-            "max_backup_restore_job_num_per_db",
-            config.jobs_kept_per_db.to_string(),
-        ),
-        (
-            "max_running_txn_num_per_db",
-            config.max_running_txns.to_string(),
-        ),
-        ("enable_restore_snapshot_rpc_compression", "true".to_owned()),
-        ("ignore_backup_tmp_partitions", "true".to_owned()),
-        ("restore_reset_index_id", "false".to_owned()),
-        ("enable_mow_light_delete", "false".to_owned()),
-        (
-            "default_db_replication_num",
-            config.default_replication_num.to_string(),
-        ),
-    ]
-    .into_iter()
-    .map(|(key, value)| (key.to_owned(), value))
-    .collect();
-    settings.extend(session.frontend().settings());
-    for (key, value) in settings {
-        if passes(&key, like) {
-            let kind = if value == "true" || value == "false" {
-                "boolean"
-            } else if value.parse::<i64>().is_ok() {
-                "int"
-            } else {
-                "String"
-            };
+    let own = |name: &str| match name {
+        "enable_feature_binlog" => Some(config.binlog_feature.to_string()),
+        "label_keep_max_second" => Some(config.label_keep.as_secs().to_string()),
+        "max_backup_restore_job_num_per_db" => Some(config.jobs_kept_per_db.to_string()),
+        "max_running_txn_num_per_db" => Some(config.max_running_txns.to_string()),
+        _ => None,
+    };
+    let mut settings = session.frontend().settings();
+    for item in frontend_config_items() {
+        let plain = plain_name(item.name);
+        let set = settings
+            .remove(item.name)
+            .or_else(|| settings.remove(plain));
+        if passes(item.name, like) {
+            let value = set.or_else(|| own(plain));
             answer.push(vec![
-                key,
-                value,
-                kind.to_owned(),
-                "true".to_owned(),
-                "true".to_owned(),
+                item.name.to_owned(),
+                value.unwrap_or_else(|| item.default.to_owned()),
+                item.kind.to_owned(),
+                item.mutable.to_string(),
+                item.master_only.to_string(),
                 String::new(),
             ]);
         }
+    }
+    // What is left is the simulator's own.
+    for (name, value) in settings.into_iter().filter(|(name, _)| passes(name, like)) {
+        let cells = [&name, &value, "String", "true", "true", ""];
+        answer.push(cells.map(str::to_owned).to_vec());
     }
     answer
 }
