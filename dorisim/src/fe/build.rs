@@ -462,20 +462,6 @@ pub fn secondary_index(
         }
     }
     let mut properties = def.properties.clone();
-    if def.index_type == "INVERTED" {
-        let has = |names: &[&str]| names.iter().any(|name| def.properties.contains_key(*name));
-        let parsed = has(&["parser", "built_in_analyzer"]);
-        for (given, key) in [
-            (parsed || has(&["analyzer", "normalizer"]), "support_phrase"),
-            (parsed, "lower_case"),
-        ] {
-            if given {
-                properties
-                    .entry(key.to_owned())
-                    .or_insert_with(|| "true".to_owned());
-            }
-        }
-    }
     if def.index_type == "NGRAM_BF" {
         for (key, value) in [("gram_size", "2"), ("bf_size", "256")] {
             properties

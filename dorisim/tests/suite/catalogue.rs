@@ -123,7 +123,7 @@ async fn list_partitions_of_several_columns_and_a_default() {
     }
     let shown = lab.shown("t").await;
     assert!(
-        shown.contains("PARTITION a VALUES IN ((\"x\", \"1\"),(\"y\", \"2\")),"),
+        shown.contains("PARTITION a VALUES IN ((\"x\", \"1\"),(\"y\", \"2\"))"),
         "{shown}"
     );
     let refusal = lab

@@ -85,7 +85,7 @@ async fn f008_partitions_and_buckets() {
     let shown = lab.shown("l").await;
     assert!(
         shown.contains(
-            "PARTITION BY LIST (`k`)\n(PARTITION p1 VALUES IN (\"a\",\"b\"),\nPARTITION rest)\nDISTRIBUTED BY RANDOM BUCKETS AUTO"
+            "PARTITION BY LIST (`k`)\n(PARTITION rest,\nPARTITION p1 VALUES IN (\"a\",\"b\"))\nDISTRIBUTED BY RANDOM BUCKETS AUTO"
         ),
         "{shown}"
     );

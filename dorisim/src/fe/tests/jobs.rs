@@ -103,7 +103,10 @@ async fn a_snapshot_restores_into_another_cluster() {
         assert!(table.is_set("is_being_synced"));
         assert_eq!(table.partitions.values().next().unwrap().visible_version, 3);
         let view = c.database("d").unwrap().view("v").unwrap();
-        assert_eq!(view.definition, "SELECT `internal`.`d`.`a`.`k` FROM `internal`.`d`.`a`");
+        assert_eq!(
+            view.definition,
+            "SELECT `internal`.`d`.`a`.`k` FROM `internal`.`d`.`a`"
+        );
     });
     // the restored table takes loads, with versions going on
     dst.insert("a", &[&["9", "90"]]).await;
