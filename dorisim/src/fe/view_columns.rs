@@ -364,7 +364,6 @@ fn full_names(tokens: &[String], source: Option<&Source>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::fe::tests::World;
 
     #[tokio::test]
