@@ -1,6 +1,6 @@
 //! Aggregates that look at all values of a group at once.
 
-use rusqlite::functions::{Aggregate, Context, FunctionFlags};
+use rusqlite::functions::{Aggregate, Context, FunctionFlags, WindowAggregate};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Result};
 
@@ -34,8 +34,31 @@ impl Aggregate<Vec<Vec<Value>>, Value> for Collected {
     }
 }
 
-pub(super) fn register(connection: &Connection) -> Result<()> {
+impl WindowAggregate<Vec<Vec<Value>>, Value> for Collected {
+    fn value(&self, rows: Option<&mut Vec<Vec<Value>>>) -> Result<Value> {
+        Ok((self.0)(rows.map_or(&[][..], |rows| rows)))
+    }
+
+    /// Rows leave a window in the order in which they entered.
+    fn inverse(&self, _: &mut Context<'_>, rows: &mut Vec<Vec<Value>>) -> Result<()> {
+        if !rows.is_empty() {
+            rows.remove(0);
+        }
+        Ok(())
+    }
+}
+
+/// Makes an aggregate known that can also be asked over a window.
+pub(super) fn collected(connection: &Connection, names: &[&str], finish: Finish) -> Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    for name in names {
+        connection.create_window_function(*name, ANY, flags, Collected(finish))?;
+        states::register(connection, name, finish)?;
+    }
+    Ok(())
+}
+
+pub(super) fn register(connection: &Connection) -> Result<()> {
     let all: [(&[&str], Finish); 17] = [
         (&["collect_list", "array_agg", "group_array"], |rows| {
             Value::Text(Nested::Array(column(rows)).to_string())
@@ -102,10 +125,7 @@ pub(super) fn register(connection: &Connection) -> Result<()> {
         }),
     ];
     for (names, finish) in all {
-        for name in names {
-            connection.create_aggregate_function(*name, ANY, flags, Collected(finish))?;
-            states::register(connection, name, finish)?;
-        }
+        collected(connection, names, finish)?;
     }
     for (name, finish) in states::PLAIN {
         states::register(connection, name, finish)?;

@@ -7,6 +7,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params_from_iter};
 
 use super::count::count_of;
+use super::desugar::QUALIFY_CONDITION;
 use super::functions;
 use super::kinds::{KnownColumns, expression_kinds, with_room};
 use super::numbers::{double_text, float_text};
@@ -226,7 +227,7 @@ impl State {
     ) -> Result<ResultSet, SqlError> {
         let fail = |error: rusqlite::Error| query_error(&error);
         let mut statement = self.connection.prepare(sql).map_err(fail)?;
-        let declared: Vec<(String, Option<ColumnKind>)> = statement
+        let mut declared: Vec<(String, Option<ColumnKind>)> = statement
             .columns()
             .map(|column| {
                 (
@@ -253,6 +254,15 @@ impl State {
                     cells.push(cell_of(value, *kind));
                 }
                 rows.push(cells);
+            }
+        }
+        if declared
+            .last()
+            .is_some_and(|(name, _)| name == QUALIFY_CONDITION)
+        {
+            declared.pop();
+            for row in &mut rows {
+                row.pop();
             }
         }
         let columns = declared

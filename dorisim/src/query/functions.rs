@@ -8,8 +8,9 @@ use rusqlite::{Connection, Error, Result};
 use super::dates::Moment;
 use super::numbers::{compare, compare_moments, double_text};
 use super::{
-    aggregates, aggregates_more, functions_json, functions_nested, functions_number,
-    functions_sketch, functions_text, functions_time, like,
+    aggregates, aggregates_more, aggregates_stats, functions_arrays, functions_json,
+    functions_math, functions_nested, functions_number, functions_sketch, functions_text,
+    functions_time, like,
 };
 use crate::model::DataType;
 
@@ -21,13 +22,16 @@ pub(super) fn register(connection: &Connection) -> Result<()> {
     connection.create_collation("moment", compare_moments)?;
     aggregates::register(connection)?;
     aggregates_more::register(connection)?;
+    aggregates_stats::register(connection)?;
     strings(connection)?;
     conversions(connection)?;
     calendar(connection)?;
     functions_text::register(connection)?;
     functions_number::register(connection)?;
     functions_time::register(connection)?;
+    functions_math::register(connection)?;
     functions_nested::register(connection)?;
+    functions_arrays::register(connection)?;
     functions_json::register(connection)?;
     functions_sketch::register(connection)
 }

@@ -34,7 +34,7 @@ pub(super) fn value_of(value: Option<&Nested>) -> Value {
     }
 }
 
-fn array(ctx: &Context<'_>, at: usize) -> Option<Vec<Nested>> {
+pub(super) fn array(ctx: &Context<'_>, at: usize) -> Option<Vec<Nested>> {
     Nested::elements(&text(ctx, at)?)
 }
 
@@ -42,7 +42,7 @@ fn entries(ctx: &Context<'_>, at: usize) -> Option<Vec<(Nested, Nested)>> {
     Nested::entries(&text(ctx, at)?)
 }
 
-fn given(elements: Vec<Nested>) -> Option<String> {
+pub(super) fn given(elements: Vec<Nested>) -> Option<String> {
     Some(Nested::Array(elements).to_string())
 }
 
@@ -50,7 +50,7 @@ fn holds(elements: &[Nested], wanted: &Nested) -> bool {
     elements.iter().any(|element| element.same(wanted))
 }
 
-fn distinct(elements: Vec<Nested>) -> Vec<Nested> {
+pub(super) fn distinct(elements: Vec<Nested>) -> Vec<Nested> {
     let mut kept: Vec<Nested> = Vec::new();
     for element in elements {
         if !holds(&kept, &element) {

@@ -21,11 +21,6 @@ pub(super) fn register(connection: &Connection) -> Result<()> {
     define(connection, &["fmod"], 2, |ctx| {
         Some(real(ctx, 0)? % real(ctx, 1).filter(|by| *by != 0.0)?)
     })?;
-    define(connection, &["dexp"], 1, |ctx| real(ctx, 0).map(f64::exp))?;
-    define(connection, &["dlog10"], 1, |ctx| {
-        real(ctx, 0).map(f64::log10)
-    })?;
-    define(connection, &["dsqrt"], 1, |ctx| real(ctx, 0).map(f64::sqrt))?;
     define(connection, &["bitnot"], 1, |ctx| {
         integer(ctx, 0).map(|n| !n)
     })?;
@@ -67,6 +62,18 @@ pub(super) fn register(connection: &Connection) -> Result<()> {
         Some((real(ctx, 0)? * scale).trunc() / scale)
     })?;
     define(connection, &["isnull", "is_null"], 1, |ctx| {
+        ctx.get_raw(0) == ValueRef::Null
+    })?;
+    define(
+        connection,
+        &["nullable", "non_nullable", "ignore_"],
+        1,
+        |ctx| value(ctx, 0),
+    )?;
+    define(connection, &["is_not_null_pred"], 1, |ctx| {
+        ctx.get_raw(0) != ValueRef::Null
+    })?;
+    define(connection, &["is_null_pred"], 1, |ctx| {
         ctx.get_raw(0) == ValueRef::Null
     })?;
     define(connection, &["nvl2"], 3, |ctx| {

@@ -1,18 +1,23 @@
-//! SELECT through an in-memory SQLite: `rewrite` (Doris' text → SQLite's) → `engine` (copies of tables, answers).
+//! SELECT through an in-memory SQLite: `desugar` (forms that only Doris has) → `rewrite` (Doris' text → SQLite's) →
+//! `engine` (copies of tables, answers).
 //!
-//! Reading order: `source` (what goes in and out), `engine`, `rewrite` (with `from_clause`, `operands`, `lateral`), `functions` and its
+//! Reading order: `source` (what goes in and out), `engine`, `desugar`, `rewrite` (with `from_clause`, `operands`, `lateral`), `functions` and its
 //! relatives by subject, `numbers` (why sums are exact).
 
 mod aggregates;
 mod aggregates_more;
+mod aggregates_stats;
 mod compute;
 mod count;
 mod dates;
 pub mod delete;
+mod desugar;
 mod engine;
 mod from_clause;
 mod functions;
+mod functions_arrays;
 mod functions_json;
+mod functions_math;
 mod functions_nested;
 mod functions_number;
 mod functions_sketch;

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use super::desugar::desugar;
 use super::items;
 use super::lateral;
 use super::operands::is_match;
@@ -51,6 +52,7 @@ pub(super) fn rewrite_at(
     placer: &mut dyn Placer,
     depth: usize,
 ) -> Result<String, SqlError> {
+    let text = &desugar(text)?;
     let tokens = tokenize(text).map_err(|error| SqlError::analysis(error.message))?;
     let aliases = items::missing_aliases(text, &tokens);
     let ctes = common_tables(&tokens);
@@ -322,11 +324,6 @@ impl Rewriter<'_> {
             }
             _ if upper.starts_with("MATCH") && is_match(&upper) && self.is_operand_before() => {
                 return self.match_words(&upper);
-            }
-            "QUALIFY" => {
-                return Err(SqlError::analysis(format!(
-                    "{upper} is not supported by the simulated cluster"
-                )));
             }
             _ => {}
         }
