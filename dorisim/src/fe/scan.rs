@@ -4,7 +4,7 @@ use super::api::{SqlError, TableScan};
 use super::frontend::Frontend;
 use crate::be::api::RowsetView;
 use crate::be::merge::{compare_keys, merge};
-use crate::model::{Column, DataType, KeysModel, Row, TableSchema, Tablet};
+use crate::model::{Column, DataType, DistributionKind, KeysModel, Row, TableSchema, Tablet};
 
 /// A tablet to read: replicas that have the version, best first.
 struct Source {
@@ -67,12 +67,21 @@ impl Frontend {
         let mut left = READS;
         loop {
             left -= 1;
-            let (schema, sources) = self.sources(db, table, partitions, temp)?;
+            let (schema, sources, spread) = self.sources(db, table, partitions, temp)?;
             let mut rows = Vec::new();
+            let mut views = Vec::new();
             let read = sources.iter().try_for_each(|source| {
-                rows.extend(merge(&schema, &self.read_tablet(source)?));
+                let read = self.read_tablet(source)?;
+                if spread {
+                    views.extend(read);
+                } else {
+                    rows.extend(merge(&schema, &read));
+                }
                 Ok(())
             });
+            if spread {
+                rows = merge(&schema, &views);
+            }
             match read {
                 Ok(()) => return Ok((schema, rows)),
                 Err(error) if left == 0 => return Err(error),
@@ -81,13 +90,14 @@ impl Frontend {
         }
     }
 
+    /// Schema, tablets, and whether rows of one key can lie in several tablets: buckets of aggregate tables can be random.
     fn sources(
         &self,
         db: &str,
         table: &str,
         names: &[String],
         temp: bool,
-    ) -> Result<(TableSchema, Vec<Source>), SqlError> {
+    ) -> Result<(TableSchema, Vec<Source>, bool), SqlError> {
         let state = self.lock();
         let table = state.table(db, table)?;
         let mut partitions = Vec::new();
@@ -123,7 +133,9 @@ impl Frontend {
                 });
             }
         }
-        Ok((table.schema.clone(), sources))
+        let spread = table.schema.keys == KeysModel::Aggregate
+            && table.distribution.kind == DistributionKind::Random;
+        Ok((table.schema.clone(), sources, spread))
     }
 
     /// Rows of one tablet at a version, hidden columns too, merged by the key model.

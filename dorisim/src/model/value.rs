@@ -37,21 +37,11 @@ impl DataType {
             Self::LargeInt => int(i128::MIN, i128::MAX),
             Self::Float => {
                 let value: f32 = text.trim().parse().map_err(|_| bad())?;
-                Ok(Some(float_text(
-                    value.is_finite(),
-                    value == value.trunc() && value.abs() < 1e7,
-                    &format!("{value:.0}"),
-                    &format!("{value}"),
-                )))
+                Ok(Some(real_text(value.into(), 7)))
             }
             Self::Double => {
                 let value: f64 = text.trim().parse().map_err(|_| bad())?;
-                Ok(Some(float_text(
-                    value.is_finite(),
-                    value == value.trunc() && value.abs() < 1e15,
-                    &format!("{value:.0}"),
-                    &format!("{value}"),
-                )))
+                Ok(Some(real_text(value, 16)))
             }
             Self::Decimal(precision, scale) => decimal_text(text.trim(), *precision, *scale)
                 .map(Some)
@@ -70,9 +60,7 @@ impl DataType {
                     Ok(Some(text.to_owned()))
                 }
             }
-            Self::Json => serde_json::from_str::<serde_json::Value>(text)
-                .map(|v| Some(v.to_string()))
-                .map_err(|_| bad()),
+            Self::Json => super::json_text::compact(text).map(Some).ok_or_else(bad),
             Self::String
             | Self::Variant
             | Self::Array(_)
@@ -168,12 +156,29 @@ impl DataType {
     }
 }
 
-fn float_text(finite: bool, whole: bool, as_whole: &str, as_is: &str) -> String {
-    let text = if finite && whole { as_whole } else { as_is };
-    if text == "-0" {
-        "0".to_owned()
-    } else {
-        text.to_owned()
+/// The text of FLOAT (7 digits) and DOUBLE (16 digits): as `%.<digits>g`, with `NaN`, `Infinity` and `-Infinity`.
+fn real_text(value: f64, digits: usize) -> String {
+    if value.is_nan() {
+        return "NaN".to_owned();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 { "Infinity" } else { "-Infinity" }.to_owned();
+    }
+    let scientific = format!("{value:.*e}", digits - 1);
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let short = |text: &str| match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text.to_owned(),
+    };
+    match usize::try_from(exponent) {
+        Ok(places) if places >= digits => format!("{}e+{exponent:02}", short(mantissa)),
+        Ok(places) => short(&format!("{value:.*}", digits - 1 - places)),
+        Err(_) if exponent < -4 => format!("{}e-{:02}", short(mantissa), -exponent),
+        Err(_) => {
+            let places = digits - 1 + usize::try_from(-exponent).unwrap_or(0);
+            short(&format!("{value:.places$}"))
+        }
     }
 }
 

@@ -9,8 +9,9 @@ use super::numbers::{Sum, Total};
 
 pub(super) fn register(connection: &Connection) -> Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
-    connection.create_window_function("sum", 1, flags, ExactSum)?;
-    connection.create_window_function("sum0", 1, flags, ExactSum)?;
+    connection.create_window_function("sum", 1, flags, ExactSum(sum_of))?;
+    connection.create_window_function("sum0", 1, flags, ExactSum(sum0_of))?;
+    connection.create_window_function("avg", 1, flags, ExactSum(average_of))?;
     for (name, operation) in [("bit_xor", Bits::Xor), ("group_bit_xor", Bits::Xor)] {
         connection.create_aggregate_function(name, 1, flags, operation)?;
     }
@@ -24,10 +25,31 @@ pub(super) fn register(connection: &Connection) -> Result<()> {
     connection.create_aggregate_function("group_concat", 2, flags, Concatenation)
 }
 
-struct ExactSum;
+/// How the sum of a group is told.
+struct ExactSum(fn(Option<&Summed>) -> Value);
 
 /// A sum and how many values are in it.
 type Summed = (Sum, usize);
+
+/// As a sum, but zero for no values.
+fn sum0_of(summed: Option<&Summed>) -> Value {
+    match sum_of(summed) {
+        Value::Null => Value::Integer(0),
+        sum => sum,
+    }
+}
+
+/// Averages of decimals are decimals of at least four digits, cut off; others are real numbers.
+fn average_of(summed: Option<&Summed>) -> Value {
+    match summed.filter(|(_, values)| *values > 0) {
+        Some((sum, values)) => match sum.average(*values) {
+            Total::Integer(value) => Value::Integer(value),
+            Total::Real(value) => Value::Real(value),
+            Total::Exact(text) => Value::Text(text),
+        },
+        None => Value::Null,
+    }
+}
 
 fn sum_of(summed: Option<&Summed>) -> Value {
     match summed
@@ -60,13 +82,13 @@ impl Aggregate<Summed, Value> for ExactSum {
     }
 
     fn finalize(&self, _: &mut Context<'_>, summed: Option<Summed>) -> Result<Value> {
-        Ok(sum_of(summed.as_ref()))
+        Ok((self.0)(summed.as_ref()))
     }
 }
 
 impl WindowAggregate<Summed, Value> for ExactSum {
     fn value(&self, summed: Option<&mut Summed>) -> Result<Value> {
-        Ok(sum_of(summed.as_deref()))
+        Ok((self.0)(summed.as_deref()))
     }
 
     fn inverse(&self, ctx: &mut Context<'_>, (sum, values): &mut Summed) -> Result<()> {

@@ -9,7 +9,7 @@ use rusqlite::{Connection, params_from_iter};
 use super::count::count_of;
 use super::desugar::QUALIFY_CONDITION;
 use super::functions;
-use super::kinds::{KnownColumns, expression_kinds, with_room};
+use super::kinds::{KnownColumns, add_derived, expression_kinds, with_room};
 use super::numbers::{double_text, float_text};
 use super::rewrite::{Placed, Placer, rewrite};
 use super::source::{
@@ -21,6 +21,8 @@ use crate::sql::tokenize;
 
 /// Rows kept in copies, at most; the least recently used tables go first.
 const MAX_CACHED_ROWS: usize = 2_000_000;
+/// Digits that an inferred DECIMAL has room for, at least: what was guessed too small is shown whole.
+const MIN_ROOM: u8 = 38;
 /// Row counts kept, at most.
 const MAX_CACHED_COUNTS: usize = 10_000;
 
@@ -169,9 +171,10 @@ impl State {
         };
         let rewritten = rewrite(text, session, &mut placement);
         let transient = std::mem::take(&mut placement.transient);
-        let columns = std::mem::take(&mut placement.columns);
+        let mut columns = std::mem::take(&mut placement.columns);
         let answer = rewritten.and_then(|sql| {
             let tokens = tokenize(text).map_err(|error| SqlError::analysis(error.message))?;
+            add_derived(&tokens, &mut columns);
             self.run(&sql, &expression_kinds(text, &tokens, &columns), extent)
         });
         for name in transient {
@@ -438,11 +441,20 @@ fn kind_of(value: ValueRef<'_>) -> Option<ColumnKind> {
 fn cell_of(value: ValueRef<'_>, kind: Option<ColumnKind>) -> Cell {
     match (value, kind) {
         (ValueRef::Real(value), Some(ColumnKind::Float)) => Some(float_text(value)),
-        (ValueRef::Real(value), Some(ColumnKind::Decimal(precision, scale))) => {
-            let text = double_text(value);
-            DataType::Decimal(precision, scale)
-                .canonicalize(&text)
-                .unwrap_or(Some(text))
+        (ValueRef::Null, _) => None,
+        (value, Some(ColumnKind::Decimal(precision, scale))) => {
+            let text = match value {
+                // More digits than a DOUBLE shows.
+                ValueRef::Real(value) => format!("{value:.20}"),
+                other => functions::text_of(other).unwrap_or_default(),
+            };
+            let known = DataType::Decimal(precision.max(MIN_ROOM), scale).canonicalize(&text);
+            known.unwrap_or(Some(text))
+        }
+        (value @ ValueRef::Text(_), Some(ColumnKind::DateTime(scale))) => {
+            let text = functions::text_of(value).unwrap_or_default();
+            let known = DataType::DateTime(scale).canonicalize(&text);
+            known.unwrap_or(Some(text))
         }
         (ValueRef::Real(value), _) => Some(double_text(value)),
         (other, _) => functions::text_of(other),

@@ -8,9 +8,9 @@ use rusqlite::{Connection, Error, Result};
 use super::dates::Moment;
 use super::numbers::{compare, compare_moments, double_text};
 use super::{
-    aggregates, aggregates_more, aggregates_stats, functions_arrays, functions_json,
-    functions_math, functions_nested, functions_number, functions_sketch, functions_text,
-    functions_time, like,
+    aggregates, aggregates_more, aggregates_stats, functions_arrays, functions_calendar,
+    functions_json, functions_math, functions_nested, functions_number, functions_sketch,
+    functions_text, functions_time, functions_words, like,
 };
 use crate::model::DataType;
 
@@ -29,6 +29,8 @@ pub(super) fn register(connection: &Connection) -> Result<()> {
     functions_text::register(connection)?;
     functions_number::register(connection)?;
     functions_time::register(connection)?;
+    functions_calendar::register(connection)?;
+    functions_words::register(connection)?;
     functions_math::register(connection)?;
     functions_nested::register(connection)?;
     functions_arrays::register(connection)?;
@@ -184,13 +186,20 @@ fn pad(ctx: &Context<'_>, left: bool) -> Option<String> {
 fn conversions(connection: &Connection) -> Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     // `CAST(x AS type)` arrives as doris_cast(x, 'type').
-    connection.create_scalar_function("doris_cast", 2, flags, |ctx| {
-        let declared = text(ctx, 1).unwrap_or_default();
-        let Some(value) = text(ctx, 0) else {
-            return Ok(Value::Null);
-        };
-        cast(&value, &declared).map_err(|reason| Error::UserFunctionError(reason.into()))
-    })?;
+    // With `enable_strict_cast` a value that does not fit ends the query.
+    for (name, strict) in [("doris_cast", false), ("doris_cast_strict", true)] {
+        connection.create_scalar_function(name, 2, flags, move |ctx| {
+            let declared = text(ctx, 1).unwrap_or_default();
+            let Some(value) = text(ctx, 0) else {
+                return Ok(Value::Null);
+            };
+            let refused = |reason: String| Error::UserFunctionError(reason.into());
+            match cast(&value, &declared).map_err(refused)? {
+                Value::Null if strict => Err(refused(unfit(&value, &declared))),
+                cast => Ok(cast),
+            }
+        })?;
+    }
     define(connection, &["div"], 2, |ctx| {
         integer(ctx, 0)?.checked_div(integer(ctx, 1)?)
     })?;
@@ -206,6 +215,21 @@ fn conversions(connection: &Connection) -> Result<()> {
     define(connection, &["bitxor"], 2, |ctx| {
         Some(integer(ctx, 0)? ^ integer(ctx, 1)?)
     })
+}
+
+/// What a strict cast says of a value that does not fit.
+fn unfit(value: &str, declared: &str) -> String {
+    match DataType::parse(declared) {
+        Ok(DataType::Decimal(precision, scale)) if value.trim().parse::<f64>().is_ok() => {
+            format!(
+                "[ARITHMETIC_OVERFLOW_ERRROR]Arithmetic overflow when converting value {value} to type Decimal({precision}, {scale})"
+            )
+        }
+        _ => format!(
+            "[INVALID_ARGUMENT]parse {} fail, string: '{value}'",
+            declared.to_ascii_lowercase()
+        ),
+    }
 }
 
 fn cast(value: &str, declared: &str) -> std::result::Result<Value, String> {
@@ -229,7 +253,8 @@ fn cast(value: &str, declared: &str) -> std::result::Result<Value, String> {
             .trim()
             .parse::<f64>()
             .ok()
-            .map(|real| format!("{:.0}", real.trunc())),
+            .map(|real| format!("{:.0}", real.trunc()))
+            .and_then(|whole| data_type.canonicalize(&whole).ok().flatten()),
         Err(_) => None,
     };
     let Some(cell) = cell else {

@@ -4,7 +4,7 @@ use rusqlite::functions::Context;
 use rusqlite::{Connection, Result};
 
 use super::dates::Moment;
-use super::functions::{ANY, define, integer, moment, text};
+use super::functions::{define, integer, moment, text};
 
 const DAYS: [&str; 7] = [
     "Thursday",
@@ -161,17 +161,6 @@ fn parts(connection: &Connection) -> Result<()> {
     })?;
     define(connection, &["weekofyear", "week_of_year"], 1, |ctx| {
         iso_week(moment(ctx, 0)?)
-    })?;
-    define(connection, &["week"], ANY, |ctx| {
-        // Weeks begin on Sunday; days before the first one are in week 0.
-        let m = moment(ctx, 0)?;
-        match integer(ctx, 1).unwrap_or(0) {
-            1 | 3 => iso_week(m),
-            _ => {
-                let sunday = (m.days + 4).rem_euclid(7);
-                Some((day_of_year(m)? + 6 - sunday) / 7)
-            }
-        }
     })?;
     define(connection, &["microsecond"], 1, |ctx| {
         Some(moment(ctx, 0)?.micros % 1_000_000)

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use rusqlite::types::ValueRef;
 
 use super::items::{ends_list, first_select};
+use super::kinds_calls::{arithmetic, call_kind, common};
 use super::source::ColumnKind;
 use crate::model::DataType;
 use crate::sql::{Token, TokenKind};
@@ -47,10 +48,36 @@ pub(super) fn expression_kinds(
     kinds
 }
 
+/// Adds what inner queries call their expressions. Names of tables' columns stay what they are.
+pub(super) fn add_derived(tokens: &[Token], columns: &mut KnownColumns) {
+    let starts: Vec<usize> = (0..tokens.len())
+        .filter(|at| is_word(&tokens[*at], "SELECT"))
+        .skip(1)
+        .collect();
+    // Inner queries stand behind outer ones, but those of WITH before them.
+    for start in starts.iter().rev().chain(&starts) {
+        let behind = start + 1;
+        let distinct = tokens
+            .get(behind)
+            .is_some_and(|token| is_word(token, "DISTINCT"));
+        for item in items_from(tokens, behind + usize::from(distinct)) {
+            if let [expression @ .., as_, alias] = item
+                && is_word(as_, "AS")
+                && expression.len() != 1
+                && let TokenKind::Word(name) | TokenKind::Quoted(name) = &alias.kind
+                && let Some(kind) = kind_of(expression, columns)
+            {
+                columns.add(name, kind);
+            }
+        }
+    }
+}
+
 fn items(tokens: &[Token]) -> Vec<&[Token]> {
-    let Some(start) = first_select(tokens) else {
-        return Vec::new();
-    };
+    first_select(tokens).map_or_else(Vec::new, |start| items_from(tokens, start))
+}
+
+fn items_from(tokens: &[Token], start: usize) -> Vec<&[Token]> {
     let mut found = Vec::new();
     let (mut begin, mut depth) = (start, 0_usize);
     for (at, token) in tokens.iter().enumerate().skip(start) {
@@ -136,7 +163,8 @@ fn is_word(token: &Token, wanted: &str) -> bool {
     matches!(&token.kind, TokenKind::Word(word) if word.eq_ignore_ascii_case(wanted))
 }
 
-fn kind_of(expression: &[Token], columns: &KnownColumns) -> Option<ColumnKind> {
+pub(super) fn kind_of(expression: &[Token], columns: &KnownColumns) -> Option<ColumnKind> {
+    let expression = without_window(expression);
     match expression {
         [] => None,
         [only] => match &only.kind {
@@ -150,6 +178,10 @@ fn kind_of(expression: &[Token], columns: &KnownColumns) -> Option<ColumnKind> {
             TokenKind::Quoted(name) => columns.kind(name),
             TokenKind::Str(_) | TokenKind::Symbol(_) | TokenKind::Eof => None,
         },
+        // `DATE '2024-01-01'`
+        [word, text] if matches!(text.kind, TokenKind::Str(_)) && is_word(word, "DATE") => {
+            Some(ColumnKind::Date)
+        }
         [minus, number] if minus.kind == TokenKind::Symbol("-") => match &number.kind {
             TokenKind::Number(number) => Some(literal(number)),
             _ => None,
@@ -167,16 +199,128 @@ fn kind_of(expression: &[Token], columns: &KnownColumns) -> Option<ColumnKind> {
                 _ => None,
             }
         }
-        [name, open, .., close]
+        [open, inner @ .., close]
             if open.kind == TokenKind::Symbol("(")
                 && close.kind == TokenKind::Symbol(")")
-                && ["ROW_NUMBER", "RANK", "DENSE_RANK", "NTILE"]
-                    .iter()
-                    .any(|function| is_word(name, function)) =>
+                && closes_at_end(inner)
+                && !inner.first().is_some_and(|first| is_word(first, "SELECT")) =>
         {
-            Some(ColumnKind::Integer)
+            kind_of(inner, columns)
         }
-        _ => is_condition(expression).then_some(ColumnKind::Boolean),
+        _ if is_condition(expression) => Some(ColumnKind::Boolean),
+        _ => case(expression, columns).or_else(|| operation(expression, columns)),
+    }
+}
+
+/// Walks the tokens that stand outside brackets and inside at most `cases` CASEs.
+fn outside(expression: &[Token]) -> impl Iterator<Item = (usize, &Token, usize)> {
+    let (mut depth, mut cases) = (0_i32, 0_usize);
+    expression
+        .iter()
+        .enumerate()
+        .filter_map(move |(at, token)| {
+            match &token.kind {
+                TokenKind::Symbol("(" | "[" | "{") => depth += 1,
+                TokenKind::Symbol(")" | "]" | "}") => depth -= 1,
+                _ => {}
+            }
+            let before = cases;
+            if depth == 0 && is_word(token, "CASE") {
+                cases += 1;
+            } else if depth == 0 && is_word(token, "END") {
+                cases = cases.saturating_sub(1);
+            }
+            (depth == 0).then_some((at, token, before.max(cases)))
+        })
+}
+
+/// `CASE .. THEN a ELSE b END`: what all branches have in common.
+fn case(expression: &[Token], columns: &KnownColumns) -> Option<ColumnKind> {
+    let (first, last) = (expression.first()?, expression.last()?);
+    if !is_word(first, "CASE") || !is_word(last, "END") {
+        return None;
+    }
+    let mut begin = None;
+    let mut all: Option<ColumnKind> = None;
+    for (at, token, cases) in outside(expression) {
+        if cases != 1 {
+            continue;
+        }
+        let ends = ["WHEN", "ELSE", "END"]
+            .iter()
+            .any(|end| is_word(token, end));
+        if ends && let Some(start) = begin.take() {
+            let branch = &expression[start..at];
+            if !matches!(branch, [only] if is_word(only, "NULL")) {
+                let kind = kind_of(branch, columns)?;
+                all = Some(match all {
+                    Some(all) => common(all, kind)?,
+                    None => kind,
+                });
+            }
+        }
+        if is_word(token, "THEN") || is_word(token, "ELSE") {
+            begin = Some(at + 1);
+        }
+    }
+    all
+}
+
+/// `a + b`, `a * b`: by the operator that binds least.
+fn operation(expression: &[Token], columns: &KnownColumns) -> Option<ColumnKind> {
+    for operators in [&["+", "-"][..], &["*", "/", "%", "DIV", "MOD"][..]] {
+        let found = outside(expression)
+            .filter(|(at, token, cases)| {
+                *cases == 0
+                    && *at > 0
+                    && ends_operand(&expression[at - 1])
+                    && match &token.kind {
+                        TokenKind::Symbol(symbol) => operators.contains(symbol),
+                        TokenKind::Word(word) => {
+                            operators.contains(&word.to_ascii_uppercase().as_str())
+                        }
+                        _ => false,
+                    }
+            })
+            .last();
+        if let Some((at, token, _)) = found {
+            let operator = match &token.kind {
+                TokenKind::Symbol(symbol) => (*symbol).to_owned(),
+                TokenKind::Word(word) => word.to_ascii_uppercase(),
+                _ => return None,
+            };
+            let left = kind_of(&expression[..at], columns)?;
+            return arithmetic(&operator, left, kind_of(&expression[at + 1..], columns)?);
+        }
+    }
+    match expression {
+        [sign, operand @ ..] if matches!(sign.kind, TokenKind::Symbol("-" | "+")) => {
+            kind_of(operand, columns)
+        }
+        _ => None,
+    }
+}
+
+fn ends_operand(token: &Token) -> bool {
+    match &token.kind {
+        TokenKind::Symbol(symbol) => [")", "]", "}"].contains(symbol),
+        TokenKind::Word(word) => !["DIV", "MOD", "DISTINCT"]
+            .iter()
+            .any(|operator| word.eq_ignore_ascii_case(operator)),
+        TokenKind::Quoted(_) | TokenKind::Str(_) | TokenKind::Number(_) => true,
+        TokenKind::Eof => false,
+    }
+}
+
+/// `f(x) OVER (..)` has the kind of `f(x)`.
+fn without_window(expression: &[Token]) -> &[Token] {
+    let ends = matches!(expression.last(), Some(last) if last.kind == TokenKind::Symbol(")"));
+    let over = outside(expression).find(|(_, token, cases)| *cases == 0 && is_word(token, "OVER"));
+    match over {
+        Some((at, ..)) if ends && closes_at_end(&expression[at + 2..expression.len() - 1]) => {
+            &expression[..at]
+        }
+        _ => expression,
     }
 }
 
@@ -240,6 +384,8 @@ pub(super) fn with_room(kind: ColumnKind, value: ValueRef<'_>) -> ColumnKind {
         ColumnKind::Int => whole(i32::MIN.into(), i32::MAX.into()),
         ColumnKind::Integer => whole(i64::MIN, i64::MAX),
         ColumnKind::Float | ColumnKind::Double => match value {
+            // NaN and Infinity are no numbers of SQLite.
+            ValueRef::Text(b"NaN" | b"Infinity" | b"-Infinity") => kind,
             ValueRef::Text(_) | ValueRef::Blob(_) => ColumnKind::Text,
             ValueRef::Integer(_) | ValueRef::Real(_) | ValueRef::Null => kind,
         },
@@ -288,7 +434,11 @@ fn call(name: &str, arguments: &[Token], columns: &KnownColumns) -> Option<Colum
         | "MULTI_DISTINCT_COUNT"
         | "BITMAP_COUNT"
         | "BITMAP_UNION_COUNT"
-        | "HLL_CARDINALITY" => ColumnKind::Integer,
+        | "HLL_CARDINALITY"
+        | "ROW_NUMBER"
+        | "RANK"
+        | "DENSE_RANK"
+        | "NTILE" => ColumnKind::Integer,
         "MIN" | "MAX" | "ANY_VALUE" => return argument(),
         "SUM" => match argument()? {
             ColumnKind::Decimal(_, scale) => ColumnKind::Decimal(38, scale),
@@ -315,7 +465,11 @@ fn call(name: &str, arguments: &[Token], columns: &KnownColumns) -> Option<Colum
         "DATEDIFF" | "LENGTH" | "CHAR_LENGTH" | "CHARACTER_LENGTH" | "LOCATE" | "INSTR"
         | "CONNECTION_ID" => ColumnKind::Int,
         "STARTS_WITH" | "ENDS_WITH" => ColumnKind::Boolean,
-        _ => return None,
+        _ => {
+            let ranges = super::desugar::split_commas(arguments, 0..arguments.len());
+            let parts: Vec<&[Token]> = ranges.into_iter().map(|part| &arguments[part]).collect();
+            return call_kind(name, &parts, columns);
+        }
     })
 }
 
@@ -343,7 +497,8 @@ mod tests {
     #[test]
     fn expressions_have_the_types_of_doris() {
         let text = "select 1, 200 as b, -70000, 1.50, sum(price) s, max(t.day), cast(a as decimal(9,3)) as c, \
-                    a = 1 as same, now(), count(*) n, 300 num, concat(a, 'x'), case when a = 1 then 2 end from t";
+                    a = 1 as same, now(), count(*) n, 300 num, concat(a, 'x'), case when a = 1 then 2 end, \
+                    price * 1.5, avg(price) over (order by day), starts_with(b, 'x') from t";
         let mut columns = KnownColumns::default();
         columns.add("Price", ColumnKind::Decimal(18, 2));
         columns.add("day", ColumnKind::Date);
@@ -363,7 +518,13 @@ mod tests {
             ("n", Some(ColumnKind::Integer)),
             ("num", Some(ColumnKind::SmallInt)),
             ("concat(a, 'x')", None),
-            ("case when a = 1 then 2 end", None),
+            ("case when a = 1 then 2 end", Some(ColumnKind::TinyInt)),
+            ("price * 1.5", Some(ColumnKind::Decimal(20, 3))),
+            (
+                "avg(price) over (order by day)",
+                Some(ColumnKind::Decimal(38, 4)),
+            ),
+            ("starts_with(b, 'x')", Some(ColumnKind::Boolean)),
         ] {
             assert_eq!(kinds.get(name).copied(), kind, "{name}");
         }

@@ -94,6 +94,23 @@ impl Sum {
             .unwrap_or_else(|| to_f64(self.units, self.scale))
     }
 
+    /// The sum over a number of values: cut off after at least four digits when it has a fraction, else a real number.
+    #[allow(clippy::cast_precision_loss)] // no group has that many rows
+    pub(super) fn average(&self, values: usize) -> Total {
+        let scale = self.scale.max(4);
+        let cut = || {
+            let units = rescale(self.units, scale - self.scale)?;
+            units.checked_div(i128::try_from(values).ok()?)
+        };
+        match self.inexact {
+            None if self.scale > 0 => match cut() {
+                Some(units) => Total::Exact(units_text(units, scale)),
+                None => Total::Real(self.as_f64() / values as f64),
+            },
+            Some(_) | None => Total::Real(self.as_f64() / values as f64),
+        }
+    }
+
     /// The sum: a floating point number, or the exact text and whether it is an integer.
     pub(super) fn total(&self) -> Total {
         match self.inexact {
@@ -150,6 +167,10 @@ mod tests {
             sum.add_text(text);
         }
         assert_eq!(sum.total(), Total::Exact("99999999999999995.29".into()));
+        assert_eq!(
+            sum.average(3),
+            Total::Exact("33333333333333331.7633".into())
+        );
         sum.add_real(0.5);
         assert!(matches!(sum.total(), Total::Real(_)));
     }

@@ -428,7 +428,19 @@ impl Rewriter<'_> {
         match upper {
             "CAST" | "TRY_CAST" => {
                 frame.bracket = Bracket::Cast;
-                self.push("doris_cast (");
+                let strict = upper == "CAST"
+                    && self
+                        .session
+                        .variables
+                        .get("enable_strict_cast")
+                        .is_some_and(|on| {
+                            ["1", "true"].contains(&on.to_ascii_lowercase().as_str())
+                        });
+                self.push(if strict {
+                    "doris_cast_strict ("
+                } else {
+                    "doris_cast ("
+                });
             }
             "NDV" | "APPROX_COUNT_DISTINCT" | "MULTI_DISTINCT_COUNT" => {
                 self.push("count ( DISTINCT")
@@ -438,6 +450,7 @@ impl Rewriter<'_> {
                 frame.extra = 1;
                 taken = 3;
             }
+            "GREATEST" | "LEAST" | "COALESCE" if !self.has_comma() => self.push("nullable ("),
             "GROUP_CONCAT" if self.word(2) == "DISTINCT" => {
                 self.push("replace ( group_concat ( DISTINCT");
                 frame.end = FrameEnd::Separator;

@@ -38,16 +38,6 @@ enum Clause {
     Limit,
 }
 
-impl Select {
-    /// Index of the token behind FROM and WHERE: where GROUP BY begins or could.
-    pub(super) fn behind_filter(&self) -> usize {
-        self.filter
-            .as_ref()
-            .or(self.from.as_ref())
-            .map_or(self.items.end, |range| range.end)
-    }
-}
-
 /// All SELECTs, in the order of their first words.
 pub(super) fn selects(tokens: &[Token]) -> Vec<Select> {
     (0..tokens.len())

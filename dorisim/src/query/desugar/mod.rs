@@ -99,7 +99,7 @@ fn is_symbol(tokens: &[Token], at: usize, wanted: &str) -> bool {
 }
 
 /// 1 for an opening bracket, -1 for a closing one.
-fn bracket(token: &Token) -> i32 {
+pub(super) fn bracket(token: &Token) -> i32 {
     match token.kind {
         TokenKind::Symbol("(" | "[" | "{") => 1,
         TokenKind::Symbol(")" | "]" | "}") => -1,
@@ -128,7 +128,10 @@ fn text_of<'a>(text: &'a str, tokens: &[Token]) -> &'a str {
 }
 
 /// Ranges between the commas outside brackets; none for no tokens.
-fn split_commas(tokens: &[Token], range: std::ops::Range<usize>) -> Vec<std::ops::Range<usize>> {
+pub(super) fn split_commas(
+    tokens: &[Token],
+    range: std::ops::Range<usize>,
+) -> Vec<std::ops::Range<usize>> {
     let mut parts = Vec::new();
     let (mut depth, mut begin) = (0, range.start);
     for at in range.clone() {

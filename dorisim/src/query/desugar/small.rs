@@ -1,4 +1,4 @@
-//! Forms of one or two words: hints of joins, `SUBSTRING(x FROM a FOR b)`, `* EXCEPT (..)` is left to names.
+//! Forms of one or two words: hints of joins, `SUBSTRING(x FROM a FOR b)`, `INTERVAL 1 DAY + d`.
 
 use super::{Edit, bracket, closing, is_symbol, is_word, word};
 use crate::sql::{Token, TokenKind};
@@ -85,8 +85,8 @@ mod tests {
     fn hints_and_standard_forms() {
         for (text, wanted) in [
             (
-                "select a from t join [shuffle] u on t.a = u.a",
-                "select a from t join u on t.a = u.a",
+                "select * from t join [shuffle] u on t.a = u.a",
+                "select * from t join u on t.a = u.a",
             ),
             (
                 "select substring(a from 2 for 3) as s from t",
