@@ -33,10 +33,12 @@ pub(crate) fn merge(schema: &TableSchema, views: &[RowsetView]) -> Vec<Row> {
     let keys = schema.key_columns().count();
     let mut by_key: HashMap<Vec<Cell>, usize> = HashMap::new();
     let mut live: Vec<bool> = Vec::new();
+    let key_types: Vec<&DataType> = schema.key_columns().map(|c| &c.data_type).collect();
     for (at, view) in views.iter().enumerate() {
         if view.delete.is_some() {
             continue;
         }
+        let first = rows.len();
         let later: Vec<&DeletePredicate> = views[at + 1..]
             .iter()
             .filter_map(|v| v.delete.as_deref())
@@ -82,6 +84,10 @@ pub(crate) fn merge(schema: &TableSchema, views: &[RowsetView]) -> Vec<Row> {
                     rows.push(row);
                 }
             }
+        }
+        // Segments are sorted: rows of one load come in the order of their keys.
+        if schema.keys == KeysModel::Duplicate {
+            rows[first..].sort_by(|a, b| compare_keys(a, b, &key_types));
         }
     }
     let mut live = live.into_iter();

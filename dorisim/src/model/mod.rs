@@ -7,6 +7,7 @@
 pub mod catalog;
 pub mod column;
 pub(crate) mod json_text;
+pub(crate) mod nested_text;
 pub mod partition;
 pub mod projection;
 pub mod schema;

@@ -61,10 +61,12 @@ impl DataType {
                 }
             }
             Self::Json => super::json_text::compact(text).map(Some).ok_or_else(bad),
+            Self::Array(_) | Self::Map(..) if text.trim().eq_ignore_ascii_case("null") => Ok(None),
+            Self::Array(_) | Self::Map(..) => Ok(Some(
+                super::nested_text::canonical(text, self).unwrap_or_else(|| text.to_owned()),
+            )),
             Self::String
             | Self::Variant
-            | Self::Array(_)
-            | Self::Map(..)
             | Self::Struct(_)
             | Self::Bitmap
             | Self::Hll

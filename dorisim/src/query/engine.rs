@@ -451,6 +451,10 @@ fn cell_of(value: ValueRef<'_>, kind: Option<ColumnKind>) -> Cell {
             let known = DataType::Decimal(precision.max(MIN_ROOM), scale).canonicalize(&text);
             known.unwrap_or(Some(text))
         }
+        (value @ ValueRef::Text(_), Some(ColumnKind::Date)) => {
+            let text = functions::text_of(value).unwrap_or_default();
+            DataType::Date.canonicalize(&text).unwrap_or(Some(text))
+        }
         (value @ ValueRef::Text(_), Some(ColumnKind::DateTime(scale))) => {
             let text = functions::text_of(value).unwrap_or_default();
             let known = DataType::DateTime(scale).canonicalize(&text);

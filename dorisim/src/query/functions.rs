@@ -100,7 +100,13 @@ fn strings(connection: &Connection) -> Result<()> {
     })?;
     define(connection, &["concat_ws"], ANY, |ctx| {
         let separator = text(ctx, 0)?;
-        let parts: Vec<_> = (1..ctx.len()).filter_map(|at| text(ctx, at)).collect();
+        let mut parts = Vec::new();
+        for part in (1..ctx.len()).filter_map(|at| text(ctx, at)) {
+            match super::nested::Nested::elements(&part) {
+                Some(elements) => parts.extend(elements.iter().filter_map(|e| e.cell())),
+                None => parts.push(part),
+            }
+        }
         Some(parts.join(&separator))
     })?;
     define(connection, &["length"], 1, |ctx| {

@@ -65,6 +65,31 @@ fn lambdas(connection: &Connection) -> Result<()> {
                 other => value_of(other),
             })
     })?;
+    // Both sides of all pairs of elements, and the elements in the order that the answers for these pairs say.
+    define(connection, &["lambda_left_"], 1, |ctx| {
+        let elements = array(ctx, 0)?;
+        let copies = elements.len();
+        given(elements.into_iter().flat_map(|e| vec![e; copies]).collect())
+    })?;
+    define(connection, &["lambda_right_"], 1, |ctx| {
+        let elements = array(ctx, 0)?;
+        let copies = elements.len();
+        given(std::iter::repeat_n(elements, copies).flatten().collect())
+    })?;
+    define(connection, &["array_sort_pairs_"], 2, |ctx| {
+        let (elements, answers) = (array(ctx, 0)?, array(ctx, 1)?);
+        let length = elements.len();
+        let before = |a: usize, b: usize| {
+            let answer = answers.get(a * length + b).and_then(Nested::number);
+            answer.is_some_and(|answer| answer < 0.0)
+        };
+        let mut sorted: Vec<usize> = Vec::with_capacity(length);
+        for at in 0..length {
+            let place = sorted.iter().position(|other| before(at, *other));
+            sorted.insert(place.unwrap_or(sorted.len()), at);
+        }
+        given(sorted.into_iter().map(|at| elements[at].clone()).collect())
+    })?;
     // NULL when one of the arrays is.
     define(connection, &["lambda_answer_"], ANY, |ctx| {
         for at in 1..ctx.len() {

@@ -231,15 +231,10 @@ fn changing(connection: &Connection) -> Result<()> {
     define(connection, &["array_popfront"], 1, |ctx| {
         given(array(ctx, 0)?.into_iter().skip(1).collect())
     })?;
-    define(connection, &["array_slice"], ANY, |ctx| {
-        let elements = array(ctx, 0)?;
-        let from = index(elements.len(), integer(ctx, 1)?).unwrap_or(elements.len());
-        let length = match ctx.len() {
-            2 => elements.len(),
-            _ => usize::try_from(integer(ctx, 2)?).unwrap_or(0),
-        };
-        given(elements.into_iter().skip(from).take(length).collect())
-    })?;
+    // `a[from:length]` arrives as element_at(a, from, length).
+    for (name, arguments) in [("array_slice", ANY), ("element_at", 3)] {
+        define(connection, &[name], arguments, slice)?;
+    }
     define(connection, &["array_concat"], ANY, |ctx| {
         let mut all = Vec::new();
         for at in 0..ctx.len() {
@@ -254,16 +249,30 @@ fn changing(connection: &Connection) -> Result<()> {
         }
         given(distinct(all))
     })?;
-    define(connection, &["array_intersect"], 2, |ctx| {
-        let (mut a, b) = (array(ctx, 0)?, array(ctx, 1)?);
-        a.retain(|element| holds(&b, element));
-        given(distinct(a))
+    define(connection, &["array_intersect"], ANY, |ctx| {
+        let mut kept = array(ctx, 0)?;
+        for at in 1..ctx.len() {
+            let other = array(ctx, at)?;
+            kept.retain(|element| holds(&other, element));
+        }
+        given(distinct(kept))
     })?;
     define(connection, &["array_except"], 2, |ctx| {
         let (mut a, b) = (array(ctx, 0)?, array(ctx, 1)?);
         a.retain(|element| !holds(&b, element));
         given(distinct(a))
     })
+}
+
+/// Elements from a place on, at most so many.
+fn slice(ctx: &Context<'_>) -> Option<String> {
+    let elements = array(ctx, 0)?;
+    let from = index(elements.len(), integer(ctx, 1)?).unwrap_or(elements.len());
+    let length = match ctx.len() {
+        2 => elements.len(),
+        _ => usize::try_from(integer(ctx, 2)?).unwrap_or(0),
+    };
+    given(elements.into_iter().skip(from).take(length).collect())
 }
 
 fn reducing(connection: &Connection) -> Result<()> {

@@ -263,21 +263,38 @@ fn shape(connection: &Connection) -> Result<()> {
         let tail: String = whole.chars().skip(from + length).collect();
         Some(head + &by + &tail)
     })?;
-    define(connection, &["format_number", "money_format"], ANY, |ctx| {
-        let value: f64 = text(ctx, 0)?.parse().ok()?;
-        let digits = format!("{:.2}", value.abs());
+    // As many letters as thousands, three digits at most: facts from answers of Doris.
+    define(connection, &["format_number"], 1, |ctx| {
+        let value: f64 = text(ctx, 0)?.trim().parse().ok()?;
+        let units = ["", "K", "M", "B", "T", "Q"];
+        let (mut part, mut unit) = (value.abs(), 0);
+        while part >= 1000.0 && unit + 1 < units.len() {
+            part /= 1000.0;
+            unit += 1;
+        }
+        let places = if part == 0.0 || (part > 1.0 && part < 10.0) {
+            2
+        } else {
+            usize::from(part > 10.0 && part < 100.0)
+        };
+        let sign = if value < 0.0 { "-" } else { "" };
+        Some(format!("{sign}{part:.places$}{}", units[unit]))
+    })?;
+    define(connection, &["money_format"], 1, |ctx| {
+        let value = crate::model::DataType::Decimal(76, 2)
+            .canonicalize(text(ctx, 0)?.trim())
+            .ok()??;
+        let digits = value.trim_start_matches('-');
         let (whole, fraction) = digits.split_once('.')?;
         let mut grouped = String::new();
         for (at, digit) in whole.chars().enumerate() {
-            if at > 0 && (whole.len() - at) % 3 == 0 {
+            if at > 0 && (whole.len() - at).is_multiple_of(3) {
                 grouped.push(',');
             }
             grouped.push(digit);
         }
-        Some(format!(
-            "{}{grouped}.{fraction}",
-            if value < 0.0 { "-" } else { "" }
-        ))
+        let sign = if value.starts_with('-') { "-" } else { "" };
+        Some(format!("{sign}{grouped}.{fraction}"))
     })?;
     define(connection, &["split_by_regexp"], 2, |ctx| {
         let whole = text(ctx, 0)?;

@@ -95,6 +95,9 @@ pub(super) fn register(connection: &Connection) -> Result<()> {
     define(connection, &["str_to_date"], 2, |ctx| {
         str_to_date(&text(ctx, 0)?, &text(ctx, 1)?)
     })?;
+    define(connection, &["datev2", "to_datev2"], 1, |ctx| {
+        moment(ctx, 0).map(Moment::date_text)
+    })?;
     define(connection, &["timestamp"], 1, |ctx| {
         moment(ctx, 0).map(Moment::text)
     })?;

@@ -130,7 +130,7 @@ fn needs_alias(item: &[Token]) -> bool {
         TokenKind::Str(_) | TokenKind::Number(_) | TokenKind::Symbol(_) | TokenKind::Eof => false,
     };
     let operand_before = match &before.kind {
-        TokenKind::Symbol(symbol) => *symbol == ")",
+        TokenKind::Symbol(symbol) => [")", "]", "}"].contains(symbol),
         TokenKind::Word(_) => ![
             "AND",
             "OR",

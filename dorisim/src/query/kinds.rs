@@ -130,7 +130,8 @@ fn named<'a>(text: &str, item: &'a [Token]) -> (&'a [Token], Option<String>) {
     // `count(*) n`, `1 one`: a name right behind an operand.
     if let [.., before, alias] = item
         && !matches!(&before.kind, TokenKind::Word(_))
-        && (before.kind == TokenKind::Symbol(")") || !matches!(&before.kind, TokenKind::Symbol(_)))
+        && (matches!(before.kind, TokenKind::Symbol(")" | "]" | "}"))
+            || !matches!(&before.kind, TokenKind::Symbol(_)))
         && matches!(alias.kind, TokenKind::Word(_) | TokenKind::Quoted(_))
         && !is_word(alias, "END")
     {
@@ -290,6 +291,12 @@ fn operation(expression: &[Token], columns: &KnownColumns) -> Option<ColumnKind>
                 _ => return None,
             };
             let left = kind_of(&expression[..at], columns)?;
+            if expression
+                .get(at + 1)
+                .is_some_and(|next| is_word(next, "INTERVAL"))
+            {
+                return shifted(left, expression.last()?);
+            }
             return arithmetic(&operator, left, kind_of(&expression[at + 1..], columns)?);
         }
     }
@@ -297,6 +304,18 @@ fn operation(expression: &[Token], columns: &KnownColumns) -> Option<ColumnKind>
         [sign, operand @ ..] if matches!(sign.kind, TokenKind::Symbol("-" | "+")) => {
             kind_of(operand, columns)
         }
+        _ => None,
+    }
+}
+
+/// A date that is moved by hours, minutes or seconds has a time.
+fn shifted(kind: ColumnKind, unit: &Token) -> Option<ColumnKind> {
+    let small = ["HOUR", "MINUTE", "SECOND"]
+        .iter()
+        .any(|small| is_word(unit, small));
+    match kind {
+        ColumnKind::Date if small => Some(ColumnKind::DateTime(0)),
+        ColumnKind::Date | ColumnKind::DateTime(_) => Some(kind),
         _ => None,
     }
 }

@@ -169,9 +169,13 @@ pub(super) fn call_kind(
                 _ => None,
             }
         }
-        "LAST_DAY" | "TO_MONDAY" | "MAKEDATE" | "FROM_DAYS" | "NEXT_DAY" | "FROM_ISO8601_DATE" => {
-            Some(ColumnKind::Date)
-        }
+        "TO_DATEV2" | "DATEV2" | "LAST_DAY" | "TO_MONDAY" | "MAKEDATE" | "FROM_DAYS"
+        | "NEXT_DAY" | "FROM_ISO8601_DATE" => Some(ColumnKind::Date),
+        "TIMESTAMP" => match kind(0) {
+            Some(moment @ ColumnKind::DateTime(_)) => Some(moment),
+            Some(ColumnKind::Date) => Some(ColumnKind::DateTime(0)),
+            _ => None,
+        },
         "QUARTER" | "WEEK" | "WEEKOFYEAR" | "WEEKDAY" => Some(ColumnKind::TinyInt),
         "DAYOFYEAR" => Some(ColumnKind::SmallInt),
         "ASCII" | "FIELD" | "FIND_IN_SET" | "BIT_LENGTH" | "YEARWEEK" => Some(ColumnKind::Int),

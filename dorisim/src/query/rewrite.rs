@@ -239,7 +239,13 @@ impl Rewriter<'_> {
                 return Ok(());
             }
             "]" | "}" => return self.close(),
-            ":" if self.frame().bracket == Bracket::Call => self.push(","),
+            ":" if self.frame().bracket == Bracket::Call => {
+                self.push(",");
+                // `a[from:]`
+                if self.is_symbol(1, "]") {
+                    self.push(&i32::MAX.to_string());
+                }
+            }
             "," => {
                 if self.frame().from == From::Behind {
                     self.frame().from = From::Wanted;

@@ -1,5 +1,6 @@
 //! Queries as clients send them, over fixed tables.
 
+mod forms;
 mod functions;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -228,3 +228,13 @@ async fn replicas_are_spread_and_one_dead_backend_of_three_is_survived() {
         "{error}"
     );
 }
+
+#[tokio::test]
+async fn rows_of_one_key_in_random_buckets_are_one_row() {
+    let w = World::new(1).await;
+    w.sql("CREATE TABLE r (k INT NOT NULL, v BIGINT SUM) AGGREGATE KEY(k) DISTRIBUTED BY RANDOM BUCKETS 4").await;
+    for _ in 0..4 {
+        w.insert("r", &[&["1", "2"], &["2", "1"]]).await;
+    }
+    assert_eq!(w.rows("r"), ["1,8", "2,4"]);
+}

@@ -12,7 +12,7 @@ use crate::sql::{Token, TokenKind};
 const MAX_SETS: usize = 256;
 
 /// Aggregates whose arguments see the rows as they were.
-const AGGREGATES: [&str; 24] = [
+pub(super) const AGGREGATES: [&str; 24] = [
     "SUM",
     "COUNT",
     "MIN",
@@ -97,10 +97,11 @@ fn one(text: &str, tokens: &[Token], select: &Select) -> Option<Vec<Edit>> {
             }
         }
     }
-    for clause in [&select.having, &select.order, &select.qualify] {
-        if let Some(range) = clause {
-            changes(tokens, range.clone(), &grouped, total, &mut edits);
-        }
+    for range in [&select.having, &select.order, &select.qualify]
+        .into_iter()
+        .flatten()
+    {
+        changes(tokens, range.clone(), &grouped, total, &mut edits);
     }
     let numbers: Vec<_> = (0..total)
         .map(|number| {

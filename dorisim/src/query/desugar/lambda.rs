@@ -7,7 +7,8 @@ use crate::sql::{Token, TokenKind};
 pub(in super::super) const EACH: &str = "LAMBDA_EACH_";
 
 /// Functions whose first argument may be a lambda.
-const FUNCTIONS: [&str; 17] = [
+const FUNCTIONS: [&str; 18] = [
+    "ARRAY_SORT",
     "ARRAY_MAP",
     "ARRAY_FILTER",
     "ARRAY_EXISTS",
@@ -48,6 +49,15 @@ fn one(text: &str, tokens: &[Token], at: usize) -> Option<Vec<Edit>> {
         .collect();
     if arrays.is_empty() {
         return None;
+    }
+    if function == "ARRAY_SORT" {
+        // A comparison: asked for all pairs at once.
+        let array = &arrays[0];
+        let comparison = text_of(text, &tokens[at + 2..body.end]);
+        let sorted = format!(
+            "array_sort_pairs_( {array}, ARRAY_MAP( {comparison}, lambda_left_({array}), lambda_right_({array}) ) )"
+        );
+        return Some(vec![(tokens[at].start..tokens[close].end, sorted)]);
     }
     let all = arrays.join(", ");
     let places: Vec<_> = names

@@ -23,16 +23,20 @@ const MAX_STEPS: usize = 500;
 /// A piece of the text and what stands there instead.
 type Edit = (std::ops::Range<usize>, String);
 
+/// Takes one occurrence of its form away; no edits when there is none.
+type Pass = fn(&str, &[Token]) -> Vec<Edit>;
+
 /// The same query without the forms that only Doris has. Columns of the answer keep their names.
 ///
 /// # Errors
 /// A form that is not finished, or too many of them.
 pub(super) fn desugar(text: &str) -> Result<String, SqlError> {
-    let passes: [fn(&str, &[Token]) -> Vec<Edit>; 5] = [
+    let passes: [Pass; 6] = [
         small::step,
         semi_join::step,
         lambda::step,
         grouping::step,
+        qualify::having,
         qualify::step,
     ];
     let mut current = text.to_owned();

@@ -1,4 +1,4 @@
-//! `QUALIFY condition` → a condition around the query.
+//! `QUALIFY condition` → a condition around the query; HAVING of a query without groups → WHERE.
 
 use super::clauses::{Select, selects};
 use super::{Edit, is_symbol, is_word, split_commas, text_of};
@@ -14,6 +14,46 @@ pub(super) fn step(text: &str, tokens: &[Token]) -> Vec<Edit> {
         .rev()
         .find_map(|select| one(text, tokens, select))
         .unwrap_or_default()
+}
+
+/// HAVING of a query that does not aggregate filters its rows.
+pub(super) fn having(text: &str, tokens: &[Token]) -> Vec<Edit> {
+    selects(tokens)
+        .iter()
+        .rev()
+        .find_map(|select| plain_having(text, tokens, select))
+        .unwrap_or_default()
+}
+
+fn plain_having(text: &str, tokens: &[Token], select: &Select) -> Option<Vec<Edit>> {
+    let having = select.having.clone()?;
+    let aggregates = |range: &std::ops::Range<usize>| {
+        range.clone().any(|at| {
+            super::grouping::AGGREGATES.contains(&super::word(tokens, at).as_str())
+                && is_symbol(tokens, at + 1, "(")
+                && super::closing(tokens, at + 1)
+                    .is_some_and(|close| !is_word(tokens, close + 1, "OVER"))
+        })
+    };
+    if select.group.is_some() || aggregates(&having) || aggregates(&select.items) {
+        return None;
+    }
+    let items: Vec<_> = split_commas(tokens, select.items.clone())
+        .into_iter()
+        .map(|item| Item::of(text, &tokens[item]))
+        .collect();
+    let condition = with_aliases(text, tokens, having.clone(), &items);
+    let word = tokens[having.start - 1].start..tokens[having.end - 1].end;
+    Some(match &select.filter {
+        None => vec![(word, format!("WHERE ({condition} )"))],
+        Some(filter) => {
+            let (start, end) = (tokens[filter.start].start, tokens[filter.end - 1].end);
+            vec![
+                (start..start, "( ".to_owned()),
+                (end..word.end, format!(" ) AND ({condition} )")),
+            ]
+        }
+    })
 }
 
 fn one(text: &str, tokens: &[Token], select: &Select) -> Option<Vec<Edit>> {
@@ -147,6 +187,16 @@ fn with_aliases(
 #[cfg(test)]
 mod tests {
     use super::super::tests::words;
+
+    #[test]
+    fn having_without_groups_is_a_filter() {
+        assert_eq!(
+            words("select a + 1 as b from t where a > 0 having b > 2 order by 1"),
+            "select a + 1 as b from t where ( a > 0 ) AND ( ( a + 1 ) > 2 ) order by 1"
+        );
+        let grouped = "select count(*) as n from t having n > 2";
+        assert_eq!(words(grouped), grouped);
+    }
 
     #[test]
     fn the_condition_is_asked_around_the_query() {

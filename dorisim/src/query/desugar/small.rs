@@ -24,9 +24,9 @@ fn join_hint(tokens: &[Token], at: usize, edits: &mut Vec<Edit>) {
     }
 }
 
-/// `SUBSTRING(x FROM a FOR b)` with commas.
+/// `SUBSTRING(x FROM a FOR b)` and `POSITION(a IN b)` with commas.
 fn substring(tokens: &[Token], at: usize, edits: &mut Vec<Edit>) {
-    if !["SUBSTRING", "SUBSTR", "MID"].contains(&word(tokens, at).as_str())
+    if !["SUBSTRING", "SUBSTR", "MID", "POSITION"].contains(&word(tokens, at).as_str())
         || !is_symbol(tokens, at + 1, "(")
     {
         return;
@@ -34,10 +34,15 @@ fn substring(tokens: &[Token], at: usize, edits: &mut Vec<Edit>) {
     let Some(close) = closing(tokens, at + 1) else {
         return;
     };
+    let position = is_word(tokens, at, "POSITION");
     let mut depth = 0;
     for (inner, token) in tokens.iter().enumerate().take(close).skip(at + 2) {
         depth += bracket(token);
-        if depth == 0 && (is_word(tokens, inner, "FROM") || is_word(tokens, inner, "FOR")) {
+        let separates = match position {
+            true => is_word(tokens, inner, "IN"),
+            false => is_word(tokens, inner, "FROM") || is_word(tokens, inner, "FOR"),
+        };
+        if depth == 0 && separates {
             edits.push((token.start..token.end, ",".to_owned()));
         }
     }
