@@ -43,11 +43,21 @@ pub(super) fn text_of(value: ValueRef<'_>) -> Option<String> {
     match value {
         ValueRef::Null => None,
         ValueRef::Integer(value) => Some(value.to_string()),
-        ValueRef::Real(value) => Some(double_text(value)),
+        ValueRef::Real(value) => Some(literal_text(value)),
         ValueRef::Text(text) | ValueRef::Blob(text) => {
             Some(String::from_utf8_lossy(text).into_owned())
         }
     }
+}
+
+/// The text of a real number inside an expression: most come from decimal literals, which keep their digits.
+fn literal_text(value: f64) -> String {
+    let short = value.to_string();
+    let digits = short.bytes().filter(u8::is_ascii_digit).count();
+    if digits <= 15 && value.is_finite() {
+        return short;
+    }
+    double_text(value)
 }
 
 pub(super) fn text(ctx: &Context<'_>, at: usize) -> Option<String> {

@@ -122,6 +122,14 @@ fn decimals_stay_decimals() {
 }
 
 #[test]
+fn decimal_literals_keep_their_digits_as_text() {
+    assert_eq!(
+        ask("select concat('Price: $', 99.99), [1.5, 99.99]"),
+        ["Price: $99.99|[1.5, 99.99]"]
+    );
+}
+
+#[test]
 fn casts_that_do_not_fit() {
     assert_eq!(
         ask(
