@@ -11,9 +11,11 @@ use ccr_ops::{Sealer, SystemClock};
 use ccr_schemas::TopicName;
 use ccr_test_kafka::wire::{Operation, Resource, Rule};
 use ccr_test_kafka::{ENV_START, KafkaCluster, User};
-use ccr_tests::{Binary, Process};
+use ccr_tests::world::DATABASE;
+use ccr_tests::{Api, Binary, Process, Workload, World, assert_equal};
 
 const PASSWORD: &str = "pa55-of-ccr";
+const PATIENCE: Duration = Duration::from_secs(90);
 /// A refusal at the start is told within this time.
 const REFUSED_WITHIN: Duration = Duration::from_secs(40);
 /// First part of every topic's and group's name.
@@ -146,6 +148,185 @@ fn config(settings: &[(&str, String)]) -> KafkaConfig {
         }
     }
     config
+}
+
+struct Running {
+    address: std::net::SocketAddr,
+    processes: Vec<Process>,
+}
+
+fn start(folder: &Path, settings: Vec<(&'static str, String)>) -> Result<Running> {
+    std::fs::write(folder.join("log.key"), Sealer::generate_key().expose())?;
+    // A group's dead members are forgotten sooner than by default: brokers are killed here.
+    let settings = but(settings, &[("session.timeout.ms", "4000")]);
+    let with_password = folder.join("kafka.properties");
+    write_properties(&with_password, &settings)?;
+    // The other way to give a password: in a file of its own.
+    std::fs::write(folder.join("password"), format!("{PASSWORD}\n"))?;
+    let password_file = folder.join("password").display().to_string();
+    let apart = but(
+        settings,
+        &[
+            ("sasl.password", ""),
+            ("sasl.password.file", &password_file),
+        ],
+    );
+    let password_apart = folder.join("apart.properties");
+    write_properties(&password_apart, &apart)?;
+    let address = crate::chaos::free_address();
+    let listen = address.to_string();
+    let data = folder.join("data").display().to_string();
+    let api = [
+        "standalone",
+        "--roles",
+        "api",
+        "--listen",
+        listen.as_str(),
+        "--data-dir",
+        data.as_str(),
+    ];
+    let programs = [
+        (Binary::Ccr, args(folder, &with_password, &api)),
+        (Binary::Producer, args(folder, &with_password, &[])),
+        (Binary::Applier, args(folder, &password_apart, &[])),
+    ];
+    let processes = programs
+        .iter()
+        .enumerate()
+        .map(|(i, (binary, args))| Process::start(*binary, args, &folder.join(format!("{i}.log"))))
+        .collect::<Result<_>>()?;
+    Ok(Running { address, processes })
+}
+
+/// What other users of the machine, and readers of logs, can see.
+fn assert_no_password(running: &Running) {
+    for process in &running.processes {
+        let line = std::fs::read(format!("/proc/{}/cmdline", process.id())).unwrap_or_default();
+        let seen = format!("{}{}", String::from_utf8_lossy(&line), process.tail());
+        assert!(!seen.contains(PASSWORD), "{seen}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_row_arrives_over_tls_while_brokers_die() {
+    let Some(brokers) = cluster("three guarded brokers") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let settings = with(brokers, |cluster| sasl(cluster, "ccr")).await;
+    let world = World::start(1).await.unwrap();
+    let running = start(folder.path(), settings.clone()).unwrap();
+    let result = write_while_brokers_die(&world, brokers, &Api::at(running.address)).await;
+    let logs: String = running.processes.iter().map(Process::tail).collect();
+    assert_no_password(&running);
+    result.with_context(|| logs).unwrap();
+    copies_are_as_documented(brokers, &settings).await;
+}
+
+async fn write_while_brokers_die(
+    world: &World,
+    brokers: &'static Mutex<KafkaCluster>,
+    api: &Api,
+) -> Result<()> {
+    let mut work = Workload::start(world, 21, true).await?;
+    work.step(world).await?;
+    let created = async {
+        // The API may not be up yet.
+        while let Err(error) = api.create(&world.database_job("far", 0)).await {
+            if error.to_string().starts_with("create_ccr:") {
+                return Err(error);
+            }
+            SystemClock::shared()
+                .sleep(Duration::from_millis(100))
+                .await;
+        }
+        Ok(())
+    };
+    tokio::time::timeout(PATIENCE, created).await??;
+    api.wait_applied("far", world.source_end().await?, PATIENCE)
+        .await?;
+
+    let leader = with(brokers, |cluster| {
+        let events = cluster
+            .topics()
+            .into_iter()
+            .find(|topic| topic.starts_with(PREFIX) && topic.ends_with(".events"));
+        let topic = events.expect("a topic of events");
+        let leader = cluster.partition(&topic, 3).expect("a leader").leader;
+        cluster.crash(leader).expect("killed");
+        cluster.next_leader(&topic, leader).expect("another leader");
+        leader
+    })
+    .await;
+    for _ in 0..15 {
+        work.step(world).await?;
+    }
+    api.wait_applied("far", world.source_end().await?, PATIENCE)
+        .await
+        .context("one broker is dead")?;
+
+    let writes = async {
+        for _ in 0..15 {
+            work.step(world).await?;
+        }
+        anyhow::Ok(())
+    };
+    let comings = with(brokers, move |cluster| {
+        cluster.start_again(leader).expect("back");
+        let other = leader % 3 + 1;
+        // Its copies must have caught up before the next one goes.
+        for topic in cluster.topics() {
+            cluster.partition(&topic, 3).expect("in sync");
+        }
+        cluster.restart(other).expect("restarted");
+    });
+    let (written, ()) = tokio::join!(writes, comings);
+    written?;
+    work.step(world).await?;
+    api.wait_applied("far", world.source_end().await?, PATIENCE)
+        .await
+        .context("all brokers are back")?;
+    let rows = assert_equal(
+        (&world.source, DATABASE),
+        (&world.targets[0], DATABASE),
+        |_| true,
+    )
+    .await?;
+    assert!(rows > 0, "nothing was compared");
+    Ok(())
+}
+
+/// Topics have three copies, two of which must have a record.
+async fn copies_are_as_documented(
+    brokers: &'static Mutex<KafkaCluster>,
+    settings: &[(&'static str, String)],
+) {
+    with(brokers, |cluster| {
+        for topic in cluster.topics() {
+            let partition = cluster.partition(&topic, 3).expect("in sync");
+            assert_eq!(partition.replicas.len(), 3, "{topic}");
+        }
+    })
+    .await;
+    let jobs = TopicSpec {
+        name: TopicName::jobs(PREFIX),
+        kind: TopicKind::Compacted,
+    };
+    let two = but(
+        settings.to_vec(),
+        &[("replication.factor", "3"), ("min.insync.replicas", "2")],
+    );
+    let log = Kafka::connect(config(&two)).await.expect("connected");
+    log.ensure_topic(&jobs).await.expect("as asked for");
+    let log = Kafka::connect(config(&but(two, &[("min.insync.replicas", "3")])))
+        .await
+        .expect("connected");
+    let refused = log
+        .ensure_topic(&jobs)
+        .await
+        .expect_err("fewer than asked for")
+        .to_string();
+    assert!(refused.contains("is 2, wanted is 3"), "{refused}");
 }
 
 /// Settings that do not work, what the refusal must name, and its exit code.
