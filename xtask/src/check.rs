@@ -58,7 +58,7 @@ fn one(part: Part) -> Result<()> {
         Part::Lengths => check_lengths(),
         Part::Generated => generate(&GenArgs { check: true }),
         Part::Lints => run(cargo()
-            .args(["clippy", "--workspace", "--all-targets"])
+            .args(["clippy", "--workspace", "--all-targets", "--all-features"])
             .args(["--", "-D", "warnings"])),
         Part::Docs => run(cargo()
             .args(["doc", "--workspace", "--no-deps"])

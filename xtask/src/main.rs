@@ -3,6 +3,7 @@
 mod check;
 mod drivers;
 mod gen_files;
+mod genuine;
 mod imports;
 mod kafka;
 mod lines;
@@ -31,6 +32,8 @@ enum Task {
     Gen(gen_files::GenArgs),
     /// Public MySQL drivers, the mariadb command line and curl against dorisim; fetches them from PyPI, Debian and Maven Central.
     Drivers(drivers::DriversArgs),
+    /// End-to-end tests of the product on a genuine Doris frontend, which must be there already; see docs/genuine.md.
+    Genuine(genuine::GenuineArgs),
     /// Apache Kafka for tests and for trying out.
     #[command(subcommand)]
     Kafka(kafka::KafkaTask),
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Task::Check(args) => check::check(&args),
         Task::Gen(args) => gen_files::generate(&args),
         Task::Drivers(args) => drivers::drivers(&args),
+        Task::Genuine(args) => genuine::genuine(&args),
         Task::Kafka(task) => kafka::kafka(&task),
     };
     match result {

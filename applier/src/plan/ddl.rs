@@ -357,12 +357,10 @@ pub fn table_replaced(event: &TableReplaced, settings: &Settings) -> Ddl {
     one(
         format!("replace table {original} with {replacement}"),
         sql::replace_table(ObjectName::bare(original), replacement, event.swap),
-        if event.swap {
-            Effect::Swapped {
-                name: original.to_owned(),
-            }
-        } else {
-            Effect::ObjectGone(replacement.to_owned())
+        // Also without a swap: that the replacement is gone proves nothing where it never was, as when it came to the source by a
+        // restore, which makes no record.
+        Effect::Swapped {
+            name: original.to_owned(),
         },
     )
 }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::api::{JobView, SessionCtx, Snapshot, SqlError};
 use super::commit::Backend;
 use super::frontend::Frontend;
+use super::image;
 use super::jobs::{Job, JobHead, bracketed, check_label, timeout_s};
 use super::record;
 use super::state::gson;
@@ -20,6 +21,8 @@ use crate::sql::ast;
 pub const KEEP_ON_LOCAL: &str = "__keep_on_local__";
 /// FE meta version that job infos carry.
 const META_VERSION: i32 = 140;
+/// Member of a meta with our objects as they are.
+const OWN_MEMBER: &str = "dorisim";
 /// Default of `max_backup_tablets_per_job`.
 const MAX_TABLETS: usize = 300_000;
 /// Snapshot tasks in flight.
@@ -63,23 +66,49 @@ pub struct BackupMeta {
 }
 
 impl BackupMeta {
-    /// Four bytes of length (big endian), then JSON.
+    /// Four bytes of length (big endian), then the JSON of an FE: objects by name. What that form can not say of our objects travels in
+    /// a member that an FE passes over.
     #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let json = serde_json::to_vec(self).unwrap_or_default();
+    pub fn to_bytes(&self, db_id: i64, db: &str) -> Vec<u8> {
+        let tables = self.tables.iter();
+        let tables = tables.map(|t| (t.name.clone(), image::table_json(t, db_id, db)));
+        let views = self.views.iter();
+        let views = views.map(|v| (v.name.clone(), image::view_json(v, db)));
+        let by_name: Map<String, Value> = tables.chain(views).collect();
+        let json = gson(&json!({"tblNameMap": by_name, "resourceNameMap": {}, OWN_MEMBER: self}));
         let mut bytes = u32::try_from(json.len())
             .unwrap_or(0)
             .to_be_bytes()
             .to_vec();
-        bytes.extend(json);
+        bytes.extend(json.into_bytes());
         bytes
     }
 
-    /// Reads what [`Self::to_bytes`] wrote.
+    /// Reads what [`Self::to_bytes`] or an FE wrote.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (length, json) = bytes.split_at_checked(4)?;
         let length = u32::from_be_bytes(length.try_into().ok()?) as usize;
-        serde_json::from_slice(json.get(..length)?).ok()
+        let mut json: Value = serde_json::from_slice(json.get(..length)?).ok()?;
+        if json.get(OWN_MEMBER).is_some() {
+            return serde_json::from_value(json[OWN_MEMBER].take()).ok();
+        }
+        Self::of_frontend(&json)
+            .inspect_err(|error| tracing::warn!(%error, "the meta of a snapshot can not be read"))
+            .ok()
+    }
+
+    fn of_frontend(json: &Value) -> Result<Self, String> {
+        let mut meta = Self::default();
+        let objects = json["tblNameMap"].as_object();
+        let objects = objects.ok_or_else(|| "no tblNameMap".to_owned())?;
+        for object in objects.values() {
+            match object["clazz"].as_str() {
+                Some("OlapTable") => meta.tables.push(image::read_table(object)?),
+                Some("View") => meta.views.push(image::read_view(object)?),
+                class => return Err(format!("an object of class {class:?}")),
+            }
+        }
+        Ok(meta)
     }
 }
 
@@ -126,7 +155,7 @@ impl BackupJob {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
-            meta: self.meta.to_bytes(),
+            meta: self.meta.to_bytes(self.head.db_id, &self.head.db),
             job_info: self.job_info.clone(),
             expired_at: self.head.deadline_ms(),
             commit_seq: self.db_seq,

@@ -40,6 +40,8 @@ mod frontend_config;
 mod gson;
 mod gson_order;
 pub mod index_job;
+pub mod image;
+mod index_job;
 mod jobs;
 mod key_columns;
 mod load;

@@ -99,22 +99,24 @@ impl Messenger {
         );
     }
 
-    /// Sends a report. A lost one is made up by the next.
-    pub async fn report(&self, request: &TReportRequest, kind: &str) {
+    /// Sends a report. A lost one is made up by the next. False: the master refused it.
+    pub async fn report(&self, request: &TReportRequest, kind: &str) -> bool {
         let Some(pool) = self.pool() else {
-            return;
+            return true;
         };
         let answered: Result<TMasterResult, CallError> =
             pool.call("report", request, self.patience.call).await;
         match answered {
-            Ok(result) if result.status.status_code == TStatusCode::OK => {}
+            Ok(result) if result.status.status_code == TStatusCode::OK => true,
             Ok(result) => {
                 let texts = result.status.error_msgs.unwrap_or_default();
                 tracing::info!(kind, ?texts, "master refused a report");
+                false
             }
             Err(error) => {
                 let error = error.text();
                 tracing::info!(kind, error, "report not told");
+                true
             }
         }
     }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use ccr_doris_wire::{TDisk, TReportRequest, TStorageMedium, TTablet};
+use std::time::Duration;
 use tokio::sync::Notify;
+
 use tokio::time::timeout;
 
 use super::Agent;
@@ -60,6 +62,8 @@ impl Reports {
 
 /// A tablet report is built again when tablets were created meanwhile, at most so often.
 const BUILDS: u32 = 5;
+/// A frontend answers a new backend's first reports with "does not exist" until its own thread has noted the heartbeat.
+const AFTER_REFUSAL: Duration = Duration::from_secs(1);
 /// What a disk of no given size has.
 const DISK_BYTES: i64 = 1 << 40;
 
@@ -76,10 +80,17 @@ impl Agent {
             Kind::Tablets => self.config.tablet_report,
         };
         let due = self.reports.of(kind);
+        let mut refused = false;
         loop {
-            let before_time = timeout(interval, due.notified()).await.is_ok();
+            let wait = if refused {
+                AFTER_REFUSAL.min(interval)
+            } else {
+                interval
+            };
+            let before_time = timeout(wait, due.notified()).await.is_ok();
+            refused = false;
             if self.backend.alive() {
-                self.report(kind).await;
+                refused = !self.report(kind).await;
             }
             if before_time && kind == Kind::Disks {
                 self.reports.tasks.notify_one();
@@ -88,8 +99,8 @@ impl Agent {
         }
     }
 
-    /// Builds and sends one report now.
-    pub async fn report(&self, kind: Kind) {
+    /// Builds and sends one report now. False: the master does not want it.
+    pub async fn report(&self, kind: Kind) -> bool {
         let request = match kind {
             Kind::Disks => Some(self.disk_report()),
             Kind::Tasks => Some(self.task_report()),
@@ -97,7 +108,10 @@ impl Agent {
         };
         match request {
             Some(request) => self.messenger.report(&request, kind.name()).await,
-            None => tracing::info!("tablet report skipped: tablets are being created"),
+            None => {
+                tracing::info!("tablet report skipped: tablets are being created");
+                true
+            }
         }
     }
 

@@ -1,0 +1,75 @@
+//! What every test does: wait until a job is through, compare.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use ccr_cli::compare::digest;
+use ccr_doris::{BinlogPosition, DorisCluster, Frontend, Inspect};
+use ccr_schemas::CommitSeq;
+use ccr_tests::Api;
+use serde_json::{Value, json};
+
+/// A restore of a genuine frontend takes seconds.
+pub const PATIENCE: Duration = Duration::from_secs(180);
+
+/// Body of `create_ccr`.
+pub fn job(name: &str, src: Value, dest: Value) -> Value {
+    json!({"name": name, "src": src, "dest": dest})
+}
+
+/// The same for one table, under another name at the destination.
+pub fn table_job(name: &str, mut src: Value, mut dest: Value, table: &str, there: &str) -> Value {
+    src["table"] = json!(table);
+    dest["table"] = json!(there);
+    job(name, src, dest)
+}
+
+/// Waits until a job has applied what its source has now, with no table left behind.
+pub async fn through(api: &Api, name: &str, source: &DorisCluster, database: &str) -> Result<()> {
+    let at = BinlogPosition {
+        database: database.to_owned(),
+        table: None,
+        after: CommitSeq::BEFORE_FIRST,
+    };
+    let lag = source.get_binlog_lag(&at).await?;
+    let end = lag
+        .and_then(|lag| lag.last)
+        .unwrap_or(CommitSeq::BEFORE_FIRST);
+    api.wait_applied(name, end, PATIENCE).await?;
+    let status = api.status(name).await?;
+    if status["tables_not_following"] != json!([]) {
+        bail!("tables stand: {status:#}");
+    }
+    Ok(())
+}
+
+/// Every row of every table of two databases.
+pub async fn equal(source: (&DorisCluster, &str), target: (&DorisCluster, &str)) -> Result<u64> {
+    let mut here = source.0.tables(source.1).await?;
+    let mut there = target.0.tables(target.1).await?;
+    here.sort();
+    there.sort();
+    if here != there {
+        bail!("tables differ: source {here:?}, target {there:?}");
+    }
+    let mut rows = 0;
+    for table in here {
+        let want = digest(source.0, source.1, &table).await?;
+        let got = digest(target.0, target.1, &table).await?;
+        if want != got {
+            bail!("{table} differs: source {want:?}, target {got:?}");
+        }
+        rows += want.rows;
+    }
+    Ok(rows)
+}
+
+/// Comparison once more and once more: an answer may come before the newest version is visible.
+pub async fn soon_equal(
+    source: (&DorisCluster, &str),
+    target: (&DorisCluster, &str),
+) -> Result<u64> {
+    equal(source, target)
+        .await
+        .with_context(|| format!("{} and {}", source.1, target.1))
+}
