@@ -130,15 +130,17 @@ pub trait Inspect: SqlSession {
     /// # Errors
     /// Any [`Error`].
     async fn views(&self, database: &str) -> Result<Vec<String>, Error> {
-        let sql = format!(
-            "SELECT table_name FROM information_schema.tables WHERE table_schema = {} AND table_type = 'VIEW'",
-            string(database)
-        );
+        // Not from information_schema: that needs a live backend, this the frontend alone.
+        let sql = format!("SHOW FULL TABLES FROM {}", ident(database));
         let rows = self.query(None, &sql).await?;
         Ok(rows
             .iter()
-            .filter_map(only_column)
-            .map(str::to_owned)
+            .filter(|row| column(row, "Table_type") == Some("VIEW"))
+            .filter_map(|row| {
+                row.iter()
+                    .find(|(name, _)| name.starts_with("Tables_in_"))
+                    .and_then(|(_, value)| value.clone())
+            })
             .collect())
     }
 
