@@ -1,6 +1,5 @@
 //! Command line of `ccr-producer`. Doc comments are the help text.
 
-
 use ccr_control::process::{KafkaSettings, ProcessArgs};
 use ccr_ops::layers::LayerError;
 use ccr_producer::ProducerConfig;
