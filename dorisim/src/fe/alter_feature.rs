@@ -98,9 +98,10 @@ impl Frontend {
             table.max_column_unique_id += 1;
             column.unique_id = table.max_column_unique_id;
             column.copied = true;
-            // Among the hidden columns it is the first.
+            // Among the hidden columns it is the first, but for the last one.
             let columns = &mut table.schema.columns;
-            let at = columns.iter().position(|c| !c.visible);
+            let is_last = column.name == SKIP_BITMAP_COL;
+            let at = columns.iter().position(|c| !c.visible && !is_last);
             columns.insert(at.unwrap_or(columns.len()), column);
             table.schema.schema_version += 1;
             table.properties.extend(properties.clone());

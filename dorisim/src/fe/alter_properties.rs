@@ -495,7 +495,10 @@ impl Frontend {
                         });
                     }
                     after.schema.schema_version += 1;
-                    let raw = format!("ALTER TABLE `{db}`.`{name}` SET ({})", list.join(", "));
+                    let raw = format!(
+                        "ALTER TABLE `{db}`.`{name}` PROPERTIES ({})",
+                        list.join(", ")
+                    );
                     return submit_schema_change(state, db_id, name, after, raw, now);
                 }
             };

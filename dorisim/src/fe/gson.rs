@@ -154,7 +154,9 @@ pub fn column(column: &Column, schema: &TableSchema, made: Made) -> Value {
         _ if column.is_key => (None, false),
         (KeysModel::Duplicate, _) => (Some("NONE"), true),
         (KeysModel::Unique { mow: true, .. }, _) => (Some("NONE"), false),
-        (KeysModel::Unique { mow: false, .. }, _) => (Some("REPLACE"), !is_sequence),
+        (KeysModel::Unique { mow: false, .. }, _) => {
+            (Some("REPLACE"), !is_sequence || column.copied)
+        }
         (KeysModel::Aggregate, Some(aggregation)) => (Some(aggregation.as_str()), false),
         (KeysModel::Aggregate, None) => (None, false),
     };

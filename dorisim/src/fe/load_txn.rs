@@ -253,7 +253,7 @@ impl Frontend {
         let label = request
             .label
             .clone()
-            .unwrap_or_else(|| format!("label_{:x}_{:x}", now, state.txns.new_id()));
+            .unwrap_or_else(|| format!("label_{:016x}_{:016x}", now, state.txns.new_id()));
         let new = NewTxn {
             db_id: target.db_id,
             label: label.clone(),

@@ -230,9 +230,16 @@ fn make_visible(state: &mut FeState, txn: &Txn, delta: &BTreeMap<i64, i64>, now:
                 "isTempPartition": p.is_temp,
                 "stid": p.stid,
             })).collect::<Vec<_>>(),
-            "deltaRows": delta.iter().filter(|(t, _)| written.contains(t))
-                .map(|(t, rows)| (t.to_string(), json!(rows))).collect::<serde_json::Map<_, _>>(),
         });
+        // Tablets that got no row are not in it; without any it is unset.
+        let rows: serde_json::Map<String, serde_json::Value> = delta
+            .iter()
+            .filter(|(tablet, rows)| **rows != 0 && written.contains(tablet))
+            .map(|(tablet, rows)| (tablet.to_string(), json!(rows)))
+            .collect();
+        if !rows.is_empty() {
+            entry["deltaRows"] = rows.into();
+        }
         // The index list comes from the planner; a transaction begun over Thrift never had one.
         if txn.source != LoadSource::Rpc {
             let known: BTreeSet<i64> = parts.iter().flat_map(|p| p.index_ids.clone()).collect();

@@ -190,6 +190,13 @@ pub fn alter_job(job: &AlterJob) -> Record {
             data["rollUpIndexName"] = index.name.as_str().into();
             data["baseIndexId"] = (*base_id).into();
             data["baseIndexName"] = base_name.as_str().into();
+            // Empty for a rollup, unset for a materialized view.
+            data["rawSql"] = "".into();
+            if index.define.is_some()
+                && let Some(object) = data.as_object_mut()
+            {
+                object.remove("rawSql");
+            }
         }
     }
     table_record(5, job.db_id, job.table_id, data)
@@ -519,15 +526,15 @@ pub fn alter_indexes(
     )
 }
 
-/// DROP_ROLLUP (23); `db` is id and name.
-pub fn drop_rollup(db: (i64, &str), table: &OlapTable, index: &IndexMeta) -> Record {
+/// DROP_ROLLUP (23). A rollup goes for good, a materialized view does not say so.
+pub fn drop_rollup(db_id: i64, table: &OlapTable, index: &IndexMeta) -> Record {
     table_record(
         23,
-        db.0,
+        db_id,
         table.id,
         json!({
-            "ctl": "internal", "db": db.1, "dbId": db.0, "tableId": table.id, "tableName": table.name,
-            "indexId": index.id, "indexName": index.name, "isView": false, "forceDrop": false, "recycleTime": 0,
+            "ctl": "internal", "dbId": db_id, "tableId": table.id, "tableName": table.name,
+            "indexId": index.id, "indexName": index.name, "isView": false, "forceDrop": index.define.is_none(), "recycleTime": 0,
         }),
     )
 }

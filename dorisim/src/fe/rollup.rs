@@ -201,7 +201,7 @@ impl Frontend {
             let Some(first) = dropped.first() else {
                 return Ok(());
             };
-            let record = record::drop_rollup((db_id, db), found, first);
+            let record = record::drop_rollup(db_id, found, first);
             let is_dropped = |id: i64| dropped.iter().any(|d| d.id == id);
             found.indexes.retain(|i| !is_dropped(i.id));
             let mut gone = Vec::new();
