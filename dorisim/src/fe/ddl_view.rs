@@ -3,9 +3,9 @@
 use super::api::SqlError;
 use super::ddl::view;
 use super::frontend::Frontend;
-use super::record;
 use super::show_create;
 use super::view_columns;
+use super::{record, record_view};
 
 impl Frontend {
     #[allow(clippy::too_many_arguments)] // the members of one statement
@@ -39,7 +39,7 @@ impl Frontend {
             old.columns = columns;
             let said = (!comment.is_empty()).then(|| comment.clone());
             old.comment = comment;
-            let record = record::view_def(db_id, old, said.as_deref());
+            let record = record_view::view_def(db_id, old, said.as_deref());
             state.emit(record, now);
             return Ok(());
         }
@@ -55,7 +55,7 @@ impl Frontend {
         }
         let id = state.new_id();
         let view = view(id, name, columns, comment, definition);
-        let record = record::create_view(db_id, db, &view, &show_create::create_view(&view));
+        let record = record_view::create_view(db_id, db, &view, &show_create::create_view(&view));
         state.db_mut(db)?.views.insert(id, view);
         state.emit(record, now);
         Ok(())
@@ -92,9 +92,9 @@ impl Frontend {
         let record = if let Some(settled) = settled {
             view.definition = settled.definition;
             view.columns = settled.columns;
-            record::view_def(db_id, view, comment.as_deref())
+            record_view::view_def(db_id, view, comment.as_deref())
         } else {
-            record::view_comment(db_id, view.id, &view.comment)
+            record_view::view_comment(db_id, view.id, &view.comment)
         };
         state.emit(record, now);
         Ok(())

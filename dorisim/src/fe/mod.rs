@@ -55,6 +55,7 @@ mod property_values;
 mod publish;
 pub mod quirks;
 mod record;
+mod record_view;
 pub mod recycle;
 mod restore;
 mod restore_finish;

@@ -65,8 +65,20 @@ pub fn authenticate(fe: &Frontend, account: &Account<'_>) -> Result<String, RpcE
     Err(denied(user, ip))
 }
 
+/// Checks user and password where missing members count as null instead of being refused by themselves.
+///
+/// # Errors
+/// `Access denied for user ...`.
+pub fn authenticate_null(fe: &Frontend, account: &Account<'_>) -> Result<String, RpcError> {
+    if account.user.is_some() && account.passwd.is_some() {
+        return authenticate(fe, account);
+    }
+    let user = account.user.map_or("null", String::as_str);
+    Err(denied(user, account.ip.as_deref().unwrap_or("null")))
+}
+
 /// The refusal of an account; it says that a password was used also where an empty one was.
-pub fn denied(user: &str, ip: &str) -> RpcError {
+fn denied(user: &str, ip: &str) -> RpcError {
     RpcError::analysis(format!(
         "Access denied for user '{user}@{ip}' (using password: YES)"
     ))

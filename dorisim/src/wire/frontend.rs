@@ -9,7 +9,7 @@ use ccr_doris_wire as wire;
 use thrift::protocol::TInputProtocol;
 use wire::{TNetworkAddress, TStatus, TStatusCode};
 
-use super::auth::{Account, Need, authenticate, authorize, denied, need, peer_ip};
+use super::auth::{Account, Need, authenticate, authenticate_null, authorize, need, peer_ip};
 use super::convert;
 use super::roles::Roles;
 use super::server::{Dispatch, Service, encode, read_argument};
@@ -496,15 +496,7 @@ impl Calls {
             ip: peer_ip(peer),
             token: None,
         };
-        // Missing members are null, not refused by themselves.
-        let checked = match (account.user, account.passwd) {
-            (Some(_), Some(_)) => authenticate(&self.frontend, &account),
-            (user, _) => {
-                let user = user.map_or("null", String::as_str);
-                Err(denied(user, account.ip.as_deref().unwrap_or("null")))
-            }
-        };
-        match checked {
+        match authenticate_null(&self.frontend, &account) {
             Ok(_) => {
                 let token = self.frontend.master_token().to_owned();
                 wire::TGetMasterTokenResult::new(convert::ok(), token, None)
