@@ -48,7 +48,7 @@ const AFTER: [&str; 34] = [
      PROPERTIES (\"bloom_filter_columns\" = \"k12\")",
     "CREATE TABLE auto_parts (k INT, d DATETIME NOT NULL) DUPLICATE KEY(k) AUTO PARTITION BY RANGE(date_trunc(d, 'month')) () \
      DISTRIBUTED BY HASH(k) BUCKETS 1",
-    "CREATE TABLE alike LIKE plain",
+    "CREATE TABLE alike LIKE users",
     "ALTER TABLE alike RENAME other",
     "ALTER TABLE other REPLACE WITH TABLE kinds PROPERTIES('swap' = 'true')",
     "CREATE VIEW counted(a COMMENT \"ca\", b) COMMENT \"vc\" AS SELECT k, count(*) FROM totals GROUP BY k",
