@@ -27,6 +27,30 @@ pub fn string(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
+/// A string literal of which the server takes what stands between the quotes as it is, as it does for the comments of ALTER TABLE: quoted by
+/// what the text does not contain. A text that can stand between no quotes is escaped, and keeps the escapes at the destination.
+pub fn raw_string(text: &str) -> String {
+    let quote = ['"', '\'']
+        .into_iter()
+        .find(|quote| stands_between(text, *quote));
+    match quote {
+        Some(quote) => format!("{quote}{text}{quote}"),
+        None => string(text),
+    }
+}
+
+/// Whether the literal would end where the text ends.
+fn stands_between(text: &str, quote: char) -> bool {
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        let is_pair = c == '\\' || c == quote;
+        if is_pair && rest.next().is_none_or(|next| c == quote && next != quote) {
+            return false;
+        }
+    }
+    true
+}
+
 /// A table or view. `Display` is its quoted form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ObjectName<'a> {
@@ -163,7 +187,7 @@ pub fn rename_rollup(table: ObjectName<'_>, old: &str, new: &str) -> String {
 
 /// MODIFY COMMENT of a table.
 pub fn table_comment(table: ObjectName<'_>, comment: &str) -> String {
-    format!("ALTER TABLE {table} MODIFY COMMENT {}", string(comment))
+    format!("ALTER TABLE {table} MODIFY COMMENT {}", raw_string(comment))
 }
 
 /// MODIFY COLUMN ... COMMENT of `(column, comment)`s, of which there must be at least one.
@@ -174,7 +198,7 @@ pub fn column_comments<S: AsRef<str>>(table: ObjectName<'_>, comments: &[(S, S)]
             format!(
                 "MODIFY COLUMN {} COMMENT {}",
                 ident(column.as_ref()),
-                string(comment.as_ref())
+                raw_string(comment.as_ref())
             )
         })
         .collect();
@@ -308,11 +332,12 @@ mod tests {
             ),
             (
                 table_comment(t, "it's"),
-                "ALTER TABLE `d`.`t` MODIFY COMMENT 'it\\'s'",
+                "ALTER TABLE `d`.`t` MODIFY COMMENT \"it's\"",
             ),
             (
-                column_comments(t, &[("a", "x\\"), ("b", "\"y\"")]),
-                "ALTER TABLE `d`.`t` MODIFY COLUMN `a` COMMENT 'x\\\\', MODIFY COLUMN `b` COMMENT '\"y\"'",
+                column_comments(t, &[("a", "x\\"), ("b", "\"y\""), ("c", "a\\nb\"\"'")]),
+                "ALTER TABLE `d`.`t` MODIFY COLUMN `a` COMMENT 'x\\\\', MODIFY COLUMN `b` COMMENT '\"y\"', \
+                 MODIFY COLUMN `c` COMMENT \"a\\nb\"\"'\"",
             ),
             (
                 set_properties(t, &[("k", "v")]),

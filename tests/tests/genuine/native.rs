@@ -6,7 +6,7 @@ use ccr_doris::SqlSession;
 use ccr_tests::embedded_stack;
 
 use crate::cluster::Genuine;
-use crate::steps::{job, through};
+use crate::steps::{job, same, through};
 
 const DATABASE: &str = "shop";
 
@@ -123,9 +123,7 @@ async fn to_dorisim() -> Result<()> {
     }
     through(&api, "ab", &a.client, DATABASE).await?;
     for table in ["plain", "users", "totals", "listed"] {
-        let here = ccr_cli::compare::digest(&a.client, DATABASE, table).await?;
-        let there = ccr_cli::compare::digest(&b.client, DATABASE, table).await?;
-        assert_eq!(here, there, "{table}");
+        same((&a.client, DATABASE), (&b.client, DATABASE), table).await?;
     }
     let names =
         |shapes: Vec<(String, String)>| shapes.into_iter().map(|(n, _)| n).collect::<Vec<_>>();
@@ -153,9 +151,7 @@ async fn to_genuine() -> Result<()> {
     through(&api, "ab", &a.client, DATABASE).await?;
     assert_eq!(shapes(&a.client).await?, shapes(&b.client).await?);
     for table in ["plain", "users", "totals", "listed"] {
-        let here = ccr_cli::compare::digest(&a.client, DATABASE, table).await?;
-        let there = ccr_cli::compare::digest(&b.client, DATABASE, table).await?;
-        assert_eq!(here, there, "{table}");
+        same((&a.client, DATABASE), (&b.client, DATABASE), table).await?;
     }
     for cluster in [&a, &b] {
         let failures = cluster.thread_failures()?;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use ccr_cli::compare::digest;
-use ccr_doris::{BinlogPosition, DorisCluster, Frontend, Inspect};
+use ccr_doris::ddl::ObjectName;
+use ccr_doris::{BinlogPosition, DorisCluster, Frontend, Inspect, Row, SqlSession};
 use ccr_schemas::CommitSeq;
 use ccr_tests::Api;
 use serde_json::{Value, json};
@@ -55,12 +56,40 @@ pub async fn equal(source: (&DorisCluster, &str), target: (&DorisCluster, &str))
     }
     let mut rows = 0;
     for table in here {
-        let want = digest(source.0, source.1, &table).await?;
-        let got = digest(target.0, target.1, &table).await?;
-        if want != got {
-            bail!("{table} differs: source {want:?}, target {got:?}");
-        }
-        rows += want.rows;
+        rows += same(source, target, &table).await?;
     }
     Ok(rows)
+}
+
+/// Every row of a table. What differs is shown.
+pub async fn same(
+    source: (&DorisCluster, &str),
+    target: (&DorisCluster, &str),
+    table: &str,
+) -> Result<u64> {
+    let want = digest(source.0, source.1, table).await?;
+    let got = digest(target.0, target.1, table).await?;
+    if want == got {
+        return Ok(want.rows);
+    }
+    let mut here = rows_of(source, table).await?;
+    let mut there = rows_of(target, table).await?;
+    let (all_here, all_there) = (here.len(), there.len());
+    here.retain(|row| match there.iter().position(|other| other == row) {
+        Some(at) => {
+            there.swap_remove(at);
+            false
+        }
+        None => true,
+    });
+    here.truncate(5);
+    there.truncate(5);
+    bail!(
+        "{table} differs: source {all_here} rows, target {all_there} rows; only here {here:#?}, only there {there:#?}"
+    )
+}
+
+async fn rows_of(side: (&DorisCluster, &str), table: &str) -> Result<Vec<Row>> {
+    let sql = format!("SELECT * FROM {}", ObjectName::new(side.1, table));
+    Ok(side.0.query(None, &sql).await?)
 }

@@ -258,7 +258,7 @@ impl Parser<'_> {
     fn modify_clause(&mut self) -> Read<AlterClause> {
         if self.is_word("COMMENT") {
             return Ok(AlterClause::ModifyComment {
-                comment: self.comment()?,
+                comment: self.raw_comment()?,
             });
         }
         if self.accept("DISTRIBUTION") {
@@ -291,7 +291,7 @@ impl Parser<'_> {
             let column = self.name()?;
             return Ok(AlterClause::ModifyColumnComment {
                 column,
-                comment: self.comment()?,
+                comment: self.raw_comment()?,
             });
         }
         let column = self.column()?;

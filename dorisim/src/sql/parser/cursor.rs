@@ -318,6 +318,15 @@ impl<'a> Parser<'a> {
         }
     }
 
+    /// `COMMENT "x"` of ALTER TABLE: Doris takes what stands between the quotes as it is, escapes and all.
+    pub(crate) fn raw_comment(&mut self) -> Read<String> {
+        self.expect("COMMENT")?;
+        let start = self.position();
+        let unescaped = self.string()?;
+        let literal = self.source.get(start + 1..self.end_of_previous() - 1);
+        Ok(literal.map_or(unescaped, str::to_owned))
+    }
+
     /// The text up to the end of the statement, or to one of `stops` outside any bracket.
     pub(crate) fn text_until(&mut self, stops: &[&str]) -> &'a str {
         let start = self.position();
