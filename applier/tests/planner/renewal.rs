@@ -328,7 +328,7 @@ fn names_change_by_their_events_also_when_the_snapshot_is_newer() {
         "{text}"
     );
     assert!(
-        text.contains(&format!("RunDdl {exchange_at}")),
-        "the exchange is run on what was put into place: {text}"
+        text.contains(&format!("ReadEvidence {exchange_at}")),
+        "the exchange begins on what was put into place: {text}"
     );
 }
