@@ -223,7 +223,10 @@ async fn questions_about_objects() {
             ("Type", "int"),
             ("Key", "true"),
         ])]),
-        sql if sql.contains("information_schema") => Ok(vec![row([("table_name", "v")])]),
+        "SHOW FULL TABLES FROM `shop`" => Ok(vec![
+            row([("Tables_in_shop", "t_1"), ("Table_type", "BASE TABLE")]),
+            row([("Tables_in_shop", "v"), ("Table_type", "VIEW")]),
+        ]),
         _ => Err((1105, "unexpected statement")),
     })
     .await;

@@ -155,7 +155,7 @@ async fn a_failed_append_leaves_a_log_that_goes_on() {
     let refusal = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
     on.fail_next(RDKafkaApiKey::Produce, refusal).await;
     let refused = within(log.append(&topic, vec![crate::harness::record("k", "b")])).await;
-    assert!(matches!(refused, Err(Error::Config(_))), "{refused:?}");
+    assert!(matches!(refused, Err(Error::Refused { .. })), "{refused:?}");
     append(&log, &topic, &["b", "c"]).await;
     let mut reader = within(log.join("g", &topic)).await.expect("join");
     assigned(&mut reader).await;
