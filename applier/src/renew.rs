@@ -86,9 +86,16 @@ impl Renewer {
             renewal.table,
             self.clock.now_ms()
         );
+        let aside = label_text(
+            &format!("__ccr_{}_{}_{seq}", renewal.dest, self.spec.incarnation),
+            MAX_NAME_LEN,
+        );
         let taken = match self.ask(&asked, seq, renewal, from).await? {
             Told::Snapshot(taken) => taken,
-            Told::DroppedAt(at) => return Ok(Renewed::DroppedAt(at)),
+            Told::DroppedAt(at) => {
+                self.clear_away(&aside).await?;
+                return Ok(Renewed::DroppedAt(at));
+            }
         };
         // By id: the table may have another name by now, and another table its name.
         let found = taken
@@ -100,10 +107,6 @@ impl Renewer {
         };
         let name = &found.table.name;
         let _one = self.one_restore.lock().await;
-        let aside = label_text(
-            &format!("__ccr_{}_{}_{seq}", renewal.dest, self.spec.incarnation),
-            MAX_NAME_LEN,
-        );
         self.restore(&asked, &taken, name, &aside).await?;
         // Under the name it had at the event, whatever it is called at the source by now: the events that say so are still to come.
         self.put_into_place(&aside, &renewal.dest).await?;
@@ -226,13 +229,32 @@ impl Renewer {
         };
         let request =
             snapshot::restore_request(&self.spec, taken, payload, &token, how).map_err(damaged)?;
-        let drop = format!("DROP TABLE IF EXISTS {} FORCE", ident(aside));
-        self.dest
-            .execute(Some(database), &drop)
-            .await
-            .map_err(|error| failure(&error))?;
+        self.drop_aside(aside).await?;
         self.start(&request).await?;
         self.follow(database, &label).await
+    }
+
+    /// What an attempt of a process before this one may have left, and nobody will put into place: also what its job is still making.
+    async fn clear_away(&self, aside: &str) -> Result<(), Failure> {
+        let _one = self.one_restore.lock().await;
+        let database = &self.spec.dest.database;
+        let running = self.dest.restore_running(database).await;
+        if let Some(label) = running.map_err(|error| failure(&error))? {
+            return Err(Failure {
+                kind: ErrorKind::Throttled,
+                refusal: None,
+                text: format!("restore job {label} of an earlier attempt has not ended"),
+            });
+        }
+        self.drop_aside(aside).await
+    }
+
+    async fn drop_aside(&self, aside: &str) -> Result<(), Failure> {
+        let drop = format!("DROP TABLE IF EXISTS {} FORCE", ident(aside));
+        self.dest
+            .execute(Some(&self.spec.dest.database), &drop)
+            .await
+            .map_err(|error| failure(&error))
     }
 
     /// Starts the job. One that is busy with another is asked again by the next attempt's back-off.

@@ -294,6 +294,18 @@ pub trait Inspect: SqlSession {
         );
         Ok(newest_job(&self.query(None, &sql).await?, "Label", label))
     }
+
+    /// Label of the restore job that runs in a database; there is at most one.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    async fn restore_running(&self, database: &str) -> Result<Option<String>, Error> {
+        let sql = format!("SHOW RESTORE FROM {}", ident(database));
+        let rows = self.query(None, &sql).await?;
+        let ended = |row: &Row| matches!(column(row, "State"), Some("FINISHED" | "CANCELLED"));
+        let running = rows.iter().find(|row| !ended(row));
+        Ok(running.map(|row| column(row, "Label").unwrap_or_default().to_owned()))
+    }
 }
 
 #[async_trait]

@@ -14,8 +14,6 @@ pub enum Removal {
         table: TableId,
         /// Position of the event.
         at: CommitSeq,
-        /// The table itself goes.
-        is_drop: bool,
     },
     /// Of a partition.
     Partition {
@@ -32,25 +30,23 @@ pub fn removals(envelope: &Envelope, settings: &Settings) -> Vec<Removal> {
         return Vec::new();
     }
     let at = envelope.commit_seq;
-    let of_table = |table: TableId, is_drop: bool| Removal::Table { table, at, is_drop };
+    let of_table = |table: TableId| Removal::Table { table, at };
     if let Route::Renew(renewal) = route(envelope, settings) {
         // Its snapshot brings what the source may have no rowsets of any more.
-        return vec![of_table(renewal.table, false)];
+        return vec![of_table(renewal.table)];
     }
     if let Event::TableDropped(dropped) = &envelope.event {
-        return vec![of_table(dropped.table.id, true)];
+        return vec![of_table(dropped.table.id)];
     }
     if let Event::TableReplaced(replaced) = &envelope.event
         && !replaced.swap
     {
-        return vec![of_table(replaced.original.id, true)];
+        return vec![of_table(replaced.original.id)];
     }
     let of_partition = |partition| Removal::Partition { partition, at };
     if let Event::TableTruncated(truncated) = &envelope.event {
         let partitions = truncated.partitions.iter().map(|p| of_partition(p.id));
-        let table = truncated
-            .entire
-            .then(|| of_table(truncated.table.id, false));
+        let table = truncated.entire.then(|| of_table(truncated.table.id));
         return partitions.chain(table).collect();
     }
     if let Event::PartitionDropped(dropped) = &envelope.event {
@@ -63,11 +59,8 @@ impl Apply {
     /// Remembers it, until the offset has passed it.
     pub(crate) fn note_removal(&mut self, removal: Removal) {
         match removal {
-            Removal::Table { table, at, is_drop } => {
+            Removal::Table { table, at } => {
                 self.removed_tables.insert(table, at);
-                if is_drop {
-                    self.dropped_tables.insert(table, at);
-                }
             }
             Removal::Partition { partition, at } => {
                 self.removed_partitions.insert(partition, at);

@@ -30,11 +30,6 @@ impl Apply {
         };
         let renewal = renewal.clone();
         self.waiting.remove(&seq);
-        let dropped_at = self.dropped_tables.get(&renewal.table).copied();
-        if let Some(at) = dropped_at.filter(|at| *at > seq) {
-            self.dropped_later(unit, &renewal, at, actions);
-            return;
-        }
         let txns = self.unseen(&unit);
         if txns.is_empty() {
             self.renew(unit, renewal, actions);

@@ -148,8 +148,6 @@ pub struct Apply {
     pub(crate) judged_all: bool,
     /// Tables whose whole data an event read since removes, with its position.
     pub(crate) removed_tables: BTreeMap<TableId, CommitSeq>,
-    /// Tables that an event read since drops, with its position.
-    pub(crate) dropped_tables: BTreeMap<TableId, CommitSeq>,
     /// As `removed_tables` for single source partitions.
     pub(crate) removed_partitions: BTreeMap<PartitionId, CommitSeq>,
     pub(crate) window_versions: BTreeMap<PartitionId, BTreeSet<i64>>,
@@ -373,7 +371,6 @@ impl Apply {
             judged: BTreeSet::new(),
             judged_all: false,
             removed_tables: BTreeMap::new(),
-            dropped_tables: BTreeMap::new(),
             removed_partitions: BTreeMap::new(),
             window_versions: BTreeMap::new(),
             looking_ahead: false,
@@ -429,7 +426,6 @@ impl Apply {
     pub(crate) fn checkpoint(&mut self) -> (i64, Checkpoint) {
         let (offset, seq) = self.window.committable();
         self.removed_tables.retain(|_, at| *at > seq);
-        self.dropped_tables.retain(|_, at| *at > seq);
         self.removed_partitions.retain(|_, at| *at > seq);
         self.issued.retain(|done, _| *done > seq);
         if offset >= self.judge_end {

@@ -157,10 +157,17 @@ fn a_table_that_is_dropped_later_is_not_brought_first() {
     planner.done(write_at, begun(5));
     planner.ingested(write_at);
     let text = planner.done(write_at, Outcome::Commit(CommitOutcome::Committed));
+    assert!(text.ends_with(&format!("AwaitVisible {at} x1")), "{text}");
+    let text = planner.done(at, Outcome::Visible);
+    assert!(
+        text.contains(&format!("RenewTable {at} (a as a)")),
+        "{text}"
+    );
+    let text = planner.done(at, Outcome::DroppedAtSource { at: drop_at });
     assert!(
         text.contains(&format!("Skip {at} (the table is dropped later)"))
             && text.contains(&format!("Skip {inside_at} (the table is dropped later)"))
-            && text.ends_with(&format!("AwaitVisible {drop_at} x1")),
+            && text.contains(&format!("RunDdl {drop_at}")),
         "{text}"
     );
 }
@@ -301,7 +308,6 @@ fn data_gone_for_a_reason_behind_a_full_window_is_looked_for_ahead() {
     let removal = Removal::Table {
         table: TableId(a),
         at: CommitSeq(source.seq().0 + 1),
-        is_drop: true,
     };
     planner.put(Input::LookedAhead(vec![removal]));
     let text = planner.done(seq, gone());
