@@ -212,7 +212,7 @@ public class Jdbc {
                 statement.executeQuery("SELECT nothing FROM t");
                 throw new AssertionError("taken");
             } catch (SQLException error) {
-                equal(error.getErrorCode(), 1054);
+                equal(error.getErrorCode(), 1105);
             }
             equal(lines(statement.executeQuery("SELECT 1")), List.of("1"));
         }

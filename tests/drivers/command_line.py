@@ -79,7 +79,7 @@ def checks(cluster):
     def errors():
         done = run("-D", DATABASE, "-e", "SELECT nothing FROM t")
         equal(done.returncode, 1)
-        assert "ERROR 1054 (42S22) at line 1: errCode = 2, detailMessage = Unknown column" in done.stderr, done.stderr
+        assert "ERROR 1105 (HY000) at line 1: errCode = 2, detailMessage = Unknown column" in done.stderr, done.stderr
         done = run("--force", "--batch", script=f"SELECT frob();\nSELECT 5;\n")
         equal(done.stdout, "5\n5\n")
 

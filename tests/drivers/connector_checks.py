@@ -73,7 +73,7 @@ def checks(cluster):
     def described():
         equal(fetch(f"DESC {DATABASE}.t")[:3], tables.DESCRIBED)
         rows = fetch(f"SHOW FULL COLUMNS FROM {DATABASE}.t", dictionary=True)
-        equal((rows[8]["Field"], rows[8]["Type"]), ("n", "decimal(18,2)"))
+        equal((rows[8]["Field"], rows[8]["Type"]), ("n", "decimalv3(18,2)"))
 
     def transactions():
         with connect(database=DATABASE) as connection, connection.cursor() as cursor:

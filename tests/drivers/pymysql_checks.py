@@ -106,17 +106,17 @@ def checks(cluster):
                 if not cursor.nextset():
                     break
             equal(answers, [0, ((8,),), 1, (("end",),)])
-            refused(1054, lambda: cursor.execute("SELECT nothing FROM t; SELECT 1"))
+            refused(1105, lambda: cursor.execute("SELECT nothing FROM t; SELECT 1"))
 
     def errors():
         refused(1105, lambda: fetch("SELEC 1"))
         assert "nothing" in refused(1105, lambda: fetch(f"SELECT * FROM {DATABASE}.nothing"))
-        refused(1054, lambda: fetch(f"SELECT nothing FROM {DATABASE}.t"))
+        refused(1105, lambda: fetch(f"SELECT nothing FROM {DATABASE}.t"))
         user, password = cluster.reader
         with connect(user=user, password=password) as connection, connection.cursor() as cursor:
             cursor.execute(f"SELECT COUNT(*) FROM {DATABASE}.t")
             equal(cursor.fetchall(), ((2,),))
-            refused(1227, lambda: cursor.execute(f"DROP TABLE {DATABASE}.t"))
+            refused(1105, lambda: cursor.execute(f"DROP TABLE {DATABASE}.t"))
             # The connection stays of use.
             cursor.execute("SELECT 1")
             equal(cursor.fetchall(), ((1,),))

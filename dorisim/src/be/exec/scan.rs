@@ -11,7 +11,7 @@ use crate::be::Backend;
 use crate::be::api::BackendApi;
 use crate::be::backend::lock;
 use crate::be::merge::merge;
-use crate::model::{Column, Row, TableSchema};
+use crate::model::{Column, DefaultValue, Row, TableSchema};
 use crate::wire::agent::schema::column_from_wire;
 
 /// Cells that one scan may give.
@@ -29,14 +29,27 @@ pub(super) fn schema_now(
     let columns: Vec<Column> = told
         .iter()
         .filter(|column| !is_row_id(&column.column_name))
-        .map(|column| column_from_wire(column).map_err(|error| plan(error.to_string())))
-        .collect::<Result<_, _>>()?;
+        .map(|column| {
+            let column = column_from_wire(column).map_err(|error| plan(error.to_string()))?;
+            Ok(with_typed_default(column))
+        })
+        .collect::<Result<_, ExecError>>()?;
     let mut schema = known.clone();
     if columns.is_empty() {
         return Ok(schema);
     }
     schema.columns = columns;
     Ok(schema)
+}
+
+/// A frontend tells a default as it was written: `1.5` of a DECIMAL(18, 4), whose cells are `1.5000`.
+fn with_typed_default(mut column: Column) -> Column {
+    if let Some(DefaultValue::Constant(Some(text))) = &column.default
+        && let Ok(cell) = column.data_type.canonicalize(text)
+    {
+        column.default = Some(DefaultValue::Constant(cell));
+    }
+    column
 }
 
 /// Rows of the slots.
@@ -93,4 +106,23 @@ fn place(schema: &TableSchema, slot: &Slot) -> Result<Place, ExecError> {
         .or_else(|| schema.position(&slot.name))
         .map(Place::Column)
         .ok_or_else(|| ExecError::NotSupported(format!("column {} of a scan", slot.name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::DataType;
+
+    #[test]
+    fn defaults_of_old_rows_are_spelled_by_their_type() {
+        let told = Column {
+            default: Some(DefaultValue::Constant(Some("1.5".to_owned()))),
+            ..Column::new("c", DataType::Decimal(18, 4))
+        };
+        let typed = with_typed_default(told);
+        assert_eq!(
+            typed.default,
+            Some(DefaultValue::Constant(Some("1.5000".to_owned())))
+        );
+    }
 }

@@ -124,9 +124,7 @@ pub fn column_from_wire(column: &TColumn) -> Result<Column, WireError> {
     let data_type = data_type(column)?;
     let default = column.default_value.clone().map(|text| {
         if text != CURRENT_TIMESTAMP {
-            // As it was written: `1.5` of a DECIMAL(18, 4).
-            let cell = data_type.canonicalize(&text);
-            return DefaultValue::Constant(cell.unwrap_or(Some(text)));
+            return DefaultValue::Constant(Some(text));
         }
         let scale = column
             .column_type
