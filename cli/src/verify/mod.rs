@@ -1,7 +1,7 @@
 //! `ccr verify`: are the copies right? Each cluster counts and sums its own tables; the sums are compared.
 //!
 //! Everything is looked at once; what is not equal is looked at again, round by round, until it is, until neither side has
-//! moved for some rounds, or until the patience is over. [`judge`] decides, [`report`] tells.
+//! moved for some rounds, or until the patience is over. `judge` decides, `report` tells.
 
 mod judge;
 mod report;
