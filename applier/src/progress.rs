@@ -168,6 +168,7 @@ fn lanes(apply: &Apply) -> Vec<TableLane> {
             },
             at: halted.0,
             reason: halted.2.clone(),
+            since_ms: None,
         })
         .collect()
 }

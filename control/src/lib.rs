@@ -3,7 +3,8 @@
 //! `HTTP -> registry (jobs topic) -> producer and applier services -> status (status topic) -> HTTP`
 //!
 //! Read in this order: [`job`] (what a job is), [`job_request`] (what a person asks for), [`registry`] (jobs in the log), [`request`] (what an applier asks of a
-//! producer), [`status`] (what producers and appliers report), [`api`] (the HTTP API),
+//! producer), [`status`] (what producers and appliers report), [`problem`] (what does not work, in statuses and answers),
+//! [`api`] (the HTTP API),
 //! [`process`] (what every process has).
 
 pub mod api;
@@ -11,6 +12,7 @@ pub mod error;
 pub mod job;
 pub mod job_request;
 pub mod probe;
+pub mod problem;
 pub mod process;
 pub mod registry;
 pub mod request;
@@ -23,6 +25,9 @@ pub use job::{
     ClusterSpec, DestSpec, JobOptions, JobSpec, Policy, Resync, SourceSpec, TableFilter, Wanted,
 };
 pub use job_request::JobRequest;
+pub use problem::{Problem, ProblemKind, ProblemPart};
 pub use registry::JobRegistry;
 pub use request::ProducerRequest;
-pub use status::{JobState, JobStatus, StatusBoard, StreamStatus, TableLane};
+pub use status::{
+    JobState, JobStatus, SnapshotStatus, StatusBoard, StreamState, StreamStatus, TableLane,
+};

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Error;
+use crate::problem::Problem;
 use crate::view::CompactedView;
 
 /// Where a job stands. Written by the applier that runs it.
@@ -77,9 +78,12 @@ pub struct TableLane {
     pub at: CommitSeq,
     /// Why, with the next step.
     pub reason: String,
+    /// Since when, milliseconds since the epoch; `None` when it is not known.
+    #[serde(default)]
+    pub since_ms: Option<i64>,
 }
 
-/// Where a stream stands. Written by the producer that runs it.
+/// State of a stream. Written by the producer that owns it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StreamStatus {
     /// Source cluster name.
@@ -92,9 +96,22 @@ pub struct StreamStatus {
     pub published: CommitSeq,
     /// Newest position the source reported.
     pub source_end: CommitSeq,
+    /// When `source_end` was learned, milliseconds since the epoch; `None` before the source answered.
+    #[serde(default)]
+    pub source_end_at_ms: Option<i64>,
+    /// What the stream does.
+    #[serde(default)]
+    pub state: StreamState,
+    /// What keeps the stream from working; `None` while it works.
+    #[serde(default)]
+    pub problem: Option<Problem>,
+    /// Snapshots that were asked for and are not yet announced: the one being taken first, then those that wait for
+    /// another attempt.
+    #[serde(default)]
+    pub snapshots: Vec<SnapshotStatus>,
     /// Events published since the process started.
     pub events_published: u64,
-    /// Last error.
+    /// Last error, as text; see `problem` for what it means.
     pub last_error: Option<String>,
     /// What it is doing.
     pub action: String,
@@ -102,6 +119,42 @@ pub struct StreamStatus {
     pub at_ms: i64,
     /// Which process wrote it.
     pub owner: String,
+}
+
+/// State of a stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StreamState {
+    /// Finding its position in the log and at the source.
+    #[default]
+    Starting,
+    /// Publishing what the source has.
+    Following,
+    /// A failure ended the last run; the next one begins by itself.
+    Retrying,
+    /// A person must act; the source is looked at again now and then.
+    Halted,
+}
+
+/// A snapshot that was asked for and is not yet announced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotStatus {
+    /// Source tables; empty means the whole database.
+    pub tables: Vec<String>,
+    /// Ids of the requests that it answers, `<job>.<incarnation>.<n>`.
+    pub request_ids: Vec<String>,
+    /// When the first of the requests came, milliseconds since the epoch.
+    pub since_ms: i64,
+    /// What is being done: `backup ccr_snapshot_1 of sales (SNAPSHOTING)`.
+    pub action: String,
+    /// Work done and work known, when there are numbers.
+    pub progress: Option<(u64, u64)>,
+    /// Attempts that failed since `since_ms`.
+    pub failures: u32,
+    /// Why the last attempt failed; `None` when none has failed.
+    pub problem: Option<Problem>,
+    /// When the next attempt begins, milliseconds since the epoch; `None` while one is under way.
+    pub next_attempt_at_ms: Option<i64>,
 }
 
 /// One record of the status topic.

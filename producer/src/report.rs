@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use ccr_control::StreamStatus;
+use ccr_control::{StreamState, StreamStatus};
 use ccr_schemas::CommitSeq;
 
 use crate::context::StreamKey;
@@ -122,6 +122,10 @@ impl Report {
             read: facts.read,
             published: facts.published,
             source_end: facts.source_end,
+            source_end_at_ms: None,
+            state: StreamState::Starting,
+            problem: None,
+            snapshots: Vec::new(),
             events_published: facts.events,
             last_error: facts.stream_error.or(facts.snapshot_error),
             action,
