@@ -1,11 +1,15 @@
-//! EXPLAIN: a plan in the shape of Doris' text. It names tables, indexes, partitions and tablets; nothing of it is executed.
+//! EXPLAIN: a plan in the shape of Doris' text. It names tables, indexes, partitions and tablets, and with VERBOSE the
+//! slots of every scan with the unique ids of their columns. Nothing of it is executed.
 
 use super::session::SqlSession;
 use crate::fe::SqlError;
-use crate::model::{DistributionKind, OlapTable};
+use crate::model::column::DELETE_SIGN;
+use crate::model::{Column, DistributionKind, OlapTable};
 use crate::query::ResultSet;
 use crate::sql::{Token, TokenKind, tokenize};
 
+/// Version of a partition that nothing was loaded into.
+const INITIAL_VERSION: i64 = 1;
 const HEADING: &str = "Explain String(Nereids Planner)";
 /// Words between EXPLAIN and the statement.
 const LEVELS: [&str; 14] = [
@@ -50,6 +54,9 @@ pub(super) async fn explain(session: &SqlSession, text: &str) -> Result<ResultSe
         .iter()
         .take_while(|token| word(Some(token)).is_some_and(|word| LEVELS.contains(&word.as_str())))
         .count();
+    let verbose = tokens[..skipped]
+        .iter()
+        .any(|token| word(Some(token)).as_deref() == Some("VERBOSE"));
     let statement = &text[tokens[skipped].start..];
     let first = word(tokens.get(skipped)).unwrap_or_default();
     let is_query = ["SELECT", "WITH"].contains(&first.as_str())
@@ -74,10 +81,19 @@ pub(super) async fn explain(session: &SqlSession, text: &str) -> Result<ResultSe
         plan.push("  OLAP TABLE SINK".to_owned());
     }
     plan.push(String::new());
+    let prunes = prunes_empty_partitions(session, statement);
+    let mut tuples = Tuples::default();
     for (node, scan) in scans(session, &tokens[skipped..]).into_iter().enumerate() {
-        plan.push(format!("  {node}:VOlapScanNode({node})"));
-        plan.extend(scan);
+        plan.extend(scan.lines(node, prunes));
+        let ids = tuples.add(&scan, prunes);
+        if verbose {
+            plan.push(format!("     tuple ids: {ids}"));
+        }
         plan.push(String::new());
+    }
+    if verbose {
+        plan.push("Tuples:".to_owned());
+        plan.append(&mut tuples.lines);
     }
     let mut answer = ResultSet::of_text(&[HEADING]);
     for line in plan {
@@ -86,8 +102,99 @@ pub(super) async fn explain(session: &SqlSession, text: &str) -> Result<ResultSe
     Ok(answer)
 }
 
-/// Lines about every table that FROM or JOIN names.
-fn scans(session: &SqlSession, tokens: &[Token]) -> Vec<Vec<String>> {
+/// Returns false where the session or a hint of the statement switches the optimizer's rule off.
+///
+/// The rule replaces the scan of a table without data (all partitions have the version that they are created with) by an
+/// empty set.
+fn prunes_empty_partitions(session: &SqlSession, statement: &str) -> bool {
+    const RULE: &str = "PRUNE_EMPTY_PARTITION";
+    let switched_off = |text: &str| text.to_ascii_uppercase().contains(RULE);
+    let by_session = session
+        .variable("disable_nereids_rules")
+        .is_some_and(switched_off);
+    let by_hint = statement
+        .split("/*+")
+        .skip(1)
+        .filter_map(|hint| hint.split("*/").next())
+        .any(switched_off);
+    !(by_session || by_hint)
+}
+
+/// A table that is read.
+struct Scan {
+    table: String,
+    has_data: bool,
+    /// Lines below the node's name.
+    details: Vec<String>,
+    /// Columns that are read, in the order of the index.
+    columns: Vec<Column>,
+}
+
+impl Scan {
+    fn is_pruned(&self, prunes: bool) -> bool {
+        prunes && !self.has_data
+    }
+
+    fn lines(&self, node: usize, prunes: bool) -> Vec<String> {
+        if self.is_pruned(prunes) {
+            return vec![format!("  {node}:VEMPTYSET({node})")];
+        }
+        let mut lines = vec![format!("  {node}:VOlapScanNode({node})")];
+        lines.extend(self.details.iter().cloned());
+        lines
+    }
+}
+
+/// Descriptors of tuples and slots, which VERBOSE adds to the plan.
+#[derive(Default)]
+struct Tuples {
+    next_tuple: usize,
+    next_slot: usize,
+    lines: Vec<String>,
+}
+
+impl Tuples {
+    /// Adds the tuples of a scan and returns the id of the one that it reads. Hidden columns are read for the scan's own
+    /// conditions alone: a second tuple has what is passed on.
+    fn add(&mut self, scan: &Scan, prunes: bool) -> usize {
+        let read = self.next_tuple;
+        let visible: Vec<&Column> = scan.columns.iter().filter(|c| c.visible).collect();
+        if scan.is_pruned(prunes) {
+            self.tuple("null", &visible);
+            return read;
+        }
+        self.tuple(&scan.table, &scan.columns.iter().collect::<Vec<_>>());
+        if visible.len() < scan.columns.len() {
+            self.tuple(&scan.table, &visible);
+        }
+        read
+    }
+
+    fn tuple(&mut self, table: &str, columns: &[&Column]) {
+        self.lines.push(format!(
+            "TupleDescriptor{{id={}, tbl={table}}}",
+            self.next_tuple
+        ));
+        self.next_tuple += 1;
+        for column in columns {
+            self.lines.push(format!(
+                "  SlotDescriptor{{id={}, col={}, colUniqueId={}, type={}, nullable={}, isAutoIncrement={}, subColPath=null, \
+                 virtualColumn=null}}",
+                self.next_slot,
+                column.name,
+                column.unique_id,
+                column.data_type.internal_name(),
+                column.nullable,
+                column.auto_inc.is_some()
+            ));
+            self.next_slot += 1;
+        }
+        self.lines.push(String::new());
+    }
+}
+
+/// Every table that FROM or JOIN names.
+fn scans(session: &SqlSession, tokens: &[Token]) -> Vec<Scan> {
     let mut scans = Vec::new();
     for at in 0..tokens.len() {
         let opens = matches!(word(tokens.get(at)).as_deref(), Some("FROM" | "JOIN"));
@@ -115,8 +222,31 @@ fn scans(session: &SqlSession, tokens: &[Token]) -> Vec<Vec<String>> {
     scans
 }
 
-fn scan(db: &str, table: &OlapTable, tokens: &[Token]) -> Vec<String> {
-    let index = chosen(table, tokens);
+fn scan(db: &str, table: &OlapTable, tokens: &[Token]) -> Scan {
+    let star = has_star(tokens);
+    let index = if star {
+        table.base_index_id()
+    } else {
+        chosen(table, tokens)
+    };
+    let named = |column: &Column| {
+        tokens
+            .iter()
+            .any(|token| name(Some(token)).is_some_and(|name| column.is_named(name)))
+    };
+    let columns = table
+        .index_schema(index)
+        .columns
+        .iter()
+        .filter(|column| {
+            if column.visible {
+                star || named(column)
+            } else {
+                column.is_named(DELETE_SIGN)
+            }
+        })
+        .cloned()
+        .collect();
     let partitions: Vec<_> = table.partitions.values().filter(|p| !p.is_temp).collect();
     let tablets: Vec<String> = partitions
         .iter()
@@ -135,7 +265,7 @@ fn scan(db: &str, table: &OlapTable, tokens: &[Token]) -> Vec<String> {
         DistributionKind::Hash(columns) => format!("HASH({})", columns.join(", ")),
         DistributionKind::Random => "RANDOM".to_owned(),
     };
-    vec![
+    let details = vec![
         format!(
             "     TABLE: {db}.{}({}), PREAGGREGATION: ON",
             table.name,
@@ -156,23 +286,31 @@ fn scan(db: &str, table: &OlapTable, tokens: &[Token]) -> Vec<String> {
         "     cardinality=1, avgRowSize=0.0, numNodes=1".to_owned(),
         "     pushAggOp=NONE".to_owned(),
         format!("     distribution: {hash}"),
-    ]
+    ];
+    Scan {
+        table: table.name.clone(),
+        has_data: partitions
+            .iter()
+            .any(|p| p.visible_version > INITIAL_VERSION),
+        details,
+        columns,
+    }
+}
+
+fn has_star(tokens: &[Token]) -> bool {
+    tokens.iter().enumerate().any(|(at, token)| {
+        token.kind == TokenKind::Symbol("*")
+            && !matches!(
+                tokens.get(at.wrapping_sub(1)).map(|t| &t.kind),
+                Some(TokenKind::Symbol("("))
+            )
+    })
 }
 
 /// The index with the fewest columns that has all columns of the table the statement names. Aggregating views serve
 /// grouping statements alone.
 fn chosen(table: &OlapTable, tokens: &[Token]) -> i64 {
     let base = table.base_index_id();
-    let star = tokens.iter().enumerate().any(|(at, token)| {
-        token.kind == TokenKind::Symbol("*")
-            && !matches!(
-                tokens.get(at.wrapping_sub(1)).map(|t| &t.kind),
-                Some(TokenKind::Symbol("("))
-            )
-    });
-    if star {
-        return base;
-    }
     let grouped = tokens
         .iter()
         .any(|t| word(Some(t)).as_deref() == Some("GROUP"));

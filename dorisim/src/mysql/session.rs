@@ -400,6 +400,11 @@ impl SqlSession {
         }
     }
 
+    /// Returns the value that the session gave a variable.
+    pub(super) fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str)
+    }
+
     pub(super) fn variable_is_on(&self, name: &str) -> bool {
         self.variables
             .get(name)

@@ -27,6 +27,7 @@ mod clone_tasks;
 mod common;
 mod durability;
 mod end_to_end;
+mod explain;
 mod fault_injection;
 mod fe_double;
 mod fe_requests;
