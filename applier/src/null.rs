@@ -221,6 +221,7 @@ pub fn transaction(n: i64, table: i64, name: &str, tablets: usize) -> ccr_schema
         source: "null".to_owned(),
         db_id: ccr_schemas::DbId(1),
         db_name: "null".to_owned(),
+        timeline: ccr_schemas::Timeline::FIRST,
         commit_seq: CommitSeq(n),
         prev_commit_seq: CommitSeq(n - 1),
         source_at: TimestampMs(0),

@@ -343,6 +343,7 @@ async fn write_origin(ctx: &Context) -> Result<(), crate::Error> {
         source: ctx.key.source.clone(),
         db_id: DB_ID,
         db_name: ctx.key.database.clone(),
+        timeline: ccr_schemas::Timeline::FIRST,
         commit_seq: CommitSeq(0),
         prev_commit_seq: CommitSeq(0),
         source_at: TimestampMs(0),

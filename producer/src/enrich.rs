@@ -10,7 +10,7 @@ use ccr_log::{MAX_RECORD_BYTES, NewRecord, Offset};
 use ccr_schemas::envelope::SCHEMA_VERSION;
 use ccr_schemas::event::{Gap, Heartbeat, SnapshotTaken, TableRef};
 use ccr_schemas::topic::event_key;
-use ccr_schemas::{CommitSeq, DbId, Envelope, Event, Replay, TableId, TimestampMs};
+use ccr_schemas::{CommitSeq, DbId, Envelope, Event, Replay, TableId, Timeline, TimestampMs};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error};
 
@@ -220,6 +220,7 @@ impl<'a> Enricher<'a> {
             source: self.ctx.key.source.clone(),
             db_id: self.db_id,
             db_name: self.ctx.key.database.clone(),
+            timeline: Timeline::FIRST,
             commit_seq: raw.commit_seq,
             prev_commit_seq: self.position,
             source_at: raw.timestamp,
@@ -240,6 +241,7 @@ impl<'a> Enricher<'a> {
             source: self.ctx.key.source.clone(),
             db_id: self.db_id,
             db_name: self.ctx.key.database.clone(),
+            timeline: Timeline::FIRST,
             commit_seq: self.position,
             prev_commit_seq: self.position,
             source_at: TimestampMs(0),

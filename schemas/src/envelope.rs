@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
-use crate::id::{CommitSeq, DbId, TimestampMs};
+use crate::id::{CommitSeq, DbId, Timeline, TimestampMs};
 
 /// Version of the envelope that this code writes. A reader refuses a larger major version by name.
 pub const SCHEMA_VERSION: i32 = 1;
@@ -19,7 +19,11 @@ pub struct Envelope {
     pub db_id: DbId,
     /// Name of the source database at the time of the event.
     pub db_name: String,
-    /// Position of the event. For events of our own (see [`Event::is_chained`]) the position they were made at.
+    /// History that the position belongs to. It grows with each [`Event::TimelineChanged`]; an event of a smaller timeline
+    /// than one that was read is left over from a producer that has lost its stream.
+    #[serde(default)]
+    pub timeline: Timeline,
+    /// Position of the event, on its timeline. For events of our own (see [`Event::is_chained`]) the position they were made at.
     pub commit_seq: CommitSeq,
     /// Position of the chained event before this one: the chain has no holes although the numbers have.
     /// For events of our own equal to `commit_seq`.

@@ -1,4 +1,4 @@
-//! What happened at the source. One variant per binlog type of Doris, and four of our own.
+//! What happened at the source. One variant per binlog type of Doris, and five of our own.
 //!
 //! Events are facts as of their `commit_seq` and stand for themselves: names, kinds and the places of the data are those
 //! at the time of the event, so that a reader needs no connection to the source's FE.
@@ -8,7 +8,7 @@ mod kind;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{
-    BackendId, CommitSeq, IndexId, PartitionId, TableId, TabletId, TimestampMs, TxnId,
+    BackendId, CommitSeq, IndexId, PartitionId, TableId, TabletId, Timeline, TimestampMs, TxnId,
 };
 
 pub use crate::shape::Distribution;
@@ -79,6 +79,8 @@ pub enum Event {
     SnapshotTaken(SnapshotTaken),
     /// Own: the producer is alive and has nothing newer than this position.
     Heartbeat(Heartbeat),
+    /// Own: the source's history is not the one that was published before; positions begin again.
+    TimelineChanged(TimelineChanged),
 }
 
 /// A table or view as of the event.
@@ -529,12 +531,27 @@ pub struct Heartbeat {
     pub source_end: CommitSeq,
 }
 
+/// The source does not have the history any more that was published: it was restored from a backup, another frontend with
+/// an older journal took over, its binlog was switched off and on, or the database was created again. What was published
+/// before says nothing about the present source, so a reader of the timeline before needs a snapshot taken after this
+/// event. The envelope has the new timeline and the position at which its chain begins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimelineChanged {
+    /// The timeline that ended.
+    pub previous: Timeline,
+    /// Last position published on it.
+    pub published: CommitSeq,
+    /// How the producer noticed it, for people.
+    pub reason: String,
+}
+
 impl Event {
-    /// True for events that stand in the source's chain; false for our own ([`Gap`], [`SnapshotTaken`], [`Heartbeat`]).
+    /// True for events that are part of the source's chain; false for our own ([`Gap`], [`SnapshotTaken`], [`Heartbeat`],
+    /// [`TimelineChanged`]).
     pub fn is_chained(&self) -> bool {
         !matches!(
             self,
-            Self::Gap(_) | Self::SnapshotTaken(_) | Self::Heartbeat(_)
+            Self::Gap(_) | Self::SnapshotTaken(_) | Self::Heartbeat(_) | Self::TimelineChanged(_)
         )
     }
 
@@ -570,7 +587,8 @@ impl Event {
             | Self::StreamHead(_)
             | Self::Gap(_)
             | Self::SnapshotTaken(_)
-            | Self::Heartbeat(_) => Vec::new(),
+            | Self::Heartbeat(_)
+            | Self::TimelineChanged(_) => Vec::new(),
         }
     }
 }

@@ -66,6 +66,23 @@ id!(
     TimestampMs
 );
 
+id!(
+    /// Number of a timeline: one history of a source database. Positions are comparable within one timeline only. The
+    /// first is [`Timeline::FIRST`]; each history that replaces another has a larger number.
+    Timeline
+);
+
+impl Timeline {
+    /// The timeline a log begins with.
+    pub const FIRST: Self = Self(0);
+}
+
+impl Default for Timeline {
+    fn default() -> Self {
+        Self::FIRST
+    }
+}
+
 impl CommitSeq {
     /// The position before the first record of a stream that has lost nothing yet (the seq of a fresh DUMMY record).
     pub const BEFORE_FIRST: Self = Self(-1);

@@ -1,9 +1,12 @@
 //! What must hold, as pure predicates. Tests, simulation and production ask the same functions.
 
+use std::cmp::Ordering;
+
 use thiserror::Error;
 
 use crate::envelope::Envelope;
-use crate::id::{CommitSeq, DbId};
+use crate::event::Event;
+use crate::id::{CommitSeq, DbId, Timeline};
 
 /// A broken promise, by name.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -33,6 +36,55 @@ pub enum Violation {
         /// Position of the offending event.
         commit_seq: CommitSeq,
     },
+    /// The event belongs to a later timeline, and the event that begins it was not read.
+    #[error(
+        "event {commit_seq} belongs to timeline {found}, but the last event read to timeline {known}; \
+         the log lost the event that begins the timeline"
+    )]
+    TimelineSkipped {
+        /// Timeline of the reader.
+        known: Timeline,
+        /// Timeline of the event.
+        found: Timeline,
+        /// Position of the offending event.
+        commit_seq: CommitSeq,
+    },
+}
+
+/// Whether an event belongs to the history that a reader follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum History {
+    /// The history the reader follows, or the first event it reads.
+    Same,
+    /// Left over from a history that has ended: to be dropped.
+    Ended,
+    /// The history the reader follows ended here: only a snapshot taken after this event leads on.
+    Replaced,
+}
+
+/// `OneTimeline`: positions of two timelines are never compared. `known` is the timeline of the events read so far.
+///
+/// # Errors
+/// [`Violation::TimelineSkipped`] when the event that begins the envelope's timeline was not read.
+pub fn history(known: Option<Timeline>, envelope: &Envelope) -> Result<History, Violation> {
+    let begins = matches!(envelope.event, Event::TimelineChanged(_));
+    let Some(known) = known else {
+        return Ok(if begins {
+            History::Replaced
+        } else {
+            History::Same
+        });
+    };
+    match (envelope.timeline.cmp(&known), begins) {
+        (Ordering::Less, _) | (Ordering::Equal, true) => Ok(History::Ended),
+        (Ordering::Equal, false) => Ok(History::Same),
+        (Ordering::Greater, true) => Ok(History::Replaced),
+        (Ordering::Greater, false) => Err(Violation::TimelineSkipped {
+            known,
+            found: envelope.timeline,
+            commit_seq: envelope.commit_seq,
+        }),
+    }
 }
 
 /// What a reader must do with the next chained event.
@@ -46,7 +98,8 @@ pub enum Link {
     Outside,
 }
 
-/// `LogChained`: each envelope names the commit seq before its own; what is not above the last position is a repeat.
+/// `LogChained`: each envelope names the commit seq before its own; what is not above the last position is a repeat. Holds
+/// within a timeline: ask [`history`] first.
 ///
 /// # Errors
 /// [`Violation::ChainBroken`] when events are missing between `last` and the envelope.
@@ -85,7 +138,7 @@ pub fn same_database(expected: DbId, envelope: &Envelope) -> Result<(), Violatio
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Event, Gap, Heartbeat};
+    use crate::event::{Event, Gap, Heartbeat, TimelineChanged};
     use crate::id::TimestampMs;
     use crate::sample::upsert;
 
@@ -156,6 +209,44 @@ mod tests {
             up_to: seq(99),
         });
         assert_eq!(link(seq(10), &envelope), Ok(Link::Outside));
+    }
+
+    /// A position says nothing on another timeline: what is smaller there is new, and what is left over is old.
+    #[test]
+    fn a_reader_stops_where_its_timeline_ends_and_drops_what_is_left_of_it() {
+        let event = |timeline: i64| Envelope {
+            timeline: Timeline(timeline),
+            ..upsert(seq(30), seq(20), 1)
+        };
+        let change = |timeline: i64| Envelope {
+            event: Event::TimelineChanged(TimelineChanged {
+                previous: Timeline(timeline - 1),
+                published: seq(90),
+                reason: String::new(),
+            }),
+            ..event(timeline)
+        };
+        let skipped = Err(Violation::TimelineSkipped {
+            known: Timeline(1),
+            found: Timeline(2),
+            commit_seq: seq(30),
+        });
+        let one = Some(Timeline(1));
+        let cases = [
+            (None, event(0), Ok(History::Same)),
+            (None, event(7), Ok(History::Same)),
+            (None, change(1), Ok(History::Replaced)),
+            (one, event(1), Ok(History::Same)),
+            (one, event(0), Ok(History::Ended)),
+            (one, change(0), Ok(History::Ended)),
+            (one, change(1), Ok(History::Ended)),
+            (one, change(2), Ok(History::Replaced)),
+            (one, event(2), skipped),
+        ];
+        for (known, envelope, expected) in cases {
+            let text = format!("{known:?} {:?}", envelope.event.kind());
+            assert_eq!(history(known, &envelope), expected, "{text}");
+        }
     }
 
     #[test]

@@ -20,8 +20,8 @@ pub use codec::{Codec, CodecError, Framing, RecordAt};
 pub use envelope::{Envelope, Replay};
 pub use event::{Event, EventKind};
 pub use id::{
-    BackendId, CommitSeq, DbId, Incarnation, IndexId, PartitionId, TableId, TabletId, TimestampMs,
-    TxnId,
+    BackendId, CommitSeq, DbId, Incarnation, IndexId, PartitionId, TableId, TabletId, Timeline,
+    TimestampMs, TxnId,
 };
 pub use own_property::is_own_property;
 pub use topic::TopicName;

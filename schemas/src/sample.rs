@@ -8,10 +8,11 @@ use crate::event::{
     PartitionsReplaced, Presence, PropertiesChanged, Property, Recovered, Renamed, RollupDropped,
     RowsetsCommitted, ShadowIndex, SnapshotTable, SnapshotTaken, StreamHead, TableCreated,
     TableDropped, TableFact, TableRef, TableReplaced, TableRowsets, TableTruncated, TabletReplicas,
-    Unsupported, ViewRedefined,
+    TimelineChanged, Unsupported, ViewRedefined,
 };
 use crate::id::{
-    BackendId, CommitSeq, DbId, IndexId, PartitionId, TableId, TabletId, TimestampMs, TxnId,
+    BackendId, CommitSeq, DbId, IndexId, PartitionId, TableId, TabletId, Timeline, TimestampMs,
+    TxnId,
 };
 
 /// An envelope with a name: the event kind, with a suffix where a kind has more than one sample.
@@ -42,6 +43,7 @@ pub fn samples() -> Vec<Sample> {
                 source: "c1187345".to_owned(),
                 db_id: DbId(10_001),
                 db_name: "sales".to_owned(),
+                timeline: Timeline(i64::from(i % 2 == 1)),
                 commit_seq: CommitSeq(seq),
                 prev_commit_seq: CommitSeq(if chained { seq - 7 } else { seq }),
                 source_at: TimestampMs(if chained { 1_767_225_600_123 } else { 0 }),
@@ -69,6 +71,7 @@ pub fn upsert(commit_seq: CommitSeq, prev_commit_seq: CommitSeq, tablets: u32) -
         source: "c1187345".to_owned(),
         db_id: DbId(10_001),
         db_name: "sales".to_owned(),
+        timeline: Timeline::FIRST,
         commit_seq,
         prev_commit_seq,
         source_at: TimestampMs(1_767_225_600_123),
@@ -556,6 +559,15 @@ fn own_events() -> Vec<(&'static str, Replay, Event)> {
             Event::Heartbeat(Heartbeat {
                 at: TimestampMs(1_767_225_601_000),
                 source_end: CommitSeq(i64::MAX),
+            }),
+        ),
+        (
+            "",
+            Replay::Control,
+            Event::TimelineChanged(TimelineChanged {
+                previous: Timeline(0),
+                published: CommitSeq(1_700),
+                reason: text("the source's newest position is 1210"),
             }),
         ),
     ]

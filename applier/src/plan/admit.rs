@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ccr_control::Policy;
 use ccr_schemas::event::{Gap, RowsetsCommitted};
-use ccr_schemas::invariant::{Link, Violation, link};
+use ccr_schemas::invariant::{History, Link, Violation, history, link};
 use ccr_schemas::{CommitSeq, Envelope, Event, TableId};
 
 use crate::plan::checkpoint::{Floor, Progress};
@@ -27,6 +27,24 @@ enum Below {
 impl Apply {
     pub(crate) fn admit(&mut self, offset: i64, envelope: Envelope, actions: &mut Vec<Action>) {
         let seq = envelope.commit_seq;
+        match history(self.timeline, &envelope) {
+            Ok(History::Same) => self.timeline = Some(envelope.timeline),
+            Ok(History::Ended) => {
+                self.window.pass(offset, CommitSeq::BEFORE_FIRST);
+                return;
+            }
+            Ok(History::Replaced) => {
+                self.halt = Some(self.history_replaced(&envelope));
+                return;
+            }
+            Err(violation) => {
+                self.halt = Some(format!(
+                    "offset {offset}: {violation}; start the job again with `ccr job resync {}`",
+                    self.settings.job
+                ));
+                return;
+            }
+        }
         if let Err(text) = self.check_database(&envelope) {
             self.halt = Some(text);
             return;
@@ -59,6 +77,18 @@ impl Apply {
         }
         let route = route(&envelope, &self.settings);
         self.follow(offset, envelope, route, actions);
+    }
+
+    /// No policy can accept it: the positions that follow are those of another history.
+    fn history_replaced(&self, envelope: &Envelope) -> String {
+        let reason = match &envelope.event {
+            Event::TimelineChanged(changed) => changed.reason.as_str(),
+            other => other.kind().as_str(),
+        };
+        format!(
+            "the source's history was replaced: {reason}; sync the job again with `ccr job resync {}`",
+            self.settings.job
+        )
     }
 
     fn check_database(&mut self, envelope: &Envelope) -> Result<(), String> {

@@ -233,6 +233,7 @@ fn change(envelope: &Envelope, tables: BTreeMap<TableId, String>, settings: &Set
         Event::PartitionsModified(_) => skip("storage properties of partitions are not replicated"),
         Event::StreamHead(_)
         | Event::Heartbeat(_)
+        | Event::TimelineChanged(_)
         | Event::SnapshotTaken(_)
         | Event::Gap(_)
         | Event::RowsetsCommitted(_) => Route::Pass,

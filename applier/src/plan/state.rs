@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ccr_control::{JobOptions, TableFilter};
 use ccr_schemas::event::RowsetsCommitted;
-use ccr_schemas::{CommitSeq, EventKind, PartitionId, TableId, TimestampMs, TxnId};
+use ccr_schemas::{CommitSeq, EventKind, PartitionId, TableId, Timeline, TimestampMs, TxnId};
 
 use crate::plan::action::{Begun, Held};
 use crate::plan::checkpoint::{Checkpoint, Floor, Halted};
@@ -116,6 +116,8 @@ pub struct Apply {
     pub(crate) settings: Arc<Settings>,
     /// Last chained position read; `None` before the first.
     pub(crate) last: Option<CommitSeq>,
+    /// Timeline of the events read; `None` before the first.
+    pub(crate) timeline: Option<Timeline>,
     pub(crate) db_id: Option<i64>,
     pub(crate) base: Option<i64>,
     pub(crate) covered: Covered,
@@ -348,6 +350,7 @@ impl Apply {
         Self {
             settings,
             last,
+            timeline: None,
             db_id: checkpoint.db,
             base: checkpoint.base,
             covered,

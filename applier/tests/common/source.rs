@@ -10,7 +10,7 @@ use ccr_schemas::event::{
 };
 use ccr_schemas::{
     BackendId, CommitSeq, DbId, Envelope, Event, IndexId, PartitionId, Replay, TableId, TabletId,
-    TimestampMs, TxnId,
+    Timeline, TimestampMs, TxnId,
 };
 
 use super::{BUCKETS, FakeTable};
@@ -48,6 +48,7 @@ impl Source {
             source: "c1".to_owned(),
             db_id: DbId(7),
             db_name: "src".to_owned(),
+            timeline: Timeline::FIRST,
             commit_seq: CommitSeq(self.seq),
             prev_commit_seq: CommitSeq(prev),
             source_at: TimestampMs(1),
@@ -65,6 +66,7 @@ impl Source {
             source: "c1".to_owned(),
             db_id: DbId(7),
             db_name: "src".to_owned(),
+            timeline: Timeline::FIRST,
             commit_seq: CommitSeq(self.seq),
             prev_commit_seq: CommitSeq(self.seq),
             source_at: TimestampMs(1),

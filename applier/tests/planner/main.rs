@@ -17,8 +17,8 @@ use ccr_applier::plan::{
 use ccr_control::{JobOptions, TableFilter};
 use ccr_doris::{BeginOutcome, CommitOutcome, LabelState, RollbackOutcome};
 use ccr_ops::ErrorKind;
-use ccr_schemas::event::Gap;
-use ccr_schemas::{CommitSeq, Envelope, Event, TableId, TxnId};
+use ccr_schemas::event::{Gap, TimelineChanged};
+use ccr_schemas::{CommitSeq, Envelope, Event, TableId, Timeline, TxnId};
 use common::source::Source;
 
 struct Planner {
@@ -291,6 +291,53 @@ fn a_gap_right_behind_the_snapshot_stops_the_job_and_one_inside_does_not() {
     source.write(&[table]);
     let text = planner.read(gap(&source));
     assert!(text.starts_with("halted"), "{text}");
+}
+
+/// Neither the policy for gaps nor a skip helps: the positions that follow belong to another history.
+#[test]
+fn a_replaced_history_halts_the_job_and_resync_is_the_only_way_out() {
+    let mut source = Source::new(1);
+    let table = source.existing("a");
+    let first = source.write(&[table]);
+    let last = source.write(&[table]).commit_seq;
+    let changed = Envelope {
+        timeline: Timeline(7),
+        commit_seq: CommitSeq(1),
+        prev_commit_seq: CommitSeq(1),
+        ..source.own(Event::TimelineChanged(TimelineChanged {
+            previous: Timeline::FIRST,
+            published: last,
+            reason: "its newest position is 1".to_owned(),
+        }))
+    };
+    let mut planner = Planner::new(Checkpoint::at(first.commit_seq), 0);
+    let text = planner.read(changed.clone());
+    assert!(text.starts_with("halted"), "{text}");
+    let State::Stopped(_, reason) = planner.state.unwrap() else {
+        panic!("not stopped")
+    };
+    let reason = format!("{reason:?}");
+    assert!(
+        reason.contains("its newest position is 1") && reason.contains("`ccr job resync job`"),
+        "{reason}"
+    );
+
+    // A job that begins behind it follows the new history, and drops what a slow producer wrote of the old one.
+    let on = |timeline: i64, seq: i64, event: Envelope| Envelope {
+        timeline: Timeline(timeline),
+        commit_seq: CommitSeq(seq),
+        prev_commit_seq: CommitSeq(seq - 1),
+        ..event
+    };
+    let mut planner = Planner::fresh();
+    let begun = planner.read(on(7, 2, source.write(&[table])));
+    assert!(begun.contains("pending=1"), "{begun}");
+    let old = planner.read(on(0, last.0, source.write(&[table])));
+    assert!(old.contains("pending=1"), "{old}");
+    let repeated = planner.read(changed);
+    assert!(repeated.starts_with("applying"), "{repeated}");
+    let next = planner.read(on(7, 3, source.write(&[table])));
+    assert!(next.contains("pending=2"), "{next}");
 }
 
 #[test]

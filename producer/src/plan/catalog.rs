@@ -162,7 +162,8 @@ impl Catalog {
             | Event::Unsupported(_)
             | Event::Gap(_)
             | Event::SnapshotTaken(_)
-            | Event::Heartbeat(_) => false,
+            | Event::Heartbeat(_)
+            | Event::TimelineChanged(_) => false,
         }
     }
 

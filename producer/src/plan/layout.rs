@@ -351,7 +351,8 @@ pub fn invalidates(event: &Event) -> Vec<TableId> {
         | Event::DistributionTypeModified(_)
         | Event::Gap(_)
         | Event::SnapshotTaken(_)
-        | Event::Heartbeat(_) => Vec::new(),
+        | Event::Heartbeat(_)
+        | Event::TimelineChanged(_) => Vec::new(),
     }
 }
 

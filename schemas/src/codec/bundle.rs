@@ -55,6 +55,7 @@ const RECORDS: &[&str] = &[
     include_str!("../../avro/table_rowsets.avsc"),
     include_str!("../../avro/table_truncated.avsc"),
     include_str!("../../avro/tablet_replicas.avsc"),
+    include_str!("../../avro/timeline_changed.avsc"),
     include_str!("../../avro/unsupported.avsc"),
     include_str!("../../avro/view_redefined.avsc"),
 ];

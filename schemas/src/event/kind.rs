@@ -37,11 +37,12 @@ pub enum EventKind {
     Gap,
     SnapshotTaken,
     Heartbeat,
+    TimelineChanged,
 }
 
 impl EventKind {
     /// Every kind, in the order of [`Event`].
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::RowsetsCommitted,
         Self::PartitionAdded,
         Self::TableCreated,
@@ -73,6 +74,7 @@ impl EventKind {
         Self::Gap,
         Self::SnapshotTaken,
         Self::Heartbeat,
+        Self::TimelineChanged,
     ];
 
     /// Label value: snake_case.
@@ -109,6 +111,7 @@ impl EventKind {
             Self::Gap => "gap",
             Self::SnapshotTaken => "snapshot_taken",
             Self::Heartbeat => "heartbeat",
+            Self::TimelineChanged => "timeline_changed",
         }
     }
 }
@@ -148,6 +151,7 @@ impl Event {
             Self::Gap(_) => EventKind::Gap,
             Self::SnapshotTaken(_) => EventKind::SnapshotTaken,
             Self::Heartbeat(_) => EventKind::Heartbeat,
+            Self::TimelineChanged(_) => EventKind::TimelineChanged,
         }
     }
 }
