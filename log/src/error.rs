@@ -57,8 +57,8 @@ pub enum Error {
         /// Topic.
         topic: TopicName,
     },
-    /// The log can not be reached.
-    #[error("the log can not be reached while trying to {action}")]
+    /// The log cannot be reached.
+    #[error("the log cannot be reached while trying to {action}")]
     Unavailable {
         /// What was tried.
         action: String,
@@ -66,6 +66,22 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The disk of the embedded log is full. Writing is tried again by whoever wants to write: it goes on when there is room.
+    #[error(
+        "the disk of the embedded log is full: cannot {action}; free space there, the work goes on by itself"
+    )]
+    DiskFull {
+        /// What was tried, with the file.
+        action: String,
+        /// SQLite's words.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The file of the embedded log belongs to another process, or is another file now. Nothing more is written.
+    #[error(
+        "the embedded log does not belong to this process any more: {0}; this process writes nothing more and ends. Make sure that one          process uses the folder, then start it again"
+    )]
+    LostOwnership(String),
     /// No answer in time.
     #[error("no answer from the log in {seconds} s while trying to {action}")]
     Timeout {
@@ -104,8 +120,10 @@ impl Error {
     /// What the caller should do.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Unavailable { .. } | Self::Timeout { .. } => ErrorKind::Unavailable,
-            Self::Fenced { .. } => ErrorKind::Fenced,
+            Self::Unavailable { .. } | Self::Timeout { .. } | Self::DiskFull { .. } => {
+                ErrorKind::Unavailable
+            }
+            Self::Fenced { .. } | Self::LostOwnership(_) => ErrorKind::Fenced,
             Self::Corrupt(_) => ErrorKind::Corrupt,
             Self::UnknownTopic(_)
             | Self::TopicMismatch { .. }
@@ -118,10 +136,10 @@ impl Error {
     }
 }
 
-/// A position the log has never reached: it was made anew, or lost records.
+/// A position that the log has never reached: it was created again, or it lost records.
 pub(crate) fn beyond_the_end(topic: &TopicName, wanted: Offset, end: Offset) -> Error {
     Error::Corrupt(format!(
-        "topic {topic} ends at offset {}, before the wanted {}: it was made anew or has lost records; the job needs a new snapshot",
+        "topic {topic} ends at offset {}, before the wanted {}: the topic was created again or has lost records; run `ccr job resync` for the jobs that read it",
         end.0, wanted.0
     ))
 }

@@ -73,6 +73,15 @@ pub const MAX_METADATA_BYTES: usize = 2048;
 /// Largest record (key, value and headers together) that every log takes.
 pub const MAX_RECORD_BYTES: usize = 8 * 1024 * 1024 - 16 * 1024;
 
+/// Something in the log that does not work.
+#[derive(Debug)]
+pub struct LogProblem {
+    /// Since when, milliseconds since the epoch.
+    pub since_ms: i64,
+    /// What, with the next step.
+    pub error: Error,
+}
+
 /// What a group member is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReaderEvent {
@@ -146,6 +155,18 @@ pub trait EventLog: Send + Sync + 'static {
     /// # Errors
     /// [`Error::UnknownTopic`], [`Error::Unavailable`], [`Error::Timeout`].
     async fn committed(&self, group: &str, topic: &TopicName) -> Result<Option<Committed>, Error>;
+
+    /// What does not work in the log now, as far as this process has met it: for health and statuses that cannot be written to
+    /// the log itself. Empty when nothing is known.
+    fn problems(&self) -> Vec<LogProblem> {
+        Vec::new()
+    }
+
+    /// Waits until this process must not use the log any more, and returns why: [`Error::LostOwnership`]. The process ends
+    /// then. Cancel-safe.
+    async fn lost(&self) -> Error {
+        std::future::pending().await
+    }
 
     /// What this log is, for people: `embedded /path` or `kafka host:port`.
     fn describe(&self) -> String;

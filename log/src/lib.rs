@@ -17,8 +17,8 @@ pub mod registry;
 pub use embedded::Embedded;
 pub use error::Error;
 pub use event_log::{
-    Committed, EventLog, GroupReader, MAX_METADATA_BYTES, MAX_RECORD_BYTES, NewRecord, Offset,
-    ReaderEvent, Record, SharedLog, TopicKind, TopicSpec,
+    Committed, EventLog, GroupReader, LogProblem, MAX_METADATA_BYTES, MAX_RECORD_BYTES, NewRecord,
+    Offset, ReaderEvent, Record, SharedLog, TopicKind, TopicSpec,
 };
 pub use kafka::{Kafka, KafkaConfig};
 pub use registry::{Missing, SchemaId, SchemaRegistry};

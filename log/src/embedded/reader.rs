@@ -8,10 +8,9 @@ use async_trait::async_trait;
 use ccr_schemas::TopicName;
 use futures::future::BoxFuture;
 use tokio::sync::{OwnedMutexGuard, watch};
-use tokio::task::JoinHandle;
 
-use super::Inner;
-use super::store::{Bounds, size_of_record};
+use super::records::{self, Bounds};
+use super::shared::{Inner, Page, Query};
 use super::topics::TopicView;
 use super::writer::Claim;
 use crate::error::Error;
@@ -24,16 +23,15 @@ const READ_AHEAD: Bounds = Bounds {
     bytes: 8 * 1024 * 1024,
 };
 
-type Read = JoinHandle<Result<Vec<Record>, Error>>;
 type Ownership = OwnedMutexGuard<()>;
 
-/// Where a member stands. Nothing of it survives the process, apart from the generation and position in the file.
+/// State of a member. Nothing of it outlives the process, apart from the generation and position in the file.
 enum State {
     /// In line. Entered by `join`.
     Waiting(BoxFuture<'static, Ownership>),
     /// Owner by turn; the new generation is being stored. Entered from `Waiting`, and again after that failed.
     Claiming(Ownership, BoxFuture<'static, Result<Claim, Error>>),
-    /// Assigned; delivery stands still until `seek`. Entered from `Claiming`.
+    /// Assigned; nothing is delivered before `seek`. Entered from `Claiming`.
     Assigned(Owner),
     /// Delivering. Entered by `seek`.
     Reading(Owner, Delivery),
@@ -51,8 +49,8 @@ struct Delivery {
     position: i64,
     buffer: VecDeque<Record>,
     buffered_bytes: usize,
-    /// A read under way, and the topic's end when it began.
-    read: Option<(Read, i64)>,
+    /// A read under way.
+    read: Option<Query<Page>>,
     bell: watch::Receiver<i64>,
     /// The end was told and nothing was delivered since.
     caught_up: bool,
@@ -111,11 +109,10 @@ impl EmbeddedReader {
             delivery.caught_up = false;
             return Ok(Some(ReaderEvent::Record(record)));
         }
-        if let Some((read, end)) = &mut delivery.read {
-            let end = *end;
-            let records = self.inner.joined(read).await;
+        if let Some(read) = &mut delivery.read {
+            let page = self.inner.joined(read).await;
             delivery.read = None;
-            let records = records?;
+            let Page { records, end } = page?;
             delivery.buffered_bytes = records.iter().map(size).sum();
             ::metrics::gauge!(metrics::BUFFERED_BYTES, "topic" => self.topic.0.clone())
                 .set(delivery.buffered_bytes as f64);
@@ -131,7 +128,7 @@ impl EmbeddedReader {
             .check_position(&self.topic, delivery.position, first, end)?;
         if delivery.position < end {
             let read = self.inner.read(&self.view, delivery.position, READ_AHEAD);
-            delivery.read = Some((read, end));
+            delivery.read = Some(read);
             return Ok(None);
         }
         if !delivery.caught_up {
@@ -151,7 +148,7 @@ impl EmbeddedReader {
 }
 
 fn size(record: &Record) -> usize {
-    size_of_record(&record.key, record.value.as_ref(), &record.headers)
+    records::size(&record.key, record.value.as_ref(), &record.headers)
 }
 
 #[async_trait]

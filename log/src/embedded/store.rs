@@ -1,32 +1,45 @@
-//! The SQLite file: its tables, how it is opened, and every statement on records.
+//! The SQLite file: its tables, how it is opened, and its topics.
 
 use std::path::Path;
 use std::time::Duration;
 
-use bytes::Bytes;
 use ccr_schemas::TopicName;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
+use super::checksum::RowSum;
+use super::failure::Failure;
 use crate::error::Error;
-use crate::event_log::{Committed, NewRecord, Offset, Record, TopicKind, TopicSpec};
+use crate::event_log::{TopicKind, TopicSpec};
 
-/// Layout of the file this build reads and writes, kept in `PRAGMA user_version`.
-const LAYOUT: i64 = 1;
+/// Layout of the file this build reads and writes, kept in `PRAGMA user_version`. 2: every row has a checksum, openings are
+/// counted.
+const LAYOUT: i64 = 2;
 /// Bits of a position that hold the offset; the rest holds the topic's number.
 const OFFSET_BITS: u32 = 40;
 /// How long a statement waits for a lock of another connection of this process.
 const BUSY: Duration = Duration::from_secs(5);
+/// Page cache of the writing connection, KiB. Appends touch the right edge of one b-tree: more would not help.
+pub(super) const WRITER_CACHE_KIB: i64 = 4 * 1024;
+/// Page cache of each reading connection, KiB. Reads are scans: more would not help.
+pub(super) const READER_CACHE_KIB: i64 = 1024;
 
 /// `position` is topic << 40 | offset, so that a topic is one contiguous range of a single b-tree: an append touches the
-/// right edge, a read is one scan, and large values stay out of any index. `latest` is 1 in compacted topics only.
+/// right edge, a read is one scan, and large values stay out of any index. `sum` is the [`RowSum`] of the row.
 const TABLES: &str = "
+CREATE TABLE log (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    id TEXT NOT NULL,
+    openings INTEGER NOT NULL
+);
+INSERT INTO log (one, id, openings) VALUES (1, lower(hex(randomblob(16))), 0);
 CREATE TABLE topics (
     topic INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
     compacted INTEGER NOT NULL,
     retention_ms INTEGER,
     first_offset INTEGER NOT NULL,
-    next_offset INTEGER NOT NULL
+    next_offset INTEGER NOT NULL,
+    sum INTEGER NOT NULL
 );
 CREATE TABLE records (
     position INTEGER PRIMARY KEY,
@@ -35,7 +48,8 @@ CREATE TABLE records (
     appended_at_ms INTEGER NOT NULL,
     key TEXT NOT NULL,
     headers TEXT NOT NULL,
-    value BLOB
+    value BLOB,
+    sum INTEGER NOT NULL
 );
 CREATE INDEX records_by_key ON records (topic, key) WHERE compacted = 1;
 CREATE TABLE groups (
@@ -44,6 +58,7 @@ CREATE TABLE groups (
     generation INTEGER NOT NULL,
     next_offset INTEGER,
     metadata TEXT,
+    sum INTEGER NOT NULL,
     PRIMARY KEY (name, topic)
 ) WITHOUT ROWID;
 ";
@@ -53,17 +68,24 @@ CREATE TABLE groups (
 pub(super) struct TopicId(pub i64);
 
 impl TopicId {
-    fn at(self, offset: i64) -> i64 {
+    /// Returns the position of an offset of this topic.
+    pub(super) fn at(self, offset: i64) -> i64 {
         (self.0 << OFFSET_BITS) | offset.clamp(0, (1 << OFFSET_BITS) - 1)
     }
 
-    fn end(self) -> i64 {
+    /// Returns the position after the last possible one of this topic.
+    pub(super) fn end(self) -> i64 {
         (self.0 + 1) << OFFSET_BITS
     }
 }
 
+/// Returns the offset in a position.
+pub(super) fn offset_of(position: i64) -> i64 {
+    position & ((1 << OFFSET_BITS) - 1)
+}
+
 /// A topic as stored.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TopicRow {
     pub id: TopicId,
     pub name: TopicName,
@@ -81,39 +103,29 @@ pub(super) enum Durability {
     Volatile,
 }
 
-/// Turns SQLite's error into ours: damage is told apart from trouble that may pass.
-pub(super) fn failed(action: impl Into<String>) -> impl FnOnce(rusqlite::Error) -> Error {
-    let action = action.into();
-    move |source| match source.sqlite_error_code() {
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            Error::Corrupt(format!("while trying to {action}: {source}"))
-        }
-        _ => Error::Unavailable {
-            action,
-            source: Box::new(source),
-        },
-    }
-}
-
 /// Opens for writing, making the tables when the file is new.
+///
+/// # Errors
+/// [`Error::Config`] when another build wrote the file; [`Error::Corrupt`]; [`Error::Unavailable`], [`Error::DiskFull`].
 pub(super) fn open_writer(path: &Path, durability: Durability) -> Result<Connection, Error> {
-    let action = || format!("open the embedded log {}", path.display());
-    let db = Connection::open(path).map_err(failed(action()))?;
-    prepare(&db, durability).map_err(failed(action()))?;
+    let failed = |failure: Failure| failure.at(path, "open the embedded log");
+    let db = Connection::open(path).map_err(|e| failed(e.into()))?;
+    prepare(&db, durability).map_err(|e| failed(e.into()))?;
     let layout: i64 = db
         .pragma_query_value(None, "user_version", |row| row.get(0))
-        .map_err(failed(action()))?;
+        .map_err(|e| failed(e.into()))?;
     match layout {
         0 => db
             .execute_batch(&format!(
                 "BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {LAYOUT}; COMMIT;"
             ))
-            .map_err(failed(action()))?,
+            .map_err(|e| failed(e.into()))?,
         LAYOUT => {}
         other => {
             return Err(Error::Config(format!(
-                "{} has layout {other}, this build knows {LAYOUT}; use the build that wrote it, or another file",
-                path.display()
+                "{file} has layout {other}, this build reads {LAYOUT}; use the build that wrote the file. Or move {file}* away, start \
+                 again and create the jobs again: each begins with a full sync",
+                file = path.display()
             )));
         }
     }
@@ -131,270 +143,177 @@ fn prepare(db: &Connection, durability: Durability) -> rusqlite::Result<()> {
     };
     db.pragma_update(None, "synchronous", synchronous)?;
     db.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
-    db.pragma_update(None, "cache_size", -16 * 1024)?;
+    db.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     db.set_prepared_statement_cache_capacity(32);
     Ok(())
 }
 
 /// Opens one more connection for reading.
-pub(super) fn open_reader(path: &Path) -> Result<Connection, Error> {
-    let action = || format!("read the embedded log {}", path.display());
+pub(super) fn open_reader(path: &Path) -> Result<Connection, Failure> {
     // Read-write although it only reads: a WAL reader takes part in the shared memory of the file.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = Connection::open_with_flags(path, flags).map_err(failed(action()))?;
-    db.busy_timeout(BUSY).map_err(failed(action()))?;
-    db.pragma_update(None, "query_only", true)
-        .map_err(failed(action()))?;
-    db.pragma_update(None, "cache_size", -4 * 1024)
-        .map_err(failed(action()))?;
+    let db = Connection::open_with_flags(path, flags)?;
+    db.busy_timeout(BUSY)?;
+    db.pragma_update(None, "query_only", true)?;
+    db.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
     Ok(db)
 }
 
-/// All topics.
-pub(super) fn topics(db: &Connection) -> rusqlite::Result<Vec<TopicRow>> {
-    let mut statement = db.prepare(
-        "SELECT topic, name, compacted, retention_ms, first_offset, next_offset FROM topics",
-    )?;
-    let rows = statement.query_map([], |row| {
-        let retention: Option<i64> = row.get(3)?;
-        Ok(TopicRow {
-            id: TopicId(row.get(0)?),
-            name: TopicName(row.get(1)?),
-            kind: match row.get(2)? {
-                true => TopicKind::Compacted,
-                false => TopicKind::Retained(
-                    retention.map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0))),
-                ),
-            },
-            first: row.get(4)?,
-            next: row.get(5)?,
-        })
-    })?;
-    rows.collect()
+/// What tells this log, and this opening of it, from others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Opening {
+    /// Random, made with the file.
+    pub log: String,
+    /// How often the file was opened for writing, this time included.
+    pub number: i64,
 }
 
-/// Creates the topic, or takes over a changed retention time. The caller has compared the clean-up policies.
-pub(super) fn put_topic(db: &Connection, spec: &TopicSpec) -> rusqlite::Result<()> {
-    let (compacted, retention) = match spec.kind {
-        TopicKind::Compacted => (true, None),
-        TopicKind::Retained(time) => (
-            false,
-            time.map(|t| i64::try_from(t.as_millis()).unwrap_or(i64::MAX)),
-        ),
+/// Returns the openings so far.
+pub(super) fn openings(db: &Connection) -> Result<Opening, Failure> {
+    let opening = db
+        .prepare_cached("SELECT id, openings FROM log")?
+        .query_row([], |row| {
+            Ok(Opening {
+                log: row.get(0)?,
+                number: row.get(1)?,
+            })
+        })?;
+    Ok(opening)
+}
+
+/// Counts this opening. From here on every earlier opener fails at [`check_opening`].
+pub(super) fn count_opening(db: &Connection) -> Result<Opening, Failure> {
+    db.execute("UPDATE log SET openings = openings + 1", [])?;
+    openings(db)
+}
+
+/// Verifies, inside a write transaction, that nobody has opened the file after this process did.
+pub(super) fn check_opening(db: &Connection, ours: &Opening) -> Result<(), Failure> {
+    let found = openings(db)?;
+    if found == *ours {
+        return Ok(());
+    }
+    Err(Failure::Lost(format!(
+        "another process has opened the file for writing (opening {} of log {}, here it is {} of log {})",
+        found.number, found.log, ours.number, ours.log
+    )))
+}
+
+const TOPIC_COLUMNS: &str =
+    "topic, name, compacted, retention_ms, first_offset, next_offset, sum FROM topics";
+
+/// Returns all topics.
+pub(super) fn topics(db: &Connection) -> Result<Vec<TopicRow>, Failure> {
+    let mut statement = db.prepare_cached(&format!("SELECT {TOPIC_COLUMNS}"))?;
+    let mut rows = statement.query([])?;
+    let mut topics = Vec::new();
+    while let Some(row) = rows.next()? {
+        topics.push(topic_of(row)?);
+    }
+    Ok(topics)
+}
+
+/// Returns one topic.
+pub(super) fn topic(db: &Connection, id: TopicId) -> Result<TopicRow, Failure> {
+    let mut statement = db.prepare_cached(&format!("SELECT {TOPIC_COLUMNS} WHERE topic = ?1"))?;
+    let mut rows = statement.query([id.0])?;
+    match rows.next()? {
+        Some(row) => topic_of(row),
+        None => Err(Failure::Damaged(format!("topic number {} is gone", id.0))),
+    }
+}
+
+fn topic_of(row: &Row<'_>) -> Result<TopicRow, Failure> {
+    let retention: Option<i64> = row.get(3)?;
+    let topic = TopicRow {
+        id: TopicId(row.get(0)?),
+        name: TopicName(row.get(1)?),
+        kind: match row.get(2)? {
+            true => TopicKind::Compacted,
+            false => TopicKind::Retained(
+                retention.map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0))),
+            ),
+        },
+        first: row.get(4)?,
+        next: row.get(5)?,
     };
-    db.prepare_cached(
-        "INSERT INTO topics (name, compacted, retention_ms, first_offset, next_offset) VALUES (?1, ?2, ?3, 0, 0)
-         ON CONFLICT (name) DO UPDATE SET retention_ms = excluded.retention_ms",
-    )?
-    .execute(params![spec.name.0, compacted, retention])?;
-    Ok(())
-}
-
-/// Writes one record. In a compacted topic the key's former records go at once.
-pub(super) fn put_record(
-    db: &Connection,
-    topic: &TopicRow,
-    offset: i64,
-    now_ms: i64,
-    record: &NewRecord,
-) -> rusqlite::Result<()> {
-    let compacted = topic.kind == TopicKind::Compacted;
-    if compacted {
-        db.prepare_cached("DELETE FROM records WHERE topic = ?1 AND key = ?2 AND compacted = 1")?
-            .execute(params![topic.id.0, record.key])?;
+    if row.get::<_, i64>(6)? != topic.sum() {
+        return Err(Failure::Damaged(format!(
+            "topic {}: what is stored about the topic does not match its checksum",
+            topic.name
+        )));
     }
-    db.prepare_cached(
-        "INSERT INTO records (position, topic, compacted, appended_at_ms, key, headers, value) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-    )?
-    .execute(params![
-        topic.id.at(offset),
-        topic.id.0,
-        compacted,
-        now_ms,
-        record.key,
-        headers_text(&record.headers),
-        record.value.as_deref(),
-    ])?;
-    Ok(())
+    Ok(topic)
 }
 
-/// Stores where the topic ends.
-pub(super) fn put_next_offset(db: &Connection, topic: TopicId, next: i64) -> rusqlite::Result<()> {
-    db.prepare_cached("UPDATE topics SET next_offset = ?2 WHERE topic = ?1")?
-        .execute(params![topic.0, next])?;
-    Ok(())
-}
-
-/// Most records and most bytes of one read.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
-    pub records: usize,
-    pub bytes: usize,
-}
-
-/// Records from `from` on, within the bounds but at least one when there is one. One transaction with the look at the
-/// topic's first offset, so that records deleted meanwhile are an error and not a hole.
-pub(super) fn read(
-    db: &Connection,
-    (topic, name): (TopicId, &TopicName),
-    from: i64,
-    bounds: Bounds,
-) -> Result<Vec<Record>, Error> {
-    let action = "read records";
-    let snapshot = db.unchecked_transaction().map_err(failed(action))?;
-    let first: i64 = snapshot
-        .prepare_cached("SELECT first_offset FROM topics WHERE topic = ?1")
-        .and_then(|mut statement| statement.query_row([topic.0], |row| row.get(0)))
-        .map_err(failed(action))?;
-    if from < first {
-        return Err(Error::OffsetGone {
-            topic: name.clone(),
-            wanted: Offset(from),
-            oldest: Offset(first),
-        });
-    }
-    let mut statement = snapshot
-        .prepare_cached(
-            "SELECT position, appended_at_ms, key, headers, value FROM records
-             WHERE position >= ?1 AND position < ?2 ORDER BY position LIMIT ?3",
-        )
-        .map_err(failed(action))?;
-    let limit = i64::try_from(bounds.records).unwrap_or(i64::MAX);
-    let mut rows = statement
-        .query(params![topic.at(from), topic.end(), limit])
-        .map_err(failed(action))?;
-    let mut out = Vec::new();
-    let mut bytes = 0;
-    while bytes < bounds.bytes {
-        let Some(row) = rows.next().map_err(failed(action))? else {
-            break;
-        };
-        let position: i64 = row.get(0).map_err(failed(action))?;
-        let headers: String = row.get(3).map_err(failed(action))?;
-        let value: Option<Vec<u8>> = row.get(4).map_err(failed(action))?;
-        let record = Record {
-            offset: Offset(position & ((1 << OFFSET_BITS) - 1)),
-            appended_at_ms: row.get(1).map_err(failed(action))?,
-            key: row.get(2).map_err(failed(action))?,
-            value: value.map(Bytes::from),
-            headers: serde_json::from_str(&headers)
-                .map_err(|e| Error::Corrupt(format!("headers of position {position}: {e}")))?,
-        };
-        bytes += size_of_record(&record.key, record.value.as_ref(), &record.headers);
-        out.push(record);
-    }
-    Ok(out)
-}
-
-/// What a record counts for in every bound.
-pub(super) fn size_of_record(
-    key: &str,
-    value: Option<&Bytes>,
-    headers: &[(String, String)],
-) -> usize {
-    let headers: usize = headers.iter().map(|(k, v)| k.len() + v.len()).sum();
-    key.len() + value.map_or(0, Bytes::len) + headers
-}
-
-fn headers_text(headers: &[(String, String)]) -> String {
-    serde_json::to_string(headers).expect("invariant: pairs of strings always have a JSON form")
-}
-
-/// Deletes what is older than `cutoff_ms` from the front of the topic, at most `most` records. Answers the new first
-/// offset when something went.
-pub(super) fn expire(
-    db: &Connection,
-    topic: &TopicRow,
-    cutoff_ms: i64,
-    most: usize,
-) -> rusqlite::Result<Option<i64>> {
-    let limit = i64::try_from(most).unwrap_or(i64::MAX);
-    let mut first = topic.first;
-    {
-        let mut statement = db.prepare_cached(
-            "SELECT position, appended_at_ms FROM records WHERE position >= ?1 AND position < ?2 ORDER BY position LIMIT ?3",
-        )?;
-        let mut rows = statement.query(params![topic.id.at(0), topic.id.end(), limit])?;
-        while let Some(row) = rows.next()? {
-            let position: i64 = row.get(0)?;
-            if row.get::<_, i64>(1)? >= cutoff_ms {
-                break;
-            }
-            first = (position & ((1 << OFFSET_BITS) - 1)) + 1;
+impl TopicRow {
+    fn stored_kind(&self) -> (bool, Option<i64>) {
+        match self.kind {
+            TopicKind::Compacted => (true, None),
+            TopicKind::Retained(time) => (
+                false,
+                time.map(|t| i64::try_from(t.as_millis()).unwrap_or(i64::MAX)),
+            ),
         }
     }
-    if first == topic.first {
-        return Ok(None);
+
+    fn sum(&self) -> i64 {
+        let (compacted, retention) = self.stored_kind();
+        RowSum::of("topics")
+            .int(self.id.0)
+            .text(&self.name.0)
+            .int(compacted.into())
+            .maybe_int(retention)
+            .int(self.first)
+            .int(self.next)
+            .finish()
     }
-    db.prepare_cached("DELETE FROM records WHERE position >= ?1 AND position < ?2")?
-        .execute(params![topic.id.at(0), topic.id.at(first)])?;
-    db.prepare_cached("UPDATE topics SET first_offset = ?2 WHERE topic = ?1")?
-        .execute(params![topic.id.0, first])?;
-    Ok(Some(first))
 }
 
-/// Deletes tombstones of a compacted topic that are older than `cutoff_ms`.
-pub(super) fn expire_tombstones(
-    db: &Connection,
-    topic: TopicId,
-    cutoff_ms: i64,
-) -> rusqlite::Result<usize> {
-    db.prepare_cached(
-        "DELETE FROM records WHERE topic = ?1 AND compacted = 1 AND value IS NULL AND appended_at_ms < ?2",
-    )?
-    .execute(params![topic.0, cutoff_ms])
-}
-
-/// A group's durable position.
-pub(super) fn committed(
-    db: &Connection,
-    group: &str,
-    topic: TopicId,
-) -> rusqlite::Result<Option<Committed>> {
-    let row = db
-        .prepare_cached("SELECT next_offset, metadata FROM groups WHERE name = ?1 AND topic = ?2")?
-        .query_row(params![group, topic.0], |row| {
-            Ok((
-                row.get::<_, Option<i64>>(0)?,
-                row.get::<_, Option<String>>(1)?,
-            ))
-        })
+/// Creates the topic, or takes over a changed retention time, and returns the topic. The caller has compared the clean-up
+/// policies. Runs in a transaction of the caller.
+pub(super) fn put_topic(db: &Connection, spec: &TopicSpec) -> Result<TopicRow, Failure> {
+    let known: Option<i64> = db
+        .prepare_cached("SELECT topic FROM topics WHERE name = ?1")?
+        .query_row([&spec.name.0], |row| row.get(0))
         .optional()?;
-    Ok(row.and_then(|(offset, metadata)| {
-        offset.map(|offset| Committed {
-            offset: Offset(offset),
-            metadata: metadata.unwrap_or_default(),
-        })
-    }))
+    let row = match known {
+        Some(id) => TopicRow {
+            kind: spec.kind,
+            ..topic(db, TopicId(id))?
+        },
+        None => TopicRow {
+            id: TopicId(db.query_row(
+                "SELECT coalesce(max(topic), 0) + 1 FROM topics",
+                [],
+                |row| row.get(0),
+            )?),
+            name: spec.name.clone(),
+            kind: spec.kind,
+            first: 0,
+            next: 0,
+        },
+    };
+    put_topic_row(db, &row)?;
+    Ok(row)
 }
 
-/// Starts a new generation of the group and answers its number.
-pub(super) fn claim(db: &Connection, group: &str, topic: TopicId) -> rusqlite::Result<i64> {
+/// Stores a topic as it is now.
+pub(super) fn put_topic_row(db: &Connection, row: &TopicRow) -> Result<(), Failure> {
+    let (compacted, retention) = row.stored_kind();
     db.prepare_cached(
-        "INSERT INTO groups (name, topic, generation) VALUES (?1, ?2, 1)
-         ON CONFLICT (name, topic) DO UPDATE SET generation = generation + 1 RETURNING generation",
+        "INSERT INTO topics (topic, name, compacted, retention_ms, first_offset, next_offset, sum) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT (topic) DO UPDATE SET retention_ms = excluded.retention_ms, first_offset = excluded.first_offset,
+         next_offset = excluded.next_offset, sum = excluded.sum",
     )?
-    .query_row(params![group, topic.0], |row| row.get(0))
-}
-
-/// Stores the position if `generation` is still the group's. Answers whether it was.
-pub(super) fn put_committed(
-    db: &Connection,
-    group: &str,
-    topic: TopicId,
-    generation: i64,
-    position: &Committed,
-) -> rusqlite::Result<bool> {
-    let changed = db
-        .prepare_cached(
-            "UPDATE groups SET next_offset = ?4, metadata = ?5 WHERE name = ?1 AND topic = ?2 AND generation = ?3",
-        )?
-        .execute(params![
-            group,
-            topic.0,
-            generation,
-            position.offset.0,
-            position.metadata
-        ])?;
-    Ok(changed == 1)
+    .execute(params![
+        row.id.0,
+        row.name.0,
+        compacted,
+        retention,
+        row.first,
+        row.next,
+        row.sum()
+    ])?;
+    Ok(())
 }

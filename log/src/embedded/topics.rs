@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use ccr_schemas::TopicName;
 use tokio::sync::watch;
@@ -34,9 +34,19 @@ impl TopicView {
     pub(super) fn subscribe(&self) -> watch::Receiver<i64> {
         self.end.subscribe()
     }
+
+    /// Everything below `end` is durable. Told by the writer after its commit, and by a reader whose read has seen the commit
+    /// before the writer could tell of it: whatever is delivered lies below the published end.
+    pub(super) fn reached(&self, end: i64) {
+        self.end.send_if_modified(|known| {
+            let moved = end > *known;
+            *known = end.max(*known);
+            moved
+        });
+    }
 }
 
-/// All topics. Written by the writer thread alone.
+/// All topics. Topics are added and expired by the writer thread alone.
 #[derive(Debug, Default)]
 pub(super) struct Topics {
     by_name: RwLock<HashMap<TopicName, Arc<TopicView>>>,
@@ -50,19 +60,13 @@ impl Topics {
     }
 
     fn find(&self, name: &TopicName) -> Option<Arc<TopicView>> {
-        let map = self
-            .by_name
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let map = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
         map.get(name).cloned()
     }
 
     /// Makes a topic known, once.
     pub(super) fn add(&self, row: &TopicRow) {
-        let mut map = self
-            .by_name
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut map = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
         map.entry(row.name.clone()).or_insert_with(|| {
             Arc::new(TopicView {
                 id: row.id,
@@ -76,7 +80,7 @@ impl Topics {
     /// New records are durable.
     pub(super) fn advance(&self, name: &TopicName, end: i64) {
         if let Some(view) = self.find(name) {
-            view.end.send_replace(end);
+            view.reached(end);
         }
     }
 

@@ -2,6 +2,7 @@
 //! and answers all callers (group commit).
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -11,21 +12,27 @@ use ccr_schemas::TopicName;
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::lock::FileLock;
-use super::store::{self, TopicRow, failed};
+use super::failure::Failure;
+use super::mark::Mark;
+use super::owner::Owner;
+use super::problems::Problems;
+use super::store::{self, Opening, TopicRow};
 use super::topics::Topics;
+use super::{groups, records};
 use crate::error::Error;
 use crate::event_log::{Committed, NewRecord, Offset, TopicKind, TopicSpec};
 
-/// Most requests in one transaction.
+/// Max requests in one transaction.
 const GROUP: usize = 512;
 /// Time between two looks at retention, and records deleted from a topic per look.
 const CLEAN_UP_EVERY: Duration = Duration::from_secs(10);
 const CLEAN_UP_RECORDS: usize = 2000;
 /// How long a deletion stays readable in a compacted topic, as Kafka's `delete.retention.ms`.
 const TOMBSTONES_KEPT_MS: i64 = 24 * 60 * 60 * 1000;
-/// Longest sleep of the idle writer; bounds how late retention starts.
+/// Longest sleep of the idle writer; bounds how late retention starts and a lost file is noticed.
 const IDLE: Duration = Duration::from_millis(500);
+/// What a failed write is called.
+const WRITE: &str = "write records and positions";
 
 /// What a group member gets when it becomes the owner.
 #[derive(Debug)]
@@ -95,13 +102,20 @@ impl Pending {
 
 /// State of the thread.
 pub(super) struct Writer {
+    pub path: PathBuf,
     pub db: Connection,
     pub clock: Arc<dyn Clock>,
     pub topics: Arc<Topics>,
+    pub problems: Arc<Problems>,
     /// What is stored, ends included; only this thread changes it.
     pub rows: HashMap<TopicName, TopicRow>,
+    /// `rows` may differ from the file: a transaction failed, and its outcome is read back before the next one.
+    pub rows_in_doubt: bool,
+    pub opening: Opening,
+    /// `None` for a log that ends with the process.
+    pub mark: Option<Mark>,
     /// Given up when the connection is closed.
-    pub lock: Option<FileLock>,
+    pub owner: Owner,
 }
 
 impl Writer {
@@ -119,21 +133,24 @@ impl Writer {
                     }
                     self.handle(batch);
                 }
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Err(lost @ Failure::Lost(_)) = self.owner.check() {
+                        self.problems.write_failed(&lost, WRITE);
+                    }
+                }
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             if self.clock.monotonic() >= next_clean_up {
                 next_clean_up = self.clock.monotonic() + CLEAN_UP_EVERY;
-                if let Err(error) = self.clean_up() {
-                    tracing::warn!(%error, "clean-up of the embedded log failed; it is tried again");
-                }
+                self.clean_up_or_report();
             }
         }
-        let Self { db, lock, .. } = self;
+        self.write_mark();
+        let Self { db, owner, .. } = self;
         if let Err((_, error)) = db.close() {
             tracing::warn!(%error, "the embedded log did not close cleanly; nothing acknowledged is lost");
         }
-        drop(lock);
+        drop(owner);
     }
 
     fn handle(&mut self, batch: Vec<Request>) {
@@ -146,7 +163,11 @@ impl Writer {
                     self.write(std::mem::take(&mut writes));
                     drop(answer.send(self.ensure_topic(&spec)));
                 }
-                other => writes.push(other),
+                other @ (Command::Append { .. }
+                | Command::Claim { .. }
+                | Command::Commit { .. }) => {
+                    writes.push(other);
+                }
             }
         }
         self.write(writes);
@@ -169,13 +190,20 @@ impl Writer {
                 });
             }
         }
-        let action = || format!("create topic {}", spec.name);
-        store::put_topic(&self.db, spec).map_err(failed(action()))?;
-        for row in store::topics(&self.db).map_err(failed(action()))? {
-            self.topics.add(&row);
-            self.rows.insert(row.name.clone(), row);
+        let put = self.transaction(|db, _| store::put_topic(db, spec));
+        match put {
+            Ok(row) => {
+                self.problems.write_succeeded();
+                self.topics.add(&row);
+                self.rows.insert(row.name.clone(), row);
+                Ok(())
+            }
+            Err(failure) => {
+                let action = format!("create topic {}", spec.name);
+                self.problems.write_failed(&failure, &action);
+                Err(failure.at(&self.path, &action))
+            }
         }
-        Ok(())
     }
 
     /// One transaction for all of `commands`.
@@ -184,64 +212,171 @@ impl Writer {
             return;
         }
         let mut pending = Vec::with_capacity(commands.len());
-        let mut ends = HashMap::new();
-        let written = self.transaction(commands, &mut pending, &mut ends);
+        let (now, path) = (self.clock.now_ms(), self.path.clone());
+        let mut commands = commands.into_iter();
+        let written = self.transaction(|db, rows| {
+            let mut changed: HashMap<TopicName, TopicRow> = HashMap::new();
+            let mut batch = Batch {
+                path: &path,
+                db,
+                rows,
+                now,
+                changed: &mut changed,
+                pending: &mut pending,
+            };
+            // After a failure the rest waits for its answer outside.
+            commands
+                .by_ref()
+                .try_for_each(|command| batch.step(command))?;
+            for row in changed.values() {
+                store::put_topic_row(db, row)?;
+            }
+            Ok(changed)
+        });
         match written {
-            Ok(()) => {
-                for (name, end) in ends {
-                    if let Some(row) = self.rows.get_mut(&name) {
-                        row.next = end;
-                    }
-                    self.topics.advance(&name, end);
+            Ok(changed) => {
+                self.problems.write_succeeded();
+                for (name, row) in changed {
+                    self.topics.advance(&name, row.next);
+                    self.rows.insert(name, row);
                 }
                 pending.into_iter().for_each(Pending::succeed);
             }
-            Err(source) => {
-                // Fails again, harmlessly, when it was BEGIN that failed or SQLite has rolled back by itself.
-                let rollback = self.db.execute_batch("ROLLBACK");
-                tracing::debug!(?rollback, "write rolled back");
-                let source = Arc::new(source);
+            Err(failure) => {
+                self.problems.write_failed(&failure, WRITE);
+                pending.extend(commands.filter_map(without_effect));
                 for one in pending {
-                    one.fail(Error::Unavailable {
-                        action: "write to the embedded log (is the disk full?)".to_owned(),
-                        source: Box::new(Arc::clone(&source)),
-                    });
+                    one.fail(failure.at(&self.path, WRITE));
                 }
             }
         }
     }
 
-    fn transaction(
-        &self,
-        commands: Vec<Command>,
-        pending: &mut Vec<Pending>,
-        ends: &mut HashMap<TopicName, i64>,
-    ) -> rusqlite::Result<()> {
-        let mut result = self.db.execute_batch("BEGIN IMMEDIATE");
-        for command in commands {
-            // After a failure the rest is still queued for an answer, and only that.
-            let step = self.step(command, result.is_ok(), pending, ends);
-            if result.is_ok() {
-                result = step;
-            }
+    /// Runs `work` in a transaction, if the file is still ours. Afterwards either everything is durable or nothing.
+    fn transaction<T>(
+        &mut self,
+        work: impl FnOnce(&Connection, &HashMap<TopicName, TopicRow>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.owner.check()?;
+        let result = self.attempt(work);
+        if result.is_err() {
+            // Fails again, harmlessly, when it was BEGIN that failed or SQLite has rolled back by itself.
+            let rollback = self.db.execute_batch("ROLLBACK");
+            tracing::debug!(?rollback, "write rolled back");
+            self.rows_in_doubt = true;
         }
-        result?;
-        for (name, end) in ends.iter() {
-            if let Some(row) = self.rows.get(name) {
-                store::put_next_offset(&self.db, row.id, *end)?;
-            }
-        }
-        self.db.execute_batch("COMMIT")
+        result
     }
 
-    fn step(
-        &self,
-        command: Command,
-        healthy: bool,
-        pending: &mut Vec<Pending>,
-        ends: &mut HashMap<TopicName, i64>,
-    ) -> rusqlite::Result<()> {
+    fn attempt<T>(
+        &mut self,
+        work: impl FnOnce(&Connection, &HashMap<TopicName, TopicRow>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.db.execute_batch("BEGIN IMMEDIATE")?;
+        store::check_opening(&self.db, &self.opening)?;
+        if self.rows_in_doubt {
+            for row in store::topics(&self.db)? {
+                self.topics.add(&row);
+                self.topics.advance(&row.name, row.next);
+                self.rows.insert(row.name.clone(), row);
+            }
+            self.rows_in_doubt = false;
+        }
+        let done = work(&self.db, &self.rows)?;
+        self.db.execute_batch("COMMIT")?;
+        Ok(done)
+    }
+
+    fn clean_up_or_report(&mut self) {
+        match self.clean_up() {
+            Ok(()) => self.write_mark(),
+            Err((failure, action)) => {
+                let error = failure.at(&self.path, &action);
+                tracing::warn!(error = %ccr_ops::task::Chain(&error), "clean-up of the embedded log failed; it is tried again");
+            }
+        }
+    }
+
+    fn write_mark(&mut self) {
+        if !self.rows_in_doubt
+            && let Some(mark) = &mut self.mark
+        {
+            mark.write(&self.opening, self.rows.values());
+        }
+    }
+
+    fn clean_up(&mut self) -> Result<(), (Failure, String)> {
+        let now = self.clock.now_ms();
+        let mut deleted = false;
+        let topics: Vec<(TopicName, TopicKind)> = self
+            .rows
+            .values()
+            .map(|row| (row.name.clone(), row.kind))
+            .collect();
+        for (name, kind) in topics {
+            let failed = |failure| (failure, format!("delete expired records of topic {name}"));
+            match kind {
+                TopicKind::Retained(Some(time)) => {
+                    let kept = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+                    let cutoff = now.saturating_sub(kept);
+                    while self.expire(&name, cutoff).map_err(failed)? {
+                        deleted = true;
+                    }
+                }
+                TopicKind::Retained(None) => {}
+                TopicKind::Compacted => {
+                    let cutoff = now.saturating_sub(TOMBSTONES_KEPT_MS);
+                    let gone = self
+                        .transaction(|db, rows| match rows.get(&name) {
+                            Some(row) => records::expire_tombstones(db, row.id, cutoff),
+                            None => Ok(0),
+                        })
+                        .map_err(failed)?;
+                    deleted |= gone > 0;
+                }
+            }
+        }
+        if deleted {
+            self.db
+                .execute_batch("PRAGMA incremental_vacuum(2000)")
+                .map_err(|error| (error.into(), "give disk space back".to_owned()))?;
+        }
+        Ok(())
+    }
+
+    /// Deletes some records of a topic that are older than `cutoff`. Returns whether there may be more.
+    fn expire(&mut self, name: &TopicName, cutoff: i64) -> Result<bool, Failure> {
+        let expired = self.transaction(|db, rows| match rows.get(name) {
+            Some(row) => records::expire(db, row, cutoff, CLEAN_UP_RECORDS),
+            None => Ok(None),
+        })?;
+        let (Some(first), Some(row)) = (expired, self.rows.get_mut(name)) else {
+            return Ok(false);
+        };
+        let full = first - row.first >= i64::try_from(CLEAN_UP_RECORDS).unwrap_or(0);
+        row.first = first;
+        self.topics.expire(name, first);
+        self.problems.expired(name, first);
+        Ok(full)
+    }
+}
+
+/// The commands of one transaction.
+struct Batch<'a> {
+    path: &'a Path,
+    db: &'a Connection,
+    rows: &'a HashMap<TopicName, TopicRow>,
+    now: i64,
+    /// Topics with new records.
+    changed: &'a mut HashMap<TopicName, TopicRow>,
+    pending: &'a mut Vec<Pending>,
+}
+
+impl Batch<'_> {
+    /// Performs one command. Its answer waits in `pending`, or was given.
+    fn step(&mut self, command: Command) -> Result<(), Failure> {
         match command {
+            // Done apart from the others: see `Writer::handle`.
             Command::EnsureTopic { .. } => Ok(()),
             Command::Append {
                 topic,
@@ -252,19 +387,17 @@ impl Writer {
                     drop(answer.send(Err(Error::UnknownTopic(topic))));
                     return Ok(());
                 };
-                let start = *ends.get(&topic).unwrap_or(&row.next);
-                let now = self.clock.now_ms();
+                let row = self.changed.entry(topic).or_insert_with(|| row.clone());
                 let mut result = Ok(());
-                let mut next = start;
-                for record in records.iter().take_while(|_| healthy) {
-                    result = store::put_record(&self.db, row, next, now, record);
+                for record in &records {
+                    result = records::put(self.db, row, row.next, self.now, record);
                     if result.is_err() {
                         break;
                     }
-                    next += 1;
+                    row.next += 1;
                 }
-                ends.insert(topic, next);
-                pending.push(Pending::Append(answer, Offset(next - 1)));
+                let last = Offset(row.next - 1);
+                self.pending.push(Pending::Append(answer, last));
                 result
             }
             Command::Claim {
@@ -276,24 +409,22 @@ impl Writer {
                     drop(answer.send(Err(Error::UnknownTopic(topic))));
                     return Ok(());
                 };
-                let claimed = store::claim(&self.db, &group, row.id).and_then(|generation| {
-                    let committed = store::committed(&self.db, &group, row.id)?;
-                    Ok(Claim {
-                        generation,
-                        committed,
-                    })
-                });
-                let (claim, result) = match claimed {
-                    Ok(claim) => (claim, Ok(())),
-                    Err(error) => (
+                let (claim, result) = match groups::claim(self.db, &group, row.id) {
+                    Ok((generation, committed)) => (
                         Claim {
-                            generation: -1,
-                            committed: None,
+                            generation,
+                            committed,
                         },
-                        Err(error),
+                        Ok(()),
                     ),
+                    // The matter of this group alone.
+                    Err(damaged @ Failure::Damaged(_)) => {
+                        drop(answer.send(Err(damaged.at(self.path, "take over a group"))));
+                        return Ok(());
+                    }
+                    Err(failure) => (NO_CLAIM, Err(failure)),
                 };
-                pending.push(Pending::Claim(answer, claim));
+                self.pending.push(Pending::Claim(answer, claim));
                 result
             }
             Command::Commit {
@@ -307,66 +438,37 @@ impl Writer {
                     drop(answer.send(Err(Error::UnknownTopic(topic))));
                     return Ok(());
                 };
-                match store::put_committed(&self.db, &group, row.id, generation, &position) {
-                    Ok(true) => {
-                        pending.push(Pending::Commit(answer));
-                        Ok(())
-                    }
+                let result = match groups::commit(self.db, &group, row.id, generation, position) {
+                    Ok(true) => Ok(()),
                     Ok(false) => {
                         drop(answer.send(Err(Error::Fenced { group, topic })));
-                        Ok(())
+                        return Ok(());
                     }
-                    Err(error) => {
-                        pending.push(Pending::Commit(answer));
-                        Err(error)
+                    Err(damaged @ Failure::Damaged(_)) => {
+                        drop(answer.send(Err(damaged.at(self.path, "commit a position"))));
+                        return Ok(());
                     }
-                }
+                    Err(failure) => Err(failure),
+                };
+                self.pending.push(Pending::Commit(answer));
+                result
             }
         }
     }
+}
 
-    fn clean_up(&mut self) -> Result<(), Error> {
-        let now = self.clock.now_ms();
-        let mut deleted = false;
-        for row in self.rows.values_mut() {
-            let action = || format!("delete expired records of {}", row.name);
-            match row.kind {
-                TopicKind::Retained(Some(time)) => {
-                    let cutoff =
-                        now.saturating_sub(i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
-                    loop {
-                        let tx = self.db.unchecked_transaction().map_err(failed(action()))?;
-                        let first = store::expire(&tx, row, cutoff, CLEAN_UP_RECORDS)
-                            .map_err(failed(action()))?;
-                        tx.commit().map_err(failed(action()))?;
-                        let Some(first) = first else { break };
-                        let full =
-                            first - row.first >= i64::try_from(CLEAN_UP_RECORDS).unwrap_or(0);
-                        row.first = first;
-                        self.topics.expire(&row.name, first);
-                        deleted = true;
-                        if !full {
-                            break;
-                        }
-                    }
-                }
-                TopicKind::Retained(None) => {}
-                TopicKind::Compacted => {
-                    let gone = store::expire_tombstones(
-                        &self.db,
-                        row.id,
-                        now.saturating_sub(TOMBSTONES_KEPT_MS),
-                    )
-                    .map_err(failed(action()))?;
-                    deleted |= gone > 0;
-                }
-            }
-        }
-        if deleted {
-            self.db
-                .execute_batch("PRAGMA incremental_vacuum(2000)")
-                .map_err(failed("give disk space back"))?;
-        }
-        Ok(())
+/// Takes the place of a claim that failed: its answer is an error.
+const NO_CLAIM: Claim = Claim {
+    generation: -1,
+    committed: None,
+};
+
+/// The answer of a command that was not performed; it can only fail.
+fn without_effect(command: Command) -> Option<Pending> {
+    match command {
+        Command::EnsureTopic { .. } => None,
+        Command::Append { answer, .. } => Some(Pending::Append(answer, Offset(-1))),
+        Command::Claim { answer, .. } => Some(Pending::Claim(answer, NO_CLAIM)),
+        Command::Commit { answer, .. } => Some(Pending::Commit(answer)),
     }
 }
