@@ -105,7 +105,9 @@ impl Problem {
             ccr_log::Error::Unavailable { .. } | ccr_log::Error::Timeout { .. } => {
                 ProblemKind::Unreachable
             }
+            ccr_log::Error::DiskFull { .. } => ProblemKind::Full,
             ccr_log::Error::Corrupt(_) => ProblemKind::Damaged,
+            ccr_log::Error::LostOwnership(_) => ProblemKind::Halted,
             ccr_log::Error::Refused { .. }
             | ccr_log::Error::Config(_)
             | ccr_log::Error::TopicMismatch { .. } => ProblemKind::Configuration,
@@ -181,7 +183,8 @@ fn next_step(part: ProblemPart, kind: ProblemKind) -> &'static str {
         ProblemKind::Full if in_log => "free space where the log is kept; work continues by itself",
         ProblemKind::Full => "free space at the cluster; work continues by itself",
         ProblemKind::Damaged if in_log => {
-            "restore the log from a backup, or start with an empty data folder and create the jobs again"
+            "run `ccr job resync` for the jobs of the topic or group that is named; if none is named, or that fails as well, start \
+             with an empty data folder and create the jobs again"
         }
         ProblemKind::Damaged | ProblemKind::WentBack => "run `ccr job resync` for the job",
         ProblemKind::Configuration => {

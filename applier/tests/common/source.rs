@@ -6,7 +6,7 @@ use ccr_schemas::envelope::SCHEMA_VERSION;
 use ccr_schemas::event::{
     BackendAddress, ColumnsChanged, IndexRowsets, PartitionRowsets, Presence, Renamed,
     RowsetsCommitted, TableCreated, TableDropped, TableRef, TableReplaced, TableRowsets,
-    TableTruncated, TabletReplicas, TruncateScope,
+    TableTruncated, TabletReplicas,
 };
 use ccr_schemas::{
     BackendId, CommitSeq, DbId, Envelope, Event, IndexId, PartitionId, Replay, TableId, TabletId,
@@ -121,7 +121,6 @@ impl Source {
         let event = Event::TableDropped(TableDropped {
             table: self.table_ref(id),
             is_view: false,
-            force: false,
         });
         self.tables.remove(&id);
         self.wrap(event, Replay::Sql)
@@ -130,7 +129,8 @@ impl Source {
     pub fn truncate(&mut self, id: i64) -> Envelope {
         let event = Event::TableTruncated(TableTruncated {
             table: self.table_ref(id),
-            scope: TruncateScope::EntireTable,
+            entire: true,
+            partitions: vec![],
             force: false,
         });
         self.next_id += 10;

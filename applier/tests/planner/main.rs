@@ -4,7 +4,6 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod renewal;
-mod routes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -4,6 +4,7 @@
 mod args;
 mod error;
 mod kafka;
+mod log_watch;
 mod run;
 
 use std::convert::Infallible;
@@ -20,6 +21,8 @@ use ccr_ops::task::{BoxError, Chain, Outcome};
 use ccr_ops::{Clock, OnError, Sealer, Supervisor, SystemClock};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+
+use log_watch::watch_log;
 
 pub use args::{LogFormat, ProcessArgs, read_log_key, start_telemetry};
 pub use error::ProcessError;
@@ -81,6 +84,8 @@ impl Process {
             health: Health::default(),
             tasks: Supervisor::new(token.clone()),
         };
+        let watch = watch_log(process.log.clone(), process.health.clone(), token.clone());
+        process.spawn("log", watch);
         let stop = token.clone();
         process.spawn("jobs", async move {
             registry.run(stop).await;

@@ -10,7 +10,6 @@ use ccr_schemas::{IndexId, PartitionId, TableId};
 use serde::Deserialize;
 
 use super::lenient;
-use crate::ddl::ends_in_force;
 
 /// A column.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -33,9 +32,6 @@ pub struct Column {
     /// The function of ON UPDATE.
     #[serde(default)]
     pub on_update_default_value_expr_def: Option<OnUpdate>,
-    /// Comment.
-    #[serde(default)]
-    pub comment: String,
 }
 
 impl Column {
@@ -105,16 +101,6 @@ pub struct DropTable {
     /// Statement.
     #[serde(default)]
     pub raw_sql: String,
-    /// With FORCE. No release up to January 2026 sends it.
-    #[serde(default)]
-    pub force_drop: bool,
-}
-
-impl DropTable {
-    /// True when the table was dropped with FORCE, as far as the record says so.
-    pub fn is_force(&self) -> bool {
-        self.force_drop || ends_in_force(&self.raw_sql)
-    }
 }
 
 /// MODIFY_TABLE_ADD_OR_DROP_COLUMNS (6): light schema change.
@@ -269,9 +255,6 @@ pub struct ModifyViewDef {
     /// Select text; empty when only the comment changed.
     #[serde(rename = "inlineViewDef", default)]
     pub definition: String,
-    /// Columns after the change; empty when only the comment changed.
-    #[serde(rename = "newFullSchema", default)]
-    pub columns: Vec<Column>,
     /// Comment.
     #[serde(default)]
     pub comment: Option<String>,

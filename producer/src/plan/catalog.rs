@@ -248,7 +248,6 @@ mod tests {
                 Event::TableDropped(TableDropped {
                     table: table(1, "c"),
                     is_view: false,
-                    force: false,
                 }),
                 "",
             ),

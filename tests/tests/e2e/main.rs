@@ -8,7 +8,6 @@
 mod api;
 mod bad_input;
 mod chaos;
-mod dropped;
 mod fan_out;
 mod kafka;
 mod quickstart;
