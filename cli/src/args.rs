@@ -90,6 +90,15 @@ pub struct StandaloneArgs {
     /// Address of the HTTP API. It has no authentication: keep it on a trusted network.
     #[arg(long, env = "CCR_LISTEN", default_value = "127.0.0.1:9190")]
     pub listen: SocketAddr,
+    /// Name by which the HTTP API is reached besides its own address, for instance that of a proxy in front of it; can be
+    /// repeated. On a loopback address other names are refused.
+    #[arg(
+        long = "allow-host",
+        env = "CCR_ALLOW_HOST",
+        value_name = "NAME",
+        value_delimiter = ','
+    )]
+    pub allow_hosts: Vec<String>,
     /// Folder of the embedded log and of the log key; created when missing.
     #[arg(long, env = "CCR_DATA_DIR", default_value = "ccr-data")]
     pub data_dir: PathBuf,

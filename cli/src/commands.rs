@@ -63,6 +63,7 @@ pub async fn standalone(args: &Args, standalone: &StandaloneArgs) -> Result<Exit
             producer: roles.contains(&Role::Producer),
             applier: roles.contains(&Role::Applier),
             listen: roles.contains(&Role::Api).then_some(standalone.listen),
+            allow_hosts: standalone.allow_hosts.clone(),
         },
         &token,
     )

@@ -70,20 +70,32 @@ pub struct StackConfig {
     pub applier: bool,
     /// Serve the HTTP API there.
     pub listen: Option<SocketAddr>,
+    /// Names by which the API is reached besides its own address.
+    pub allow_hosts: Vec<String>,
 }
 
 impl StackConfig {
-    /// Everything in one process, on the embedded log in a folder, with a key of its own and the API on a free port.
-    pub fn local(folder: &Path) -> Result<Self> {
-        Ok(Self {
-            log: LogChoice::Embedded(folder.join("log.sqlite")),
+    /// Every part in one process, with the API on a free port of this machine.
+    pub fn new(log: LogChoice, sealer: Sealer) -> Self {
+        Self {
+            log,
             prefix: "ccr".to_owned(),
             schema_registry: None,
-            sealer: Sealer::from_base64(Sealer::generate_key().expose())?,
+            sealer,
             producer: true,
             applier: true,
             listen: Some(([127, 0, 0, 1], 0).into()),
-        })
+            allow_hosts: Vec::new(),
+        }
+    }
+
+    /// Every part in one process, on the embedded log in a folder, with a key of its own.
+    pub fn local(folder: &Path) -> Result<Self> {
+        let sealer = Sealer::from_base64(Sealer::generate_key().expose())?;
+        Ok(Self::new(
+            LogChoice::Embedded(folder.join("log.sqlite")),
+            sealer,
+        ))
     }
 }
 
@@ -137,6 +149,7 @@ impl Stack {
         }
         let mut api_address = None;
         if let Some(listen) = config.listen {
+            process.bounds.allowed_hosts = config.allow_hosts;
             let api = api(&process);
             let address = process.serve(listen, "--listen", api.router()).await?;
             api_address = Some(address);

@@ -189,8 +189,6 @@ async fn hostile_bodies_are_answered_and_not_echoed() {
         assert!(text.contains("not JSON"), "{text}");
         assert!(!text.contains("pa55word"), "{text}");
     }
-    let (status, _) = fixture.post("create_ccr", &"x".repeat(2 << 20)).await;
-    assert_eq!(status, 413);
 }
 
 #[tokio::test]

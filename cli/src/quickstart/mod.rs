@@ -158,16 +158,13 @@ async fn start_stack(
         LogChoice::Kafka(_) => format!("{}-quickstart-{:x}", args.log.topic_prefix, clock.now_ms()),
         LogChoice::Embedded(_) => args.log.topic_prefix.clone(),
     };
+    let sealer =
+        Sealer::from_base64(Sealer::generate_key().expose()).context("using a fresh log key")?;
     Stack::start(
         StackConfig {
-            log,
             prefix,
             schema_registry: args.log.schema_registry.clone(),
-            sealer: Sealer::from_base64(Sealer::generate_key().expose())
-                .context("using a fresh log key")?,
-            producer: true,
-            applier: true,
-            listen: Some(([127, 0, 0, 1], 0).into()),
+            ..StackConfig::new(log, sealer)
         },
         token,
     )

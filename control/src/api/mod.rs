@@ -26,9 +26,6 @@ use crate::probe::ConnectProbe;
 use crate::registry::JobRegistry;
 use crate::status::StatusBoard;
 
-/// Longest request body taken.
-pub const MAX_BODY_BYTES: usize = 1 << 20;
-
 /// What the API works with.
 #[derive(Clone)]
 pub struct Api {
@@ -70,7 +67,6 @@ impl Api {
                 post(compat::job_progress).get(compat::job_progress),
             )
             .route("/features", get(compat::features).post(compat::features))
-            .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY_BYTES))
             .with_state(self)
     }
 }

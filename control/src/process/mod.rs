@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use axum::Router;
 use ccr_log::SharedLog;
-use ccr_ops::http::{self, Health};
+use ccr_ops::http::{self, Bounds, Health};
 use ccr_ops::task::{BoxError, Chain, Outcome};
 use ccr_ops::{Clock, OnError, Sealer, Supervisor, SystemClock};
 use tokio::net::TcpListener;
@@ -45,6 +45,8 @@ pub struct Process {
     pub clock: Arc<dyn Clock>,
     /// Conditions of `/ready`.
     pub health: Health,
+    /// Bounds of the HTTP server.
+    pub bounds: Bounds,
     tasks: Supervisor,
 }
 
@@ -82,6 +84,7 @@ impl Process {
             sealer,
             clock: SystemClock::shared(),
             health: Health::default(),
+            bounds: Bounds::default(),
             tasks: Supervisor::new(token.clone()),
         };
         let watch = watch_log(process.log.clone(), process.health.clone(), token.clone());
@@ -112,7 +115,7 @@ impl Process {
         self.tasks.spawn(name, OnError::StopAll, future);
     }
 
-    /// Serves `router` with `/live`, `/ready` and `/metrics` next to it; `flag` names the option with the address in
+    /// Serves `router` with `/live`, `/ready` and `/metrics` next to it, within [`Process::bounds`]; `flag` names the option with the address in
     /// errors. Gives the address that was bound.
     ///
     /// # Errors
@@ -130,8 +133,9 @@ impl Process {
         };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
-        let router = http::with_shell(router, self.health.clone());
-        self.spawn("http", http::serve(listener, router, self.token()));
+        let (health, bounds) = (self.health.clone(), self.bounds.clone());
+        let serving = http::serve(listener, router, health, bounds, self.token());
+        self.spawn("http", serving);
         Ok(bound)
     }
 
@@ -186,7 +190,8 @@ mod tests {
 
     async fn get(address: SocketAddr, path: &str) -> String {
         let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();

@@ -1,5 +1,7 @@
 //! Requests that can not be carried out get an answer that names the object and the next step.
 
+use std::time::Duration;
+
 use ccr_tests::{Api, World, embedded_stack};
 use serde_json::{Value, json};
 
@@ -99,5 +101,43 @@ async fn wrong_requests_are_refused_by_name() {
     assert!(version["version"].is_string());
     let gone = api.post("delete", &json!({"name": "good"})).await.unwrap();
     assert_eq!(gone, json!({"success": true}));
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_of_foreign_web_pages_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::start(1).await.unwrap();
+    let (stack, api) = embedded_stack(folder.path()).await.unwrap();
+    api.create(&world.database_job("good", 0)).await.unwrap();
+
+    let url = format!("http://{}/delete", stack.api_address.unwrap());
+    let attempt = |headers: &[(&'static str, &'static str)]| {
+        let mut request = reqwest::Client::new()
+            .post(&url)
+            .timeout(Duration::from_secs(30))
+            .body(r#"{"name": "good"}"#);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send()
+    };
+    const JSON: (&str, &str) = ("content-type", "application/json");
+    // A form or a script of another page, without and with its origin, and a page whose name resolves to this machine.
+    for (expected, headers) in [
+        (415, vec![("content-type", "text/plain")]),
+        (403, vec![JSON, ("origin", "https://evil.example")]),
+        (403, vec![JSON, ("host", "evil.example")]),
+        (403, vec![JSON, ("sec-fetch-site", "cross-site")]),
+    ] {
+        let status = attempt(&headers).await.unwrap().status().as_u16();
+        assert_eq!(status, expected, "{headers:?}");
+    }
+    assert_eq!(api.status("good").await.unwrap()["name"], json!("good"));
+
+    // What curl sends in the manual, and a program that declares nothing.
+    assert_eq!(attempt(&[JSON]).await.unwrap().status().as_u16(), 200);
+    let jobs = api.post("list_jobs", &json!({})).await.unwrap();
+    assert_eq!(jobs["jobs"], json!([]));
     stack.stop().await;
 }

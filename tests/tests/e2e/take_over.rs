@@ -34,13 +34,12 @@ async fn the_other_applier_takes_over_within_15_seconds() {
     let token = CancellationToken::new();
     let stack = Stack::start(
         StackConfig {
-            log: LogChoice::Kafka(Box::new(KafkaConfig::new(broker.bootstrap().to_owned()))),
             prefix: prefix.clone(),
-            schema_registry: None,
-            sealer: Sealer::from_base64(key.expose()).unwrap(),
-            producer: true,
             applier: false,
-            listen: Some(([127, 0, 0, 1], 0).into()),
+            ..StackConfig::new(
+                LogChoice::Kafka(Box::new(KafkaConfig::new(broker.bootstrap().to_owned()))),
+                Sealer::from_base64(key.expose()).unwrap(),
+            )
         },
         &token,
     )
