@@ -13,6 +13,10 @@ pub struct Progress {
     status: JobStatus,
     moved_at_ms: i64,
     owns: bool,
+    /// Everything in the topic was read.
+    caught_up: bool,
+    /// When the source made the newest event that was read, milliseconds since the epoch.
+    newest_read_at_ms: Option<i64>,
 }
 
 impl Progress {
@@ -28,7 +32,9 @@ impl Progress {
                 end_offset: 0,
                 events_applied: 0,
                 skipped: BTreeMap::new(),
-                lag_ms: 0,
+                lag_ms: None,
+                oldest_pending_at_ms: None,
+                last_apply_lag_ms: None,
                 lanes: Vec::new(),
                 last_error: None,
                 stuck_since_ms: None,
@@ -39,6 +45,8 @@ impl Progress {
             },
             moved_at_ms: now_ms,
             owns: false,
+            caught_up: false,
+            newest_read_at_ms: None,
         }
     }
 
@@ -62,6 +70,20 @@ impl Progress {
         self.status.state = state;
         self.status.action = action.into();
         self.status.progress = None;
+        match state {
+            JobState::Recovering | JobState::AwaitingSnapshot | JobState::Restoring => {
+                self.status.oldest_pending_at_ms = None;
+            }
+            JobState::CatchingUp | JobState::Applying | JobState::Paused | JobState::Halted => {}
+        }
+    }
+
+    /// As it is now, with the time of the report.
+    pub fn report(&self, now_ms: i64) -> JobStatus {
+        let mut status = self.status.clone();
+        status.at_ms = now_ms;
+        status.lag_ms = status.lag_at(now_ms);
+        status
     }
 
     /// Work done of work known.
@@ -74,7 +96,7 @@ impl Progress {
     pub fn applied(&mut self, source_at_ms: i64, now_ms: i64) {
         self.status.events_applied += 1;
         if source_at_ms > 0 {
-            self.status.lag_ms = (now_ms - source_at_ms).max(0);
+            self.status.last_apply_lag_ms = Some((now_ms - source_at_ms).max(0));
         }
         self.moved_at_ms = now_ms;
     }
@@ -107,8 +129,18 @@ impl Progress {
         self.status.applied = applied;
     }
 
-    /// The end of the topic.
+    /// An event was read: there may be more.
+    pub fn read(&mut self, offset: i64, source_at_ms: i64) {
+        self.caught_up = false;
+        self.status.end_offset = self.status.end_offset.max(offset + 1);
+        if source_at_ms > 0 {
+            self.newest_read_at_ms = Some(source_at_ms);
+        }
+    }
+
+    /// The end of the topic was read.
     pub fn end(&mut self, offset: i64) {
+        self.caught_up = true;
         self.status.end_offset = self.status.end_offset.max(offset);
     }
 
@@ -119,6 +151,9 @@ impl Progress {
         self.status.applied = apply.applied();
         self.status.lanes = lanes(apply);
         self.status.last_error = apply.last_error().map(str::to_owned);
+        // What is not read yet is newer than what was read.
+        let behind = self.newest_read_at_ms.filter(|_| !self.caught_up);
+        self.status.oldest_pending_at_ms = apply.oldest_pending_at_ms().or(behind);
         let pending = apply.pending();
         self.status.stuck_since_ms =
             (pending > 0 && now_ms - self.moved_at_ms > 5_000).then_some(self.moved_at_ms);

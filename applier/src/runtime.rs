@@ -96,8 +96,7 @@ impl JobRunner {
         if !progress.owns() {
             return;
         }
-        let mut status = progress.status().clone();
-        status.at_ms = self.deps.clock.now_ms();
+        let status = progress.report(self.deps.clock.now_ms());
         if let Err(error) = self.deps.status.report_job(status).await {
             tracing::warn!(job = %self.spec.name, error = %full_text(&error), "status not reported");
         }
@@ -346,6 +345,8 @@ impl Session<'_> {
                         return Ok(Ended::Stopped);
                     }
                     let now_ms = clock.now_ms();
+                    metrics::gauge!(names::PENDING, "job" => self.spec.name.clone())
+                        .set(state.apply().pending() as f64);
                     inputs.push(Input::Tick { now_ms });
                     self.tell(|p| p.observe(&state, now_ms));
                     if let Flow::End(end) = self.confirm_ownership(reader).await? {
@@ -391,10 +392,13 @@ impl Session<'_> {
         while let Some(event) = next.take() {
             match event {
                 Ok(ReaderEvent::Record(record)) => match decode(topic, &record) {
-                    Ok(envelope) => inputs.push(Input::Received {
-                        offset: record.offset.0,
-                        envelope: Box::new(envelope),
-                    }),
+                    Ok(envelope) => {
+                        self.tell(|p| p.read(record.offset.0, envelope.source_at.0));
+                        inputs.push(Input::Received {
+                            offset: record.offset.0,
+                            envelope: Box::new(envelope),
+                        });
+                    }
                     Err(error) => {
                         inputs.push(Input::HaltRequested(error.full_text()));
                         return Ok(Flow::On(()));
@@ -472,7 +476,14 @@ impl Session<'_> {
             | Action::RunDdl { .. }
             | Action::RenewTable { .. } => {
                 let performer = performer.clone();
-                tasks.spawn(async move { performer.perform(action).await });
+                tasks.spawn(async move {
+                    let (name, begin) = (action.name(), performer.clock.monotonic());
+                    let input = performer.perform(action).await;
+                    let took = performer.clock.monotonic().saturating_sub(begin);
+                    metrics::histogram!(names::ACTION_SECONDS, "action" => name)
+                        .record(took.as_secs_f64());
+                    input
+                });
             }
         }
         Ok(Flow::On(()))

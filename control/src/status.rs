@@ -31,8 +31,17 @@ pub struct JobStatus {
     pub events_applied: u64,
     /// Events skipped, by reason, since the process started.
     pub skipped: BTreeMap<String, u64>,
-    /// Age of the newest applied event when it was applied: source timestamp to visible, milliseconds.
-    pub lag_ms: i64,
+    /// Age of the oldest event that is not applied when this was written, milliseconds; 0 when everything is applied.
+    /// `None` while it is not known, as before the first snapshot is restored. See [`JobStatus::lag_at`].
+    #[serde(default)]
+    pub lag_ms: Option<i64>,
+    /// When the source made the oldest event that is not applied, milliseconds since the epoch; `None` when there is none, or
+    /// it is not known.
+    #[serde(default)]
+    pub oldest_pending_at_ms: Option<i64>,
+    /// Age of the newest applied event when it was applied: source timestamp to effect, milliseconds. `None` before the first.
+    #[serde(default)]
+    pub last_apply_lag_ms: Option<i64>,
     /// Tables that do not simply follow.
     pub lanes: Vec<TableLane>,
     /// Last error, with the next step.
@@ -47,6 +56,29 @@ pub struct JobStatus {
     pub at_ms: i64,
     /// Which process wrote it.
     pub owner: String,
+}
+
+impl JobStatus {
+    /// After how long without a report what the job does is not known, milliseconds.
+    pub const SILENCE_MS: i64 = 10_000;
+
+    /// Age of the oldest event that is not applied, milliseconds; it grows while that event waits. `None` when it is not known:
+    /// the job does not read events yet, or nobody has reported for longer than [`Self::SILENCE_MS`].
+    pub fn lag_at(&self, now_ms: i64) -> Option<i64> {
+        if let Some(at) = self.oldest_pending_at_ms {
+            return Some((now_ms - at).max(0));
+        }
+        match self.state {
+            JobState::Recovering
+            | JobState::AwaitingSnapshot
+            | JobState::Restoring
+            | JobState::Paused
+            | JobState::Halted => None,
+            JobState::CatchingUp | JobState::Applying => {
+                (now_ms - self.at_ms <= Self::SILENCE_MS).then_some(0)
+            }
+        }
+    }
 }
 
 /// State of a job.
@@ -240,4 +272,71 @@ fn job_key(job: &str) -> String {
 
 fn stream_key(source: &str, database: &str) -> String {
     format!("stream:{source}.{database}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(state: JobState, oldest: Option<i64>) -> JobStatus {
+        JobStatus {
+            job: "j".to_owned(),
+            incarnation: "i".to_owned(),
+            state,
+            applied: CommitSeq(1),
+            committed_offset: 1,
+            end_offset: 1,
+            events_applied: 1,
+            skipped: BTreeMap::new(),
+            lag_ms: None,
+            oldest_pending_at_ms: oldest,
+            last_apply_lag_ms: None,
+            lanes: Vec::new(),
+            last_error: None,
+            stuck_since_ms: None,
+            action: String::new(),
+            progress: None,
+            at_ms: 1_000,
+            owner: String::new(),
+        }
+    }
+
+    #[test]
+    fn lag_grows_while_an_event_waits_is_zero_when_none_does_and_unknown_when_nobody_knows() {
+        assert_eq!(status(JobState::Applying, None).lag_at(1_500), Some(0));
+        assert_eq!(
+            status(JobState::Applying, Some(400)).lag_at(1_500),
+            Some(1_100)
+        );
+        assert_eq!(
+            status(JobState::Applying, Some(400)).lag_at(99_000),
+            Some(98_600)
+        );
+        assert_eq!(
+            status(JobState::Halted, Some(400)).lag_at(9_000),
+            Some(8_600)
+        );
+        for unknown in [
+            JobState::Recovering,
+            JobState::AwaitingSnapshot,
+            JobState::Restoring,
+            JobState::Paused,
+            JobState::Halted,
+        ] {
+            assert_eq!(status(unknown, None).lag_at(1_500), None, "{unknown:?}");
+        }
+        // Whoever reported is silent: what came since is not known.
+        assert_eq!(status(JobState::Applying, None).lag_at(99_000), None);
+    }
+
+    #[test]
+    fn a_status_without_the_later_fields_is_read() {
+        let mut json = serde_json::to_value(status(JobState::Applying, None)).unwrap();
+        let fields = json.as_object_mut().unwrap();
+        for later in ["lag_ms", "oldest_pending_at_ms", "last_apply_lag_ms"] {
+            fields.remove(later);
+        }
+        let read: JobStatus = serde_json::from_value(json).unwrap();
+        assert_eq!(read.lag_ms, None);
+    }
 }

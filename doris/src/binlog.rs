@@ -16,8 +16,8 @@ use thiserror::Error;
 pub use indexes::{AlterJob, DropRollup, Index, IndexChangeJob, ModifyIndexes};
 pub use partitions::{
     AddPartition, AddedPartition, DistributionInfo, DropPartition, ModifyBucketNum,
-    ModifyPartition, ModifyPartitions, ReplacePartitions, TruncateTable, Upsert, UpsertPartition,
-    UpsertTable,
+    ModifyPartition, ModifyPartitions, ReplacePartitions, TruncateTable, TruncatedPart, Upsert,
+    UpsertPartition, UpsertTable,
 };
 pub use tables::{
     AlterDatabaseProperty, Barrier, Column, CreateTable, DropTable, ModifyColumns, ModifyComment,

@@ -4,18 +4,22 @@
 
 pub mod columns;
 mod comment;
+mod partition_list;
 pub mod rewrite;
 mod token;
+mod truncate;
 
 use std::fmt;
 
 use ccr_schemas::shape::Distribution;
 
 pub use columns::with_on_update;
+pub use partition_list::{PartitionList, ends_in_force, partition_list};
 pub use rewrite::{
     CreateRewrite, NotUnderstood, add_partition_clause, create_for_destination, requalify,
     retarget_alter,
 };
+pub use truncate::{TruncateScope, truncate};
 
 /// A quoted identifier.
 pub fn ident(name: &str) -> String {
@@ -144,15 +148,6 @@ pub fn drop_partition(table: ObjectName<'_>, partition: &str, force: bool) -> St
     )
 }
 
-/// TRUNCATE TABLE; no partitions means all.
-pub fn truncate<S: AsRef<str>>(table: ObjectName<'_>, partitions: &[S], force: bool) -> String {
-    let only = match partitions {
-        [] => String::new(),
-        some => format!(" PARTITION ({})", idents(some)),
-    };
-    format!("TRUNCATE TABLE {table}{only}{}", force_word(force))
-}
-
 /// RENAME of a table.
 pub fn rename_table(table: ObjectName<'_>, new: &str) -> String {
     format!("ALTER TABLE {table} RENAME {}", ident(new))
@@ -240,14 +235,6 @@ pub fn drop_indexes<S: AsRef<str>>(table: ObjectName<'_>, indexes: &[S]) -> Stri
     format!("ALTER TABLE {table} {}", clauses.join(", "))
 }
 
-/// BUILD INDEX, of one partition or of all.
-pub fn build_index(table: ObjectName<'_>, index: &str, partition: Option<&str>) -> String {
-    let only = partition.map_or_else(String::new, |partition| {
-        format!(" PARTITION ({})", ident(partition))
-    });
-    format!("BUILD INDEX {} ON {table}{only}", ident(index))
-}
-
 /// MODIFY DISTRIBUTION: the default of future partitions.
 pub fn modify_distribution(table: ObjectName<'_>, wanted: &Distribution) -> String {
     let text = distribution(wanted);
@@ -263,9 +250,20 @@ pub fn distribute_randomly(table: ObjectName<'_>) -> String {
     set_properties(table, &[("distribution_type", "random")])
 }
 
-/// ALTER VIEW; the definition must have been requalified.
-pub fn alter_view(view: ObjectName<'_>, definition: &str) -> String {
-    format!("ALTER VIEW {view} AS {}", definition.trim())
+/// ALTER VIEW with `(column, comment)`s; the definition must have been requalified. The list of columns is left out where
+/// no column has a comment: the definition names them.
+pub fn alter_view(view: ObjectName<'_>, columns: &[(&str, &str)], definition: &str) -> String {
+    let has_comments = columns.iter().any(|(_, comment)| !comment.is_empty());
+    let list = if has_comments {
+        let columns = columns.iter().map(|(name, comment)| match *comment {
+            "" => ident(name),
+            comment => format!("{} COMMENT {}", ident(name), string(comment)),
+        });
+        format!(" ({})", columns.collect::<Vec<_>>().join(", "))
+    } else {
+        String::new()
+    };
+    format!("ALTER VIEW {view}{list} AS {}", definition.trim())
 }
 
 /// MODIFY COMMENT of a view.
@@ -312,11 +310,6 @@ mod tests {
                 drop_partition(t, "p", false),
                 "ALTER TABLE `d`.`t` DROP PARTITION IF EXISTS `p`",
             ),
-            (truncate::<&str>(t, &[], false), "TRUNCATE TABLE `d`.`t`"),
-            (
-                truncate(t, &["p1", "p 2"], true),
-                "TRUNCATE TABLE `d`.`t` PARTITION (`p1`, `p 2`) FORCE",
-            ),
             (rename_table(t, "u"), "ALTER TABLE `d`.`t` RENAME `u`"),
             (
                 rename_column(t, "a", "b"),
@@ -353,11 +346,6 @@ mod tests {
                 "ALTER TABLE `d`.`t` DROP INDEX `i`, DROP INDEX `j`",
             ),
             (
-                build_index(t, "i", Some("p")),
-                "BUILD INDEX `i` ON `d`.`t` PARTITION (`p`)",
-            ),
-            (build_index(t, "i", None), "BUILD INDEX `i` ON `d`.`t`"),
-            (
                 distribution(&hash),
                 "DISTRIBUTED BY HASH(`k``1`, `k2`) BUCKETS 8",
             ),
@@ -370,8 +358,12 @@ mod tests {
                 "ALTER TABLE `d`.`t` SET ('distribution_type' = 'random')",
             ),
             (
-                alter_view(t, " SELECT 1 "),
+                alter_view(t, &[("a", ""), ("b", "")], " SELECT 1 "),
                 "ALTER VIEW `d`.`t` AS SELECT 1",
+            ),
+            (
+                alter_view(t, &[("a", "it's"), ("b", "")], "SELECT 1"),
+                "ALTER VIEW `d`.`t` (`a` COMMENT 'it\\'s', `b`) AS SELECT 1",
             ),
             (
                 view_comment(t, "c"),

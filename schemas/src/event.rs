@@ -244,6 +244,8 @@ pub struct TableDropped {
     pub table: TableRef,
     /// It was a view.
     pub is_view: bool,
+    /// Dropped with FORCE: nothing is left to recover. False also where the source does not say.
+    pub force: bool,
 }
 
 /// A schema change or rollup job.
@@ -348,12 +350,19 @@ pub struct PartitionsReplaced {
 pub struct TableTruncated {
     /// The table.
     pub table: TableRef,
-    /// All partitions.
-    pub entire: bool,
-    /// The truncated partitions; their ids are gone.
-    pub partitions: Vec<PartitionRef>,
+    /// What was emptied.
+    pub scope: TruncateScope,
     /// Truncated with FORCE.
     pub force: bool,
+}
+
+/// What a TRUNCATE emptied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TruncateScope {
+    /// All partitions.
+    EntireTable,
+    /// These partitions alone; their ids are gone. Empty when the source did not say which: never the entire table.
+    TruncatedPartitions(Vec<PartitionRef>),
 }
 
 /// A table, column, rollup or partition got another name.
@@ -387,6 +396,8 @@ pub struct ViewRedefined {
     pub definition: String,
     /// Comment, when given.
     pub comment: Option<String>,
+    /// Columns in order with their comments; empty when the source did not send them.
+    pub columns: Vec<Property>,
 }
 
 /// A table took over the name of another.

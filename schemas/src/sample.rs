@@ -8,7 +8,7 @@ use crate::event::{
     PartitionsReplaced, Presence, PropertiesChanged, Property, Recovered, Renamed, RollupDropped,
     RowsetsCommitted, ShadowIndex, SnapshotTable, SnapshotTaken, StreamHead, TableCreated,
     TableDropped, TableFact, TableRef, TableReplaced, TableRowsets, TableTruncated, TabletReplicas,
-    TimelineChanged, Unsupported, ViewRedefined,
+    TimelineChanged, TruncateScope, Unsupported, ViewRedefined,
 };
 use crate::id::{
     BackendId, CommitSeq, DbId, IndexId, PartitionId, TableId, TabletId, Timeline, TimestampMs,
@@ -290,6 +290,7 @@ fn table_events() -> Vec<(&'static str, Replay, Event)> {
             Event::TableDropped(TableDropped {
                 table: view(),
                 is_view: true,
+                force: false,
             }),
         ),
         (
@@ -341,8 +342,7 @@ fn table_events() -> Vec<(&'static str, Replay, Event)> {
             Replay::Sql,
             Event::TableTruncated(TableTruncated {
                 table: table(),
-                entire: false,
-                partitions: vec![part_ref()],
+                scope: TruncateScope::TruncatedPartitions(vec![part_ref()]),
                 force: true,
             }),
         ),
@@ -368,6 +368,7 @@ fn table_events() -> Vec<(&'static str, Replay, Event)> {
                 view: view(),
                 definition: text("SELECT `o_orderkey` FROM `sales`.`orders`"),
                 comment: None,
+                columns: vec![property("o_orderkey", "key")],
             }),
         ),
         (

@@ -7,9 +7,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use ccr_cli::quickstart::Cluster;
 use ccr_cli::stack::{Stack, StackConfig};
-use ccr_doris::{BinlogPosition, Frontend, SqlSession};
+use ccr_doris::{BinlogPosition, Frontend, Inspect, SqlSession};
 use ccr_ops::SystemClock;
-use ccr_schemas::CommitSeq;
+use ccr_schemas::{CommitSeq, TableId};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -73,6 +73,15 @@ impl World {
         body["src"]["table"] = json!(table);
         body["dest"]["table"] = json!(there);
         body
+    }
+
+    /// Id of a table at the source.
+    pub async fn table_id(&self, name: &str) -> Result<TableId> {
+        let tables = self.source.client.table_ids(DATABASE).await?;
+        let found = tables.into_iter().find(|(found, _)| found == name);
+        found
+            .map(|(_, id)| id)
+            .with_context(|| format!("the source has no table {name}"))
     }
 
     /// Newest position of the source.
@@ -157,6 +166,22 @@ impl Api {
         })
         .await
         .with_context(|| format!("waiting for position {end}"))
+    }
+
+    /// Waits until a job has applied everything up to a position, and fails when a table did not follow.
+    pub async fn wait_following(
+        &self,
+        job: &str,
+        end: CommitSeq,
+        patience: Duration,
+    ) -> Result<()> {
+        self.wait_applied(job, end, patience).await?;
+        let status = self.status(job).await?;
+        let halted = &status["tables_not_following"];
+        if *halted != json!([]) {
+            bail!("tables of job {job} do not follow: {halted:#}");
+        }
+        Ok(())
     }
 
     /// Waits until a job's status fits.

@@ -250,6 +250,29 @@ pub enum LayoutRead {
     Failed(Failure),
 }
 
+impl Action {
+    /// Name of the kind of action, for metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ReadLayout { .. } => "read_layout",
+            Self::LookAhead { .. } => "look_ahead",
+            Self::BeginTxn { .. } => "begin_txn",
+            Self::RollbackTxn { .. } => "rollback_txn",
+            Self::AskLabel { .. } => "ask_label",
+            Self::IngestTablets { .. } => "ingest_tablets",
+            Self::CommitTxn { .. } => "commit_txn",
+            Self::AwaitVisible { .. } => "await_visible",
+            Self::ReadEvidence { .. } => "read_evidence",
+            Self::RunDdl { .. } => "run_ddl",
+            Self::RenewTable { .. } => "renew_table",
+            Self::Record { .. } => "record",
+            Self::Applied { .. } => "applied",
+            Self::Skip { .. } => "skip",
+            Self::HaltTable { .. } => "halt_table",
+        }
+    }
+}
+
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -5,9 +5,8 @@ use ccr_doris::ddl::{self as sql, CreateRewrite, NotUnderstood, ObjectName};
 use ccr_schemas::event::{
     BucketCountModified, ColumnsChanged, CommentModified, IndexesChanged, PartitionAdded,
     PartitionDropped, PropertiesChanged, Renamed, RollupDropped, TableCreated, TableDropped,
-    TableReplaced, TableTruncated, ViewRedefined,
+    TableReplaced, TableTruncated, TruncateScope, ViewRedefined,
 };
-use ccr_schemas::is_own_property;
 
 use crate::plan::state::Settings;
 
@@ -163,13 +162,13 @@ pub fn table_created(event: &TableCreated, settings: &Settings) -> Result<Ddl, N
     })
 }
 
-/// DROP TABLE or DROP VIEW.
+/// DROP TABLE or DROP VIEW, with FORCE only where the source used it: else the table can be recovered here too.
 pub fn table_dropped(event: &TableDropped, settings: &Settings) -> Ddl {
     let name = settings.dest_name(&event.table.name);
     let statement = if event.is_view {
         sql::drop_view(ObjectName::bare(name))
     } else {
-        sql::drop_table(ObjectName::bare(name), true)
+        sql::drop_table(ObjectName::bare(name), event.force)
     };
     one(
         format!("drop {name}"),
@@ -178,19 +177,20 @@ pub fn table_dropped(event: &TableDropped, settings: &Settings) -> Ddl {
     )
 }
 
-/// TRUNCATE TABLE.
-pub fn table_truncated(event: &TableTruncated, settings: &Settings) -> Ddl {
+/// TRUNCATE TABLE. `None` when partitions were truncated whose names the event does not have.
+pub fn table_truncated(event: &TableTruncated, settings: &Settings) -> Option<Ddl> {
     let name = settings.dest_name(&event.table.name);
-    let partitions: Vec<&str> = if event.entire {
-        Vec::new()
-    } else {
-        event.partitions.iter().map(|p| p.name.as_str()).collect()
+    let scope = match &event.scope {
+        TruncateScope::EntireTable => sql::TruncateScope::EntireTable,
+        TruncateScope::TruncatedPartitions(partitions) => {
+            sql::TruncateScope::partitions(partitions.iter().map(|p| p.name.as_str()))?
+        }
     };
-    one(
+    Some(one(
         format!("truncate {name}"),
-        sql::truncate(ObjectName::bare(name), &partitions, event.force),
+        sql::truncate(ObjectName::bare(name), &scope, event.force),
         Effect::Repeatable,
-    )
+    ))
 }
 
 /// ALTER TABLE RENAME.
@@ -311,13 +311,12 @@ pub fn comment_modified(event: &CommentModified, settings: &Settings) -> Ddl {
     }
 }
 
-/// ALTER TABLE SET. `None` when only properties changed that belong to each cluster alone.
+/// ALTER TABLE SET. `None` without a property.
 pub fn table_properties(event: &PropertiesChanged, settings: &Settings) -> Option<Ddl> {
     let table = settings.dest_name(&event.table.name);
     let properties: Vec<_> = event
         .properties
         .iter()
-        .filter(|p| !is_own_property(&p.key))
         .map(|p| (p.key.as_str(), p.value.as_str()))
         .collect();
     (!properties.is_empty()).then(|| {
@@ -329,25 +328,33 @@ pub fn table_properties(event: &PropertiesChanged, settings: &Settings) -> Optio
     })
 }
 
-/// ALTER VIEW.
-pub fn view_redefined(event: &ViewRedefined, settings: &Settings) -> Ddl {
-    let view = settings.dest_name(&event.view.name);
+/// ALTER VIEW: the definition with the columns, the comment, or both. `None` when the event has neither.
+pub fn view_redefined(event: &ViewRedefined, settings: &Settings) -> Option<Ddl> {
+    let name = settings.dest_name(&event.view.name);
+    let view = ObjectName::bare(name);
     let definition = sql::requalify(
         &event.definition,
         &settings.source_database,
         &settings.database,
     );
-    let statement = if definition.trim().is_empty() {
-        let comment = event.comment.as_deref().unwrap_or_default();
-        sql::view_comment(ObjectName::bare(view), comment)
-    } else {
-        sql::alter_view(ObjectName::bare(view), &definition)
-    };
-    one(
-        format!("redefine view {view}"),
-        statement,
-        Effect::Repeatable,
-    )
+    let mut statements = Vec::new();
+    if !definition.trim().is_empty() {
+        let columns: Vec<_> = event
+            .columns
+            .iter()
+            .map(|c| (c.key.as_str(), c.value.as_str()))
+            .collect();
+        statements.push(sql::alter_view(view, &columns, &definition));
+    }
+    if let Some(comment) = &event.comment {
+        statements.push(sql::view_comment(view, comment));
+    }
+    (!statements.is_empty()).then(|| Ddl {
+        what: format!("redefine view {name}"),
+        statements,
+        before: Before::Anything,
+        effect: Effect::Repeatable,
+    })
 }
 
 /// ALTER TABLE REPLACE WITH TABLE.

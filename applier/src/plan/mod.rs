@@ -137,7 +137,11 @@ impl Apply {
         match input {
             Input::Received { offset, envelope } => {
                 if self.halt.is_none() {
+                    let source_at = envelope.source_at;
                     self.admit(offset, *envelope, actions);
+                    if self.halt.is_some() {
+                        self.halt_source_at = Some(source_at);
+                    }
                 }
                 None
             }

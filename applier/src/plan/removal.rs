@@ -1,5 +1,6 @@
 //! What events take away: data that the source has no more need not be had, when a later event removes it everywhere.
 
+use ccr_schemas::event::TruncateScope;
 use ccr_schemas::{CommitSeq, Envelope, Event, PartitionId, TableId};
 
 use crate::plan::route::{Route, route};
@@ -45,9 +46,12 @@ pub fn removals(envelope: &Envelope, settings: &Settings) -> Vec<Removal> {
     }
     let of_partition = |partition| Removal::Partition { partition, at };
     if let Event::TableTruncated(truncated) = &envelope.event {
-        let partitions = truncated.partitions.iter().map(|p| of_partition(p.id));
-        let table = truncated.entire.then(|| of_table(truncated.table.id));
-        return partitions.chain(table).collect();
+        return match &truncated.scope {
+            TruncateScope::EntireTable => vec![of_table(truncated.table.id)],
+            TruncateScope::TruncatedPartitions(partitions) => {
+                partitions.iter().map(|p| of_partition(p.id)).collect()
+            }
+        };
     }
     if let Event::PartitionDropped(dropped) = &envelope.event {
         return vec![of_partition(dropped.partition_id)];

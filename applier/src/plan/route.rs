@@ -157,33 +157,23 @@ fn renew(
     }
 }
 
+/// An event that the producer says a statement repeats. What has no statement here is brought by a snapshot.
 fn change(envelope: &Envelope, tables: BTreeMap<TableId, String>, settings: &Settings) -> Route {
-    let skip = |reason: &str| Route::Skip(reason.to_owned());
-    let lane = |ddl: Ddl| Route::Change {
+    let changed = |ddl: Ddl, barrier: bool| Route::Change {
         ddl: Box::new(ddl),
         tables: tables.clone(),
-        barrier: false,
+        barrier,
     };
-    let barrier = |ddl: Ddl| Route::Change {
-        ddl: Box::new(ddl),
-        tables: tables.clone(),
-        barrier: true,
-    };
+    let lane = |ddl: Ddl| changed(ddl, false);
+    let barrier = |ddl: Ddl| changed(ddl, true);
+    let by_snapshot = |reason: &str| renew(tables.clone(), reason, settings, envelope);
     let rewritten = |ddl: Result<Ddl, NotUnderstood>, barrier: bool| match ddl {
-        Ok(ddl) => Route::Change {
-            ddl: Box::new(ddl),
-            tables: tables.clone(),
-            barrier,
-        },
-        Err(error) => renew(tables.clone(), &error.to_string(), settings, envelope),
+        Ok(ddl) => changed(ddl, barrier),
+        Err(error) => by_snapshot(&error.to_string()),
     };
     let not_by_sql = |reason: &str| unsupported(tables.clone(), reason, settings, envelope);
-    let by_snapshot = |reason: &str| renew(tables.clone(), reason, settings, envelope);
     match &envelope.event {
-        Event::TableCreated(e) => match e.table_type.as_str() {
-            "OLAP" | "VIEW" => rewritten(ddl::table_created(e, settings), true),
-            other => Route::Skip(format!("tables of type {other} are not replicated")),
-        },
+        Event::TableCreated(e) => rewritten(ddl::table_created(e, settings), true),
         Event::TableDropped(e) => barrier(ddl::table_dropped(e, settings)),
         Event::TableRenamed(e) => {
             if settings.filter.takes(&e.new) {
@@ -202,45 +192,45 @@ fn change(envelope: &Envelope, tables: BTreeMap<TableId, String>, settings: &Set
                 not_by_sql("only one of the two tables is among the job's tables")
             }
         }
-        Event::ViewRedefined(e) => barrier(ddl::view_redefined(e, settings)),
-        Event::PartitionAdded(e) if e.is_temp => skip("temporary partition"),
+        Event::ViewRedefined(e) => match ddl::view_redefined(e, settings) {
+            Some(ddl) => barrier(ddl),
+            None => not_by_sql("the event has neither a definition nor a comment"),
+        },
         Event::PartitionAdded(e) => rewritten(ddl::partition_added(e, settings), false),
-        Event::PartitionDropped(e) if e.is_temp => skip("temporary partition"),
         Event::PartitionDropped(e) => lane(ddl::partition_dropped(e, settings)),
-        Event::PartitionRenamed(e) if e.old.is_empty() => by_snapshot("the old name is not known"),
         Event::PartitionRenamed(e) => lane(ddl::partition_renamed(e, settings)),
-        Event::TableTruncated(e) => lane(ddl::table_truncated(e, settings)),
+        Event::TableTruncated(e) => match ddl::table_truncated(e, settings) {
+            Some(ddl) => lane(ddl),
+            None => by_snapshot("the event does not name the truncated partitions"),
+        },
         Event::ColumnsChanged(e) => rewritten(ddl::columns_changed(e, settings), false),
         Event::ColumnRenamed(e) => lane(ddl::column_renamed(e, settings)),
         Event::CommentModified(e) => lane(ddl::comment_modified(e, settings)),
         Event::TablePropertiesChanged(e) => match ddl::table_properties(e, settings) {
             Some(ddl) => lane(ddl),
-            None => skip("properties that belong to each cluster alone"),
+            None => not_by_sql("the event has no property"),
         },
         Event::IndexesChanged(e) if e.dropped => lane(ddl::indexes_dropped(e, settings)),
-        Event::IndexesChanged(_) => by_snapshot("a new index gets another id at the destination"),
         Event::RollupDropped(e) => lane(ddl::rollup_dropped(e, settings)),
-        Event::RollupRenamed(e) if e.old.is_empty() => by_snapshot("the old name is not known"),
         Event::RollupRenamed(e) => lane(ddl::rollup_renamed(e, settings)),
         Event::BucketCountModified(e) => lane(ddl::bucket_count(e, settings)),
         Event::DistributionTypeModified(e) => {
             lane(ddl::distribution_random(&e.table.name, settings))
         }
-        Event::DatabasePropertiesChanged(_) => {
-            skip("properties of the database are not replicated")
-        }
-        Event::Barrier(_) => skip("a backup passed here"),
-        Event::PartitionsModified(_) => skip("storage properties of partitions are not replicated"),
-        Event::StreamHead(_)
+        Event::IndexesChanged(_)
+        | Event::AlterJobChanged(_)
+        | Event::PartitionsReplaced(_)
+        | Event::IndexJobChanged(_)
+        | Event::Recovered(_) => by_snapshot("no statement is known for it"),
+        Event::RowsetsCommitted(_)
+        | Event::StreamHead(_)
+        | Event::DatabasePropertiesChanged(_)
+        | Event::Barrier(_)
+        | Event::PartitionsModified(_)
+        | Event::Unsupported(_)
         | Event::Heartbeat(_)
         | Event::TimelineChanged(_)
         | Event::SnapshotTaken(_)
-        | Event::Gap(_)
-        | Event::RowsetsCommitted(_) => Route::Pass,
-        Event::AlterJobChanged(_) => by_snapshot("a schema change or rollup job"),
-        Event::PartitionsReplaced(_) => by_snapshot("partitions were replaced"),
-        Event::IndexJobChanged(_) => by_snapshot("an index was built"),
-        Event::Recovered(_) => by_snapshot("recovered from the recycle bin"),
-        Event::Unsupported(e) => not_by_sql(&e.reason),
+        | Event::Gap(_) => not_by_sql("no statement is known for it"),
     }
 }

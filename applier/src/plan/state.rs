@@ -163,6 +163,8 @@ pub struct Apply {
     pub(crate) now_ms: i64,
     /// Nothing more is read; set by what only a person can solve.
     pub(crate) halt: Option<String>,
+    /// When the source made the event that halts the job.
+    pub(crate) halt_source_at: Option<TimestampMs>,
     pub(crate) last_error: Option<String>,
 }
 
@@ -382,6 +384,7 @@ impl Apply {
             recorded: (offset, checkpoint.seq),
             now_ms: checkpoint.t,
             halt: None,
+            halt_source_at: None,
             last_error: None,
         }
     }
@@ -413,6 +416,15 @@ impl Apply {
     /// Events read and not done.
     pub fn pending(&self) -> usize {
         self.units.len()
+    }
+
+    /// When the source made the oldest event that was read and is not applied, milliseconds since the epoch.
+    pub fn oldest_pending_at_ms(&self) -> Option<i64> {
+        let first = self.units.values().next().map(|unit| unit.source_at);
+        first
+            .or(self.halt_source_at)
+            .map(|at| at.0)
+            .filter(|at| *at > 0)
     }
 
     /// Calls under way.

@@ -6,7 +6,7 @@ use ccr_schemas::envelope::SCHEMA_VERSION;
 use ccr_schemas::event::{
     BackendAddress, ColumnsChanged, IndexRowsets, PartitionRowsets, Presence, Renamed,
     RowsetsCommitted, TableCreated, TableDropped, TableRef, TableReplaced, TableRowsets,
-    TableTruncated, TabletReplicas,
+    TableTruncated, TabletReplicas, TruncateScope,
 };
 use ccr_schemas::{
     BackendId, CommitSeq, DbId, Envelope, Event, IndexId, PartitionId, Replay, TableId, TabletId,
@@ -121,6 +121,7 @@ impl Source {
         let event = Event::TableDropped(TableDropped {
             table: self.table_ref(id),
             is_view: false,
+            force: false,
         });
         self.tables.remove(&id);
         self.wrap(event, Replay::Sql)
@@ -129,8 +130,7 @@ impl Source {
     pub fn truncate(&mut self, id: i64) -> Envelope {
         let event = Event::TableTruncated(TableTruncated {
             table: self.table_ref(id),
-            entire: true,
-            partitions: vec![],
+            scope: TruncateScope::EntireTable,
             force: false,
         });
         self.next_id += 10;

@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod renewal;
+mod routes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -22,7 +22,7 @@ pub(super) async fn status(State(api): State<Api>, body: Bytes) -> Response {
     answer(
         api.registry
             .get(&name)
-            .map(|job| describe(&job, current_status(&api, &job))),
+            .map(|job| describe(&job, current_status(&api, &job), api.clock.now_ms())),
     )
 }
 
@@ -67,7 +67,7 @@ pub(super) fn current_status(api: &Api, job: &JobSpec) -> Option<JobStatus> {
         .filter(|status| status.incarnation == job.incarnation.0)
 }
 
-fn describe(job: &JobSpec, status: Option<JobStatus>) -> Value {
+fn describe(job: &JobSpec, status: Option<JobStatus>, now_ms: i64) -> Value {
     let state = match (job.wanted, status.as_ref().map(|status| status.state)) {
         (Wanted::Paused, _) => "paused",
         (Wanted::Running, Some(JobState::Halted)) => "halted",
@@ -85,7 +85,7 @@ fn describe(job: &JobSpec, status: Option<JobStatus>) -> Value {
         out.insert("last_error".into(), json!(status.last_error));
         out.insert("stuck_since".into(), json!(status.stuck_since_ms));
         out.insert("action".into(), json!(status.action));
-        out.insert("lag_ms".into(), json!(status.lag_ms));
+        out.insert("lag_ms".into(), json!(status.lag_at(now_ms)));
         out.insert("progress".into(), json!(status.progress));
         out.insert("events_applied".into(), json!(status.events_applied));
         out.insert("skipped".into(), json!(status.skipped));

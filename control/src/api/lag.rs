@@ -62,7 +62,7 @@ async fn lag_of(api: &Api, name: &str) -> Result<Value, Error> {
         "events_waiting_in_log": status
             .as_ref()
             .map(|status| (status.end_offset - status.committed_offset).max(0)),
-        "last_apply_lag_ms": status.as_ref().map(|status| status.lag_ms),
+        "last_apply_lag_ms": status.as_ref().and_then(|status| status.last_apply_lag_ms),
     }))
 }
 

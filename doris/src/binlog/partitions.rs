@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::lenient;
 use super::tables::Column;
+use crate::ddl::{ends_in_force, partition_list};
 
 /// UPSERT (0): a transaction became visible.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -144,6 +145,13 @@ pub struct DropPartition {
     pub sql: String,
 }
 
+impl DropPartition {
+    /// True when the partition was dropped with FORCE, as far as the record says so.
+    pub fn is_force(&self) -> bool {
+        self.force_drop || ends_in_force(&self.sql)
+    }
+}
+
 /// MODIFY_PARTITIONS (11).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -206,19 +214,56 @@ pub struct TruncateTable {
     /// Tail of the statement.
     #[serde(default)]
     pub raw_sql: String,
-    /// Old partition ids and their names; not sent by old releases.
+    /// Old partition ids and their names; not sent by old releases, see [`TruncateTable::part`].
     #[serde(rename = "op", default)]
     pub old_partitions: BTreeMap<PartitionId, String>,
 }
 
+/// Which part of a table a TRUNCATE emptied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TruncatedPart {
+    /// All partitions.
+    EntireTable,
+    /// These partitions, by old id and name. The id is -1 where the record has names alone.
+    Partitions(Vec<(PartitionId, String)>),
+    /// Temporary partitions, by name.
+    TemporaryPartitions(Vec<String>),
+    /// Not all partitions, but the record does not say which, or contradicts itself.
+    NotSaid,
+}
+
 impl TruncateTable {
-    /// The tail of the statement ends in FORCE.
+    /// True when the tail of the statement ends in FORCE.
     pub fn is_force(&self) -> bool {
-        self.raw_sql
-            .trim_end_matches([';', ' '])
-            .rsplit(char::is_whitespace)
-            .next()
-            .is_some_and(|word| word.eq_ignore_ascii_case("FORCE"))
+        ends_in_force(&self.raw_sql)
+    }
+
+    /// Returns what was emptied: by the ids and names of the old partitions, else by the names in the statement, because
+    /// releases before mid-2024 send the statement alone.
+    pub fn part(&self) -> TruncatedPart {
+        let named = partition_list(&self.raw_sql);
+        match (self.is_entire_table, named) {
+            (true, Ok(None)) => TruncatedPart::EntireTable,
+            (false, Ok(Some(list))) if list.temporary => {
+                TruncatedPart::TemporaryPartitions(list.names)
+            }
+            (false, _) if self.old_partitions.values().any(String::is_empty) => {
+                TruncatedPart::NotSaid
+            }
+            (false, _) if !self.old_partitions.is_empty() => {
+                let partitions = self.old_partitions.iter();
+                TruncatedPart::Partitions(
+                    partitions.map(|(id, name)| (*id, name.clone())).collect(),
+                )
+            }
+            (false, Ok(Some(list))) => {
+                let partitions = list.names.into_iter().map(|name| (PartitionId(-1), name));
+                TruncatedPart::Partitions(partitions.collect())
+            }
+            (true, Ok(Some(_))) | (false, Ok(None)) | (true | false, Err(_)) => {
+                TruncatedPart::NotSaid
+            }
+        }
     }
 }
 

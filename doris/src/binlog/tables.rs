@@ -10,6 +10,7 @@ use ccr_schemas::{IndexId, PartitionId, TableId};
 use serde::Deserialize;
 
 use super::lenient;
+use crate::ddl::ends_in_force;
 
 /// A column.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -32,6 +33,9 @@ pub struct Column {
     /// The function of ON UPDATE.
     #[serde(default)]
     pub on_update_default_value_expr_def: Option<OnUpdate>,
+    /// Comment.
+    #[serde(default)]
+    pub comment: String,
 }
 
 impl Column {
@@ -101,6 +105,16 @@ pub struct DropTable {
     /// Statement.
     #[serde(default)]
     pub raw_sql: String,
+    /// With FORCE. No release up to January 2026 sends it.
+    #[serde(default)]
+    pub force_drop: bool,
+}
+
+impl DropTable {
+    /// True when the table was dropped with FORCE, as far as the record says so.
+    pub fn is_force(&self) -> bool {
+        self.force_drop || ends_in_force(&self.raw_sql)
+    }
 }
 
 /// MODIFY_TABLE_ADD_OR_DROP_COLUMNS (6): light schema change.
@@ -255,6 +269,9 @@ pub struct ModifyViewDef {
     /// Select text; empty when only the comment changed.
     #[serde(rename = "inlineViewDef", default)]
     pub definition: String,
+    /// Columns after the change; empty when only the comment changed.
+    #[serde(rename = "newFullSchema", default)]
+    pub columns: Vec<Column>,
     /// Comment.
     #[serde(default)]
     pub comment: Option<String>,

@@ -150,6 +150,13 @@ fn drop_table() {
         r#"{"commitSeq":901600,"dbId":10086,"tableId":10400,"tableName":"v","isView":true,"rawSql":"DROP VIEW IF EXISTS `v`"}"#
     );
     assert_eq!((r.table_name.as_str(), r.is_view), ("v", true));
+    assert!(!r.is_force());
+    for json in [
+        r#"{"tableId":1,"tableName":"t","rawSql":"DROP TABLE IF EXISTS `t` FORCE"}"#,
+        r#"{"tableId":1,"tableName":"t","rawSql":"DROP TABLE IF EXISTS `t`","forceDrop":true}"#,
+    ] {
+        assert!(read!(DropTable, 4, json).is_force(), "{json}");
+    }
 }
 
 #[test]
@@ -308,6 +315,45 @@ fn truncate() {
 }
 
 #[test]
+fn a_truncate_names_its_partitions_with_and_without_their_ids() {
+    let part = |json: &str| read!(TruncateTable, 13, json).part();
+    let named =
+        |id: i64, name: &str| TruncatedPart::Partitions(vec![(PartitionId(id), name.to_owned())]);
+    for (json, expected) in [
+        (
+            r#"{"tblId":1,"isEntireTable":true,"rawSql":""}"#,
+            TruncatedPart::EntireTable,
+        ),
+        (
+            r#"{"tblId":1,"isEntireTable":false,"rawSql":"PARTITIONS (p1)","op":{"7":"p1"}}"#,
+            named(7, "p1"),
+        ),
+        (
+            r#"{"tblId":1,"isEntireTable":false,"rawSql":"PARTITIONS (p1) FORCE"}"#,
+            named(-1, "p1"),
+        ),
+        (
+            r#"{"tblId":1,"isEntireTable":false,"rawSql":"TEMPORARY PARTITIONS (t1)"}"#,
+            TruncatedPart::TemporaryPartitions(vec!["t1".to_owned()]),
+        ),
+        (
+            r#"{"tblId":1,"isEntireTable":false}"#,
+            TruncatedPart::NotSaid,
+        ),
+        (
+            r#"{"tblId":1,"isEntireTable":false,"rawSql":"PARTITIONS (p1)","op":{"7":""}}"#,
+            TruncatedPart::NotSaid,
+        ),
+        (
+            r#"{"tblId":1,"isEntireTable":true,"rawSql":"PARTITIONS (p1)"}"#,
+            TruncatedPart::NotSaid,
+        ),
+    ] {
+        assert_eq!(part(json), expected, "{json}");
+    }
+}
+
+#[test]
 fn renames() {
     let r = read!(
         RenameTable,
@@ -370,10 +416,11 @@ fn view_definition() {
         ModifyViewDef,
         17,
         r#"{"dbId":10086,"tableId":10420,"inlineViewDef":"SELECT `internal`.`sales`.`events`.`id` AS `id` FROM `internal`.`sales`.`events`",
-         "newFullSchema":[{"name":"id"}],"sv":{"a":"b"}}"#
+         "newFullSchema":[{"name":"id","comment":"key"}],"sv":{"a":"b"}}"#
     );
     assert_eq!(r.view_id, TableId(10420));
     assert!(r.definition.starts_with("SELECT"));
+    assert_eq!(r.columns[0].comment, "key");
 }
 
 #[test]

@@ -248,6 +248,7 @@ mod tests {
                 Event::TableDropped(TableDropped {
                     table: table(1, "c"),
                     is_view: false,
+                    force: false,
                 }),
                 "",
             ),

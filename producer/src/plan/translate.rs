@@ -3,27 +3,28 @@
 //! What decides: a statement is enough where its effect on a destination equals the effect at the source, including ids
 //! inside data files; otherwise only a snapshot of the table brings the change.
 
+mod partitions;
+
 use ccr_doris::RawBinlog;
 use ccr_doris::binlog::{
-    AddPartition, AlterJob, Binlog, CreateTable, DistributionInfo, IndexChangeJob, ModifyBucketNum,
-    ModifyColumns, ModifyIndexes, ModifyTableProperty, Record, RecoverInfo, TableInfo,
-    TruncateTable, Upsert,
+    AlterJob, Binlog, Column, CreateTable, IndexChangeJob, ModifyColumns, ModifyIndexes,
+    ModifyTableProperty, Record, RecoverInfo, TableInfo, Upsert,
 };
 use ccr_doris::ddl::with_on_update;
 use ccr_schemas::event::{
-    AlterJobChanged, BucketCountModified, ColumnsChanged, CommentModified, Distribution,
-    IndexJobChanged, IndexesChanged, PartitionAdded, PartitionDropped, PartitionRef,
-    PartitionsModified, PartitionsReplaced, PropertiesChanged, Property, Recovered, Renamed,
+    AlterJobChanged, ColumnsChanged, CommentModified, IndexJobChanged, IndexesChanged,
+    PartitionRef, PartitionsReplaced, PropertiesChanged, Property, Recovered, Renamed,
     RollupDropped, ShadowIndex, StreamHead, TableCreated, TableDropped, TableFact, TableRef,
-    TableReplaced, TableTruncated, Unsupported, ViewRedefined,
+    TableReplaced, Unsupported, ViewRedefined,
 };
-use ccr_schemas::{Event, IndexId, PartitionId, Replay, TableId, is_own_property};
+use ccr_schemas::{Event, IndexId, Replay, TableId, is_own_property};
 
 use super::catalog::{Catalog, OLAP, VIEW};
 pub use super::decision::Translated;
-use super::decision::{reason_for_snapshot, reason_to_skip, skip, snapshot, sql, temp_or_sql};
+use super::decision::{reason_for_snapshot, reason_to_skip, skip, snapshot, sql};
 use super::layout::Layouts;
 use super::sqltext;
+use partitions::{add_partition, bucket_num, drop_partition, modify_partitions, truncated};
 
 /// What the world looks like at the record.
 #[derive(Clone, Copy, Debug)]
@@ -41,20 +42,11 @@ pub fn translate(binlog: &Binlog, view: &View<'_>) -> Translated {
         Record::Upsert(r) => upsert(r, view),
         Record::AddPartition(r) => add_partition(r, view),
         Record::CreateTable(r) => create_table(r),
-        Record::DropPartition(r) => {
-            let event = Event::PartitionDropped(PartitionDropped {
-                table: names.now(r.table_id, ""),
-                partition_id: r.partition_id.unwrap_or(PartitionId(-1)),
-                name: r.partition_name.clone(),
-                is_temp: r.is_temp_partition,
-                force: r.force_drop,
-            });
-            let replay = temp_or_sql(r.is_temp_partition);
-            Translated { event, replay }
-        }
+        Record::DropPartition(r) => drop_partition(r, names),
         Record::DropTable(r) => sql(Event::TableDropped(TableDropped {
             table: names.said(r.table_id, &r.table_name),
             is_view: r.is_view,
+            force: r.is_force(),
         })),
         Record::AlterJob(r) => alter_job(r, names),
         Record::ModifyColumns(r) => modify_columns(r, names),
@@ -81,21 +73,7 @@ pub fn translate(binlog: &Binlog, view: &View<'_>) -> Translated {
             }),
             "a backup passed here, nothing changed",
         ),
-        Record::ModifyPartitions(r) => {
-            let id = r.infos.first().map_or(TableId(-1), |info| info.table_id);
-            let partitions = r
-                .infos
-                .iter()
-                .map(|info| partition_ref(view, info.table_id, info.partition_id, ""))
-                .collect();
-            skip(
-                Event::PartitionsModified(PartitionsModified {
-                    table: names.now(id, ""),
-                    partitions,
-                }),
-                "storage medium and cool-down stay the destination's own",
-            )
-        }
+        Record::ModifyPartitions(r) => modify_partitions(r, view),
         Record::ReplacePartitions(r) => snapshot(
             Event::PartitionsReplaced(PartitionsReplaced {
                 table: names.said(r.table_id, &r.table_name),
@@ -106,7 +84,7 @@ pub fn translate(binlog: &Binlog, view: &View<'_>) -> Translated {
             }),
             "the data was loaded into temporary partitions, which are not replicated",
         ),
-        Record::TruncateTable(r) => sql(truncated(r, names)),
+        Record::TruncateTable(r) => truncated(r, names),
         Record::RenameTable(r) => rename(r, names, Renaming::Table),
         Record::RenameColumn(r) => sql(Event::ColumnRenamed(Renamed {
             table: names.now(r.table_id, ""),
@@ -122,6 +100,7 @@ pub fn translate(binlog: &Binlog, view: &View<'_>) -> Translated {
             view: names.now(r.view_id, ""),
             definition: r.definition.clone(),
             comment: r.comment.clone(),
+            columns: r.columns.iter().map(commented).collect(),
         })),
         Record::ReplaceTable(r) => sql(Event::TableReplaced(TableReplaced {
             original: names.said(r.original_id, &r.original_name),
@@ -186,21 +165,6 @@ fn upsert(r: &Upsert, view: &View<'_>) -> Translated {
         event: Event::RowsetsCommitted(event),
         replay,
     }
-}
-
-fn add_partition(r: &AddPartition, view: &View<'_>) -> Translated {
-    let known = view.layouts.partition(r.table_id, r.partition.id);
-    let event = Event::PartitionAdded(PartitionAdded {
-        table: view.catalog.now(r.table_id, ""),
-        partition_id: r.partition.id,
-        name: r.partition.name.clone(),
-        range: known.map_or_else(String::new, |partition| partition.range.clone()),
-        is_temp: r.is_temp(),
-        sql: r.sql.clone(),
-        distribution: distribution(r.partition.distribution.as_ref()),
-    });
-    let replay = temp_or_sql(r.is_temp());
-    Translated { event, replay }
 }
 
 fn create_table(r: &CreateTable) -> Translated {
@@ -313,22 +277,6 @@ fn modify_property(r: &ModifyTableProperty, names: &Catalog) -> Translated {
     Translated { event, replay }
 }
 
-fn truncated(r: &TruncateTable, names: &Catalog) -> Event {
-    Event::TableTruncated(TableTruncated {
-        table: names.said(r.table_id, &r.table_name),
-        entire: r.is_entire_table,
-        partitions: r
-            .old_partitions
-            .iter()
-            .map(|(id, name)| PartitionRef {
-                id: *id,
-                name: name.clone(),
-            })
-            .collect(),
-        force: r.is_force(),
-    })
-}
-
 #[derive(Clone, Copy)]
 enum Renaming {
     Table,
@@ -397,7 +345,9 @@ fn index_job(r: &IndexChangeJob, names: &Catalog) -> Translated {
         names: r.indexes.iter().map(|index| index.name.clone()).collect(),
     });
     let replay = match (r.job_state.as_str(), r.is_drop) {
-        ("FINISHED", false) => Replay::Sql,
+        ("FINISHED", false) => reason_for_snapshot(
+            "the files of a built index bear the source's index id, which a statement cannot give",
+        ),
         ("FINISHED", true) => reason_to_skip("files of a dropped index were removed"),
         ("WAITING_TXN" | "RUNNING", _) => reason_to_skip("the job is not finished"),
         ("CANCELLED", _) => reason_to_skip("the job was cancelled"),
@@ -427,48 +377,10 @@ fn recovered(r: &RecoverInfo) -> Translated {
     )
 }
 
-fn bucket_num(r: &ModifyBucketNum, names: &Catalog) -> Event {
-    let hash = r.is_hash();
-    Event::BucketCountModified(BucketCountModified {
-        table: names.now(r.table_id, ""),
-        distribution: Distribution {
-            hash,
-            columns: if hash { r.column_names() } else { Vec::new() },
-            buckets: r.bucket_num,
-            auto: r.auto_bucket,
-        },
-    })
-}
-
-fn distribution(info: Option<&DistributionInfo>) -> Distribution {
-    // Without one the clause has to do as it is; zero buckets say so.
-    info.map_or(
-        Distribution {
-            hash: false,
-            columns: Vec::new(),
-            buckets: 0,
-            auto: false,
-        },
-        |info| Distribution {
-            hash: info.is_hash(),
-            columns: info
-                .distribution_columns
-                .iter()
-                .map(|column| column.name.clone())
-                .collect(),
-            buckets: info.bucket_num,
-            auto: info.auto_bucket,
-        },
-    )
-}
-
-fn partition_ref(view: &View<'_>, table: TableId, id: PartitionId, said: &str) -> PartitionRef {
-    PartitionRef {
-        id,
-        name: view
-            .layouts
-            .partition(table, id)
-            .map_or_else(|| said.to_owned(), |partition| partition.name.clone()),
+fn commented(column: &Column) -> Property {
+    Property {
+        key: column.name.clone(),
+        value: column.comment.clone(),
     }
 }
 

@@ -4,7 +4,7 @@ use ccr_doris::binlog::decode;
 use ccr_doris::{
     BackendMeta, DatabaseMeta, IndexMeta, PartitionMeta, ReplicaMeta, TableMeta, TabletMeta,
 };
-use ccr_schemas::{BackendId, CommitSeq, DbId, TabletId, TimestampMs};
+use ccr_schemas::{BackendId, CommitSeq, DbId, PartitionId, TabletId, TimestampMs};
 
 use super::*;
 
@@ -155,6 +155,11 @@ const RECORDS: &[(&str, i32, &str)] = &[
         r#"{"tableId":10400,"tableName":"orders","isView":false,"rawSql":"DROP TABLE IF EXISTS `orders`"}"#,
     ),
     (
+        "drop table with FORCE",
+        4,
+        r#"{"tableId":10400,"tableName":"orders","isView":false,"rawSql":"DROP TABLE IF EXISTS `orders` FORCE"}"#,
+    ),
+    (
         "schema change waits",
         5,
         r#"{"type":"SCHEMA_CHANGE","tableId":10113,"tableName":"old_name","jobId":10500,"jobState":"WAITING_TXN","rawSql":"ALTER ...","iim":{"10510":10114},"rollupIndexId":0,"baseIndexId":0}"#,
@@ -206,6 +211,11 @@ const RECORDS: &[(&str, i32, &str)] = &[
         r#"{"tableId":10113,"tableName":"events","properties":{"replication_num":"1"}}"#,
     ),
     (
+        "replicas of future partitions",
+        9,
+        r#"{"tableId":10113,"tableName":"events","properties":{"default.replication_num":"3"}}"#,
+    ),
+    (
         "barrier",
         10,
         r#"{"dbId":10086,"dbName":"sales","tableId":10113,"tableName":"events","binlogType":0}"#,
@@ -229,6 +239,21 @@ const RECORDS: &[(&str, i32, &str)] = &[
         "truncate partition",
         13,
         r#"{"tblId":10113,"table":"events","isEntireTable":false,"rawSql":"PARTITIONS (p202601) FORCE","op":{"10110":"p202601"}}"#,
+    ),
+    (
+        "truncate partitions of an old release",
+        13,
+        r#"{"tblId":10113,"table":"events","isEntireTable":false,"rawSql":"PARTITIONS (p202601, `p 2`)"}"#,
+    ),
+    (
+        "truncate partitions that are not named",
+        13,
+        r#"{"tblId":10113,"table":"events","isEntireTable":false,"rawSql":""}"#,
+    ),
+    (
+        "truncate temporary partition",
+        13,
+        r#"{"tblId":10113,"table":"events","isEntireTable":false,"rawSql":"TEMPORARY PARTITIONS (tp)"}"#,
     ),
     (
         "truncate table",
@@ -269,6 +294,11 @@ const RECORDS: &[(&str, i32, &str)] = &[
         "view definition",
         17,
         r#"{"tableId":10420,"inlineViewDef":"SELECT 1"}"#,
+    ),
+    (
+        "view columns and comment",
+        17,
+        r#"{"tableId":10420,"inlineViewDef":"SELECT 1","newFullSchema":[{"name":"x","comment":"c"},{"name":"y"}],"comment":"d"}"#,
     ),
     (
         "replace table",

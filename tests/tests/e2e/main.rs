@@ -8,6 +8,7 @@
 mod api;
 mod bad_input;
 mod chaos;
+mod dropped;
 mod fan_out;
 mod kafka;
 mod quickstart;
