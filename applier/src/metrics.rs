@@ -12,6 +12,8 @@ pub const ACTION_SECONDS: &str = "ccr_applier_action_duration_seconds";
 pub const PENDING: &str = "ccr_applier_pending_events";
 /// Failed calls. Label `kind`.
 pub const FAILURES: &str = "ccr_applier_failures_total";
+/// Outcomes that cannot happen: each is a defect of this program and stops its job.
+pub const VIOLATIONS: &str = "ccr_applier_invariant_violations_total";
 
 /// Tells the recorder what the metrics are.
 pub fn describe() {
@@ -21,4 +23,5 @@ pub fn describe() {
     metrics::describe_histogram!(ACTION_SECONDS, metrics::Unit::Seconds, "performed actions");
     metrics::describe_gauge!(PENDING, "events read and not done");
     metrics::describe_counter!(FAILURES, "failed calls");
+    metrics::describe_counter!(VIOLATIONS, "defects of this program that stopped a job");
 }

@@ -159,7 +159,8 @@ impl Performer {
             Action::Record { .. }
             | Action::Applied { .. }
             | Action::Skip { .. }
-            | Action::HaltTable { .. } => return None,
+            | Action::HaltTable { .. }
+            | Action::Violation { .. } => return None,
         };
         Some(input)
     }

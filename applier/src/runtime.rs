@@ -461,6 +461,10 @@ impl Session<'_> {
                 tracing::debug!(job = %self.spec.name, %seq, %reason, "event left out");
                 self.tell(|p| p.skipped(&reason));
             }
+            Action::Violation { text } => {
+                metrics::counter!(names::VIOLATIONS).increment(1);
+                tracing::error!(job = %self.spec.name, text, "invariant violated");
+            }
             Action::HaltTable { table, seq, reason } => {
                 tracing::error!(job = %self.spec.name, %table, %seq, %reason, "table stands");
             }

@@ -170,6 +170,11 @@ pub enum Action {
         /// Why.
         reason: String,
     },
+    /// An invariant of this program does not hold: the job stops. Counted and logged.
+    Violation {
+        /// What does not hold, with the next step.
+        text: String,
+    },
     /// A table stands from here on. Shown.
     HaltTable {
         /// Table.
@@ -269,6 +274,7 @@ impl Action {
             Self::Applied { .. } => "applied",
             Self::Skip { .. } => "skip",
             Self::HaltTable { .. } => "halt_table",
+            Self::Violation { .. } => "violation",
         }
     }
 }
@@ -328,6 +334,7 @@ impl fmt::Display for Action {
                 write!(f, "Applied {seq}{}", if *before { " before" } else { "" })
             }
             Self::Skip { seq, reason } => write!(f, "Skip {seq} ({reason})"),
+            Self::Violation { text } => write!(f, "Violation ({text})"),
             Self::HaltTable { table, seq, reason } => {
                 write!(f, "HaltTable {table} at {seq}: {reason}")
             }

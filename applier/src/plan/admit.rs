@@ -251,7 +251,7 @@ impl Apply {
             Below::Applied | Below::No => None,
         };
         let kind = envelope.event.kind();
-        let source_at = envelope.source_at;
+        let (source_at, prev) = (envelope.source_at, envelope.prev_commit_seq);
         let work = match (route, envelope.event) {
             (Route::Load(_), Event::RowsetsCommitted(event)) => {
                 if judge {
@@ -290,7 +290,9 @@ impl Apply {
                 ChangePhase::Failed(reason),
             ),
             (Route::Load(_) | Route::Pass | Route::Skip(_) | Route::Halt(_), _) => {
-                self.window.pass(offset, seq);
+                self.last = Some(prev);
+                let what = format!("event {seq} ({}) has no work for its route", kind.as_str());
+                self.violated(&what, actions);
                 return;
             }
         };

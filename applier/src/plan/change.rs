@@ -201,10 +201,7 @@ impl Apply {
                 self.last_error = Some(failure.text.clone());
                 self.change_failed(unit, ddl, phase, &failure, actions);
             }
-            (phase, _) => {
-                unit.work = Work::Change(ddl, phase);
-                self.units.insert(seq, unit);
-            }
+            (phase, outcome) => self.unexpected_outcome(&unit, phase.name(), &outcome, actions),
         }
     }
 

@@ -128,11 +128,7 @@ impl Apply {
             (LoadPhase::Committing(plan, begun, held), Outcome::Commit(outcome)) => {
                 self.commit_answered(unit, event, plan, begun, held, outcome, actions);
             }
-            // An answer that no longer fits its question changes nothing.
-            (phase, _) => {
-                unit.work = Work::Load(event, phase);
-                self.units.insert(seq, unit);
-            }
+            (phase, outcome) => self.unexpected_outcome(&unit, phase.name(), &outcome, actions),
         }
     }
 

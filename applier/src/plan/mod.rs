@@ -20,6 +20,7 @@ mod renew;
 pub mod route;
 mod secure;
 pub mod state;
+mod violation;
 pub mod window;
 
 use std::fmt;
@@ -73,7 +74,7 @@ pub fn step(state: State, input: Input) -> Step {
     let state = match state {
         State::Applying(mut apply) => {
             let stop = apply.take(input, &mut actions);
-            apply.pump(true, &mut actions);
+            apply.pump(!apply.is_violated, &mut actions);
             apply.secure_behind_slow(&mut actions);
             match stop {
                 Some(StopReason::Asked) => drain(apply, StopReason::Asked, &mut actions),
@@ -93,7 +94,7 @@ pub fn step(state: State, input: Input) -> Step {
                 Some(StopReason::Halted(_)) | None => reason,
             };
             // What was read before a halt is applied; a wish to stop waits for nothing that is not started.
-            let start_more = matches!(reason, StopReason::Halted(_));
+            let start_more = matches!(reason, StopReason::Halted(_)) && !apply.is_violated;
             apply.pump(start_more, &mut actions);
             drain(apply, reason, &mut actions)
         }
@@ -105,6 +106,7 @@ pub fn step(state: State, input: Input) -> Step {
 fn drain(mut apply: Box<Apply>, reason: StopReason, actions: &mut Vec<Action>) -> State {
     let idle = match &reason {
         StopReason::Asked => apply.in_flight() == 0,
+        StopReason::Halted(_) if apply.is_violated => apply.in_flight() == 0,
         StopReason::Halted(_) => apply.units.is_empty(),
     };
     if idle {

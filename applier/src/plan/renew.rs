@@ -99,10 +99,7 @@ impl Apply {
                 self.last_error = Some(failure.text.clone());
                 self.renewal_failed(unit, renewal, phase, &failure, actions);
             }
-            (phase, _) => {
-                unit.work = Work::Renew(renewal, phase);
-                self.units.insert(unit.seq, unit);
-            }
+            (phase, outcome) => self.unexpected_outcome(&unit, phase.name(), &outcome, actions),
         }
     }
 

@@ -163,6 +163,8 @@ pub struct Apply {
     pub(crate) now_ms: i64,
     /// Nothing more is read; set by what only a person can solve.
     pub(crate) halt: Option<String>,
+    /// The job halts because of a defect of this program: what was started ends, nothing else is applied first.
+    pub(crate) is_violated: bool,
     /// When the source made the event that halts the job.
     pub(crate) halt_source_at: Option<TimestampMs>,
     pub(crate) last_error: Option<String>,
@@ -384,6 +386,7 @@ impl Apply {
             recorded: (offset, checkpoint.seq),
             now_ms: checkpoint.t,
             halt: None,
+            is_violated: false,
             halt_source_at: None,
             last_error: None,
         }

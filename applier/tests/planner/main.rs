@@ -413,3 +413,45 @@ fn data_the_source_has_no_more_is_left_out_only_when_a_later_event_removes_it() 
         "{left_out}"
     );
 }
+
+/// A defect of the program must be seen, and must never leave a table waiting for ever.
+#[test]
+fn an_outcome_that_nobody_waited_for_halts_the_job_in_front_of_its_event() {
+    let mut source = Source::new(1);
+    let a = source.existing("a");
+    let (write, truncate) = (source.write(&[a]), source.truncate(a));
+    let renewal = Envelope {
+        replay: ccr_schemas::Replay::Snapshot {
+            reason: "no statement".to_owned(),
+        },
+        ..source.truncate(a)
+    };
+    let cases = [
+        (write, Outcome::Visible, "being begun"),
+        (truncate, begun(5), "running"),
+        (
+            renewal,
+            Outcome::Commit(CommitOutcome::Committed),
+            "being re-synced",
+        ),
+    ];
+    for (event, outcome, phase) in cases {
+        let seq = event.commit_seq;
+        let start = Checkpoint::at(event.prev_commit_seq);
+        let mut planner = Planner::new(start, 0);
+        planner.read(event);
+        planner.layout(a, "a");
+        let text = planner.done(seq, outcome);
+        assert!(text.starts_with("halted"), "{text}");
+        assert!(text.contains("Violation"), "{text}");
+        let Some(State::Stopped(apply, reason)) = &planner.state else {
+            panic!("not stopped: {text}")
+        };
+        assert!(apply.applied() < seq, "{text}");
+        let reason = format!("{reason:?}");
+        assert!(
+            reason.contains(phase) && reason.contains("restart the applier"),
+            "{reason}"
+        );
+    }
+}
