@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ccr_log::SharedLog;
+use ccr_ops::Clock;
 use ccr_schemas::{CommitSeq, TopicName};
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
@@ -38,8 +39,8 @@ impl JobRegistry {
     }
 
     /// Follows changes made by other processes until told to stop.
-    pub async fn run(&self, token: CancellationToken) {
-        self.view.run(token).await;
+    pub async fn run(&self, clock: &dyn Clock, token: CancellationToken) {
+        self.view.run(clock, token).await;
     }
 
     /// All jobs as last read.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ccr_log::SharedLog;
+use ccr_ops::Clock;
 use ccr_schemas::{CommitSeq, TopicName};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
@@ -215,8 +216,8 @@ impl StatusBoard {
     }
 
     /// Follows what other processes report until told to stop.
-    pub async fn run(&self, token: CancellationToken) {
-        self.view.run(token).await;
+    pub async fn run(&self, clock: &dyn Clock, token: CancellationToken) {
+        self.view.run(clock, token).await;
     }
 
     /// Writes where a job stands.

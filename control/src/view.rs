@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ccr_log::{NewRecord, Offset, Record, SharedLog, TopicKind, TopicSpec};
+use ccr_ops::Clock;
 use ccr_schemas::TopicName;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -130,7 +131,7 @@ impl<T: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> CompactedV
     }
 
     /// Keeps the view fresh until told to stop. The log being away is reported once per outage and waited out.
-    pub(crate) async fn run(&self, token: CancellationToken) {
+    pub(crate) async fn run(&self, clock: &dyn Clock, token: CancellationToken) {
         let mut away = false;
         loop {
             let pause = match self.refresh().await {
@@ -149,7 +150,7 @@ impl<T: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> CompactedV
             tokio::select! {
                 biased;
                 () = token.cancelled() => return,
-                () = tokio::time::sleep(pause) => {}
+                () = clock.sleep(pause) => {}
             }
         }
     }

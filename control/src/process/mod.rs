@@ -89,13 +89,14 @@ impl Process {
         };
         let watch = watch_log(process.log.clone(), process.health.clone(), token.clone());
         process.spawn("log", watch);
-        let stop = token.clone();
+        let (stop, clock) = (token.clone(), process.clock.clone());
         process.spawn("jobs", async move {
-            registry.run(stop).await;
+            registry.run(&*clock, stop).await;
             Ok::<(), Infallible>(())
         });
+        let clock = process.clock.clone();
         process.spawn("statuses", async move {
-            status.run(token).await;
+            status.run(&*clock, token).await;
             Ok::<(), Infallible>(())
         });
         Ok(process)
