@@ -39,9 +39,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// Test support that nothing may depend on outside of tests.
-const TESTS_ONLY: &[&str] = &["ccr-tests", "ccr-test-kafka", "xtask"];
+const TESTS_ONLY: &[&str] = &["ccr-tests", "ccr-test-kafka", "ccr-test-kit", "xtask"];
 /// What may use it.
-const TEST_PACKAGES: &[&str] = &["ccr-tests", "ccr-test-kafka", "xtask"];
+const TEST_PACKAGES: &[&str] = &["ccr-tests", "ccr-test-kafka", "ccr-test-kit", "xtask"];
 
 /// Libraries that one place of the product hides, and the packages that are this place.
 const HIDDEN: &[(&str, &[&str])] = &[

@@ -8,6 +8,7 @@ mod imports;
 mod kafka;
 mod lines;
 mod run;
+mod simulate;
 mod test;
 
 use std::process::ExitCode;
@@ -30,6 +31,8 @@ enum Task {
     Check(check::CheckArgs),
     /// Make the generated files again: Thrift code (needs the Thrift compiler 0.17) and golden bytes.
     Gen(gen_files::GenArgs),
+    /// Producers, appliers, the log and a model of Doris in one thread with one clock: a seed decides everything that happens.
+    Simulate(simulate::SimulateArgs),
     /// Public MySQL drivers, the mariadb command line and curl against dorisim; fetches them from PyPI, Debian and Maven Central.
     Drivers(drivers::DriversArgs),
     /// End-to-end tests of the product on a genuine Doris frontend, which must be there already; see docs/genuine.md.
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Task::Test(args) => test::test(&args),
         Task::Check(args) => check::check(&args),
         Task::Gen(args) => gen_files::generate(&args),
+        Task::Simulate(args) => simulate::simulate(&args),
         Task::Drivers(args) => drivers::drivers(&args),
         Task::Genuine(args) => genuine::genuine(&args),
         Task::Kafka(task) => kafka::kafka(&task),
