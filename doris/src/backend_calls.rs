@@ -10,7 +10,7 @@ use crate::backend::{Backend, BackendEndpoint, IngestOutcome, IngestRequest, Ing
 use crate::cluster::DorisCluster;
 use crate::error::Error;
 use crate::hosts::Endpoint;
-use crate::rpc::{Call, Repeat};
+use crate::rpc::{Call, Callee, Repeat};
 use crate::status;
 
 /// Must be set, means nothing.
@@ -29,6 +29,7 @@ impl Backend for DorisCluster {
             method: "ingest_binlog",
             timeout: self.timeouts().ingest,
             repeat: Repeat::Unsent,
+            callee: Callee::Backend,
         };
         let build = |_: &str| TIngestBinlogRequest {
             txn_id: Some(request.txn.0),
@@ -67,6 +68,7 @@ impl Backend for DorisCluster {
             method: "query_ingest_binlog",
             timeout: self.timeouts().call,
             repeat: Repeat::Safe,
+            callee: Callee::Backend,
         };
         let build = |_: &str| TQueryIngestBinlogRequest {
             txn_id: Some(request.txn.0),

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ccr_ops::{Clock, Secret, SystemClock};
@@ -146,6 +147,23 @@ struct Inner {
     pool: Pool,
     sessions: Sessions,
     master: MasterMemory,
+    interruptions: Interruptions,
+}
+
+/// How often what the cluster was asked before became doubtful: see [`crate::Frontend::interruptions`].
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Interruptions(Arc<AtomicU64>);
+
+impl Interruptions {
+    /// One more.
+    pub(crate) fn note(&self) {
+        self.0.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// So far.
+    pub(crate) fn count(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 impl DorisCluster {
@@ -166,11 +184,13 @@ impl DorisCluster {
             max_sessions: settings.max_sessions.max(1),
             ..settings
         };
+        let interruptions = Interruptions::default();
         Self {
             inner: Arc::new(Inner {
-                pool: Pool::new(settings, Arc::clone(&clock)),
-                sessions: Sessions::new(&address, settings, clock),
+                pool: Pool::new(settings, Arc::clone(&clock), interruptions.clone()),
+                sessions: Sessions::new(&address, settings, clock, interruptions.clone()),
                 master: MasterMemory::default(),
+                interruptions,
                 address,
                 settings,
             }),
@@ -202,6 +222,10 @@ impl DorisCluster {
 
     pub(crate) fn master(&self) -> &MasterMemory {
         &self.inner.master
+    }
+
+    pub(crate) fn interrupted(&self) -> &Interruptions {
+        &self.inner.interruptions
     }
 }
 

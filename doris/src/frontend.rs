@@ -249,6 +249,13 @@ pub enum TxnState {
 /// FE calls. Each is bounded in time, follows the master, and maps the server's answer to an outcome.
 #[async_trait]
 pub trait Frontend: Send + Sync + 'static {
+    /// Counts connections to frontends that broke or were closed by the other end, and changes of the master, since the client
+    /// was made. A change tells that what was read before may not hold: a frontend may have been started again, perhaps on an
+    /// older state, or another one answers.
+    fn interruptions(&self) -> u64 {
+        0
+    }
+
     /// Reads up to `most` (1 to 255) records after a position.
     async fn get_binlog(&self, at: &BinlogPosition, most: usize) -> Result<BinlogPage, Error>;
 

@@ -22,7 +22,7 @@ use crate::frontend::{
     Frontend, RawBinlog, RestoreSnapshot, RollbackOutcome, Snapshot, TabletCommit, TxnState,
 };
 use crate::mysql::Kind;
-use crate::rpc::{Call, Repeat};
+use crate::rpc::{Call, Callee, Repeat};
 use crate::status;
 
 /// Pseudo repository of snapshots that stay on the BEs.
@@ -45,6 +45,7 @@ impl DorisCluster {
             method,
             timeout: self.timeouts().call,
             repeat,
+            callee: Callee::Frontend,
         }
     }
 
@@ -93,6 +94,10 @@ impl DorisCluster {
 
 #[async_trait]
 impl Frontend for DorisCluster {
+    fn interruptions(&self) -> u64 {
+        self.interrupted().count()
+    }
+
     async fn get_binlog(&self, at: &BinlogPosition, most: usize) -> Result<BinlogPage, Error> {
         let most = i64::try_from(most.clamp(1, MAX_PAGE)).unwrap_or(1);
         let answer = self

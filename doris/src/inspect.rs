@@ -3,12 +3,13 @@
 //! Columns are addressed by name, names are compared whole (LIKE is a pattern), and `\N` is NULL.
 
 use async_trait::async_trait;
-use ccr_schemas::{DbId, TableId};
+use ccr_schemas::{DbId, TableId, TxnId};
 
 use crate::cluster::DorisCluster;
 use crate::ddl::{self, ObjectName, ident, string};
 use crate::digest::{self, TableDigest};
 use crate::error::{Error, Refusal};
+use crate::frontend::TxnState;
 use crate::sql::{Row, SqlSession};
 use crate::status::{self, SchemaConflict};
 
@@ -58,6 +59,26 @@ pub struct ColumnInfo {
     pub is_key: bool,
 }
 
+/// A transaction as SHOW PROC lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedTxn {
+    /// Id.
+    pub id: TxnId,
+    /// Label.
+    pub label: String,
+    /// State.
+    pub state: TxnState,
+}
+
+/// Which transactions are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TxnPhase {
+    /// Those that are neither visible nor aborted.
+    Running,
+    /// Those that are visible or aborted, as far as the server remembers them.
+    Finished,
+}
+
 /// Read-only questions to whatever runs statements.
 #[async_trait]
 pub trait Inspect: SqlSession {
@@ -94,6 +115,34 @@ pub trait Inspect: SqlSession {
         Ok(found
             .and_then(|row| column(row, "DbId")?.trim().parse().ok())
             .map(DbId))
+    }
+
+    /// Transactions of a database, the newest first, at most 2000; empty when there is no such database. Needs ADMIN_PRIV, as
+    /// SHOW PROC does.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    async fn transactions(&self, database: &str, phase: TxnPhase) -> Result<Vec<ListedTxn>, Error> {
+        let Some(id) = self.database_id(database).await? else {
+            return Ok(Vec::new());
+        };
+        let part = match phase {
+            TxnPhase::Running => "running",
+            TxnPhase::Finished => "finished",
+        };
+        let rows = self
+            .query(None, &format!("SHOW PROC '/transactions/{id}/{part}'"))
+            .await?;
+        Ok(rows
+            .iter()
+            .filter_map(|row| {
+                Some(ListedTxn {
+                    id: TxnId(column(row, "TransactionId")?.trim().parse().ok()?),
+                    label: column(row, "Label")?.to_owned(),
+                    state: status::txn_state(column(row, "TransactionStatus")?),
+                })
+            })
+            .collect())
     }
 
     /// Names and ids of the tables and views of a database; empty when there is no such database.

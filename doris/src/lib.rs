@@ -37,5 +37,5 @@ pub use frontend::{
     Frontend, LabelState, RawBinlog, RestoreSnapshot, RollbackOutcome, Snapshot, SubTxnCommit,
     TabletCommit, TxnState,
 };
-pub use inspect::{ColumnInfo, Inspect, JobProgress, JobState};
+pub use inspect::{ColumnInfo, Inspect, JobProgress, JobState, ListedTxn, TxnPhase};
 pub use sql::{Row, SqlSession};

@@ -25,6 +25,8 @@ const MAX_ATTEMPTS: usize = 8;
 pub(crate) struct MasterMemory {
     thrift: Mutex<Option<Endpoint>>,
     query: Mutex<Option<Endpoint>>,
+    /// Who answered a call last, also while it is not known who is the master now.
+    last: Mutex<Option<Endpoint>>,
 }
 
 impl MasterMemory {
@@ -32,13 +34,17 @@ impl MasterMemory {
         slot.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Remembers who answered a call; a change is worth a line in the log.
-    fn answered(&self, endpoint: &Endpoint) {
+    /// Remembers who answered a call; a change is worth a line in the log. True when it is another one than before.
+    fn answered(&self, endpoint: &Endpoint) -> bool {
         let mut slot = self.thrift.lock().unwrap_or_else(PoisonError::into_inner);
-        if slot.as_ref() != Some(endpoint) {
-            tracing::info!(master = %endpoint, "master FE found");
-            *slot = Some(endpoint.clone());
+        if slot.as_ref() == Some(endpoint) {
+            return false;
         }
+        tracing::info!(master = %endpoint, "master FE found");
+        *slot = Some(endpoint.clone());
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = last.replace(endpoint.clone());
+        before.is_some_and(|before| before != *endpoint)
     }
 
     fn set(slot: &Mutex<Option<Endpoint>>, endpoint: Option<Endpoint>) {
@@ -153,7 +159,9 @@ impl DorisCluster {
                     };
                     let (code, text) = (status.status_code, status::text_of(status));
                     if code != TStatusCode::NOT_MASTER {
-                        self.master().answered(&endpoint);
+                        if self.master().answered(&endpoint) {
+                            self.interrupted().note();
+                        }
                         return Ok(Answered {
                             value: answer,
                             code,

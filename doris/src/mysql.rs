@@ -10,7 +10,7 @@ use mysql_async::{Conn, DriverError, Opts, OptsBuilder, Value};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::cluster::{ClusterAddress, Settings};
+use crate::cluster::{ClusterAddress, Interruptions, Settings};
 use crate::error::Error;
 use crate::hosts::Endpoint;
 use crate::rpc::Failure;
@@ -59,6 +59,7 @@ pub(crate) struct Sessions {
     password: Secret,
     settings: Settings,
     clock: Arc<dyn Clock>,
+    interruptions: Interruptions,
     servers: Mutex<HashMap<Endpoint, Arc<Server>>>,
 }
 
@@ -68,8 +69,14 @@ struct Server {
 }
 
 impl Sessions {
-    pub(crate) fn new(address: &ClusterAddress, settings: Settings, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(
+        address: &ClusterAddress,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        interruptions: Interruptions,
+    ) -> Self {
         Self {
+            interruptions,
             user: address.user.clone(),
             password: address.password.clone(),
             settings,
@@ -84,6 +91,9 @@ impl Sessions {
         let result = self.run_unmeasured(statement).await;
         let took = self.clock.monotonic().saturating_sub(begin);
         let error = result.as_ref().err().map(|failure| &failure.error);
+        if let Some(Error::Connection { .. } | Error::Timeout { .. }) = error {
+            self.interruptions.note();
+        }
         metrics::observe_call(statement.kind.as_str(), error, took);
         result
     }
@@ -120,7 +130,7 @@ impl Sessions {
                     return Err(statement.failed(error, false));
                 }
                 // The server closed it meanwhile.
-                Ok(Err(_)) => {}
+                Ok(Err(_)) => self.interruptions.note(),
                 Err(_) => return Err(statement.timed_out(bound, false)),
             }
         }

@@ -10,4 +10,4 @@ mod message;
 mod pool;
 mod scan;
 
-pub(crate) use pool::{Call, Failure, Pool, Repeat};
+pub(crate) use pool::{Call, Callee, Failure, Pool, Repeat};

@@ -13,7 +13,7 @@ use ccr_doris::{
     Backend, BackendEndpoint, BeginOutcome, BeginTxn, BinlogPage, BinlogPosition, ClusterAddress,
     CommitOutcome, CommitTxn, DorisCluster, Frontend, IngestOutcome, IngestRequest, Inspect,
     JobProgress, JobState, LabelState, RestoreSnapshot, RollbackOutcome, SqlSession, TabletCommit,
-    TxnState,
+    TxnPhase, TxnState,
 };
 use ccr_ops::Secret;
 use ccr_schemas::{CommitSeq, TxnId};
@@ -268,6 +268,18 @@ async fn a_change_is_repeated_at_a_destination() {
         to.label_state("copy", &begin.label).await.unwrap(),
         (TxnState::Visible, Some(txn))
     );
+    let ended = to.transactions("copy", TxnPhase::Finished).await.unwrap();
+    assert_eq!(
+        (ended[0].id, &ended[0].label, ended[0].state),
+        (txn, &begin.label, TxnState::Visible)
+    );
+    let running = to.transactions("copy", TxnPhase::Running).await.unwrap();
+    assert_eq!(running, []);
+    let unknown = to
+        .transactions("nowhere", TxnPhase::Finished)
+        .await
+        .unwrap();
+    assert_eq!(unknown, []);
     assert_eq!(
         to.rollback_txn("copy", txn, "test").await.unwrap(),
         RollbackOutcome::NotFound,

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::message::{self, Answer};
 use super::scan::Scan;
-use crate::cluster::Settings;
+use crate::cluster::{Interruptions, Settings};
 use crate::error::{Error, Refusal};
 use crate::hosts::Endpoint;
 use crate::{metrics, status};
@@ -35,6 +35,17 @@ pub(crate) struct Call {
     pub timeout: Duration,
     /// What may be done when the connection breaks.
     pub repeat: Repeat,
+    /// Who is called.
+    pub callee: Callee,
+}
+
+/// Who is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Callee {
+    /// A frontend: connections that end count as interruptions.
+    Frontend,
+    /// A backend.
+    Backend,
 }
 
 /// Whether a call may be sent again when it is not known if the server got it.
@@ -57,6 +68,7 @@ pub(crate) struct Failure {
 pub(crate) struct Pool {
     settings: Settings,
     clock: Arc<dyn Clock>,
+    interruptions: Interruptions,
     servers: Mutex<HashMap<Endpoint, Arc<Server>>>,
 }
 
@@ -87,10 +99,15 @@ enum Broken {
 }
 
 impl Pool {
-    pub(crate) fn new(settings: Settings, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        interruptions: Interruptions,
+    ) -> Self {
         Self {
             settings,
             clock,
+            interruptions,
             servers: Mutex::new(HashMap::new()),
         }
     }
@@ -108,6 +125,13 @@ impl Pool {
     {
         let begin = self.clock.monotonic();
         let result = self.call_unmeasured(endpoint, call, build).await;
+        if let Err(Failure {
+            error: Error::Connection { .. } | Error::Timeout { .. },
+            ..
+        }) = &result
+        {
+            self.interrupted(call);
+        }
         let took = self.clock.monotonic().saturating_sub(begin);
         metrics::observe_call(call.method, result.as_ref().err().map(|f| &f.error), took);
         result
@@ -128,7 +152,10 @@ impl Pool {
             .await
             .map_err(|_| server.timed_out(call, call.timeout, false))?
             .map_err(|closed| server.broken(call, closed.into(), false))?;
-        let mut reused = server.idle_connection();
+        let (mut reused, closed) = server.idle_connection();
+        if closed {
+            self.interrupted(call);
+        }
         loop {
             let was_reused = reused.is_some();
             let mut connection = match reused.take() {
@@ -148,8 +175,10 @@ impl Pool {
                     return server.value(call, answer);
                 }
                 // A kept connection that the server had closed meanwhile: once more on a fresh one.
-                Err(Broken::Unsent(_)) if was_reused => {}
-                Err(Broken::Unanswered(_)) if was_reused && call.repeat == Repeat::Safe => {}
+                Err(Broken::Unsent(_)) if was_reused => self.interrupted(call),
+                Err(Broken::Unanswered(_)) if was_reused && call.repeat == Repeat::Safe => {
+                    self.interrupted(call);
+                }
                 Err(Broken::Unsent(source)) => {
                     return Err(server.broken(call, source.into(), false));
                 }
@@ -159,6 +188,13 @@ impl Pool {
                 Err(Broken::Silent) => return Err(server.timed_out(call, call.timeout, true)),
                 Err(Broken::Unreadable(text)) => return Err(server.unreadable(call, text)),
             }
+        }
+    }
+
+    fn interrupted(&self, call: Call) {
+        match call.callee {
+            Callee::Frontend => self.interruptions.note(),
+            Callee::Backend => {}
         }
     }
 
@@ -196,16 +232,18 @@ impl Pool {
 }
 
 impl Server {
-    /// A kept connection on which the server has neither closed nor spoken unasked.
-    fn idle_connection(&self) -> Option<Connection> {
+    /// A kept connection on which the server has neither closed nor spoken unasked. True when another had ended.
+    fn idle_connection(&self) -> (Option<Connection>, bool) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ended = false;
         while let Some(connection) = idle.pop() {
             let read = connection.stream.try_read(&mut [0; 1]);
             if read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
-                return Some(connection);
+                return (Some(connection), ended);
             }
+            ended = true;
         }
-        None
+        (None, ended)
     }
 
     /// Bounded by the permits: a connection is kept or in use.

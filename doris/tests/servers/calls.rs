@@ -70,6 +70,30 @@ async fn binlogs_that_can_not_be_trusted_are_errors() {
 }
 
 #[tokio::test]
+async fn a_connection_that_the_frontend_ended_is_told_although_the_call_succeeds() {
+    let fe = Thrift::start(|seen, before| match before {
+        0 => match value(seen, &binlogs(62, &[])) {
+            Reaction::Send(bytes) => Reaction::SendAndClose(bytes),
+            other => other,
+        },
+        _ => value(seen, &binlogs(62, &[])),
+    })
+    .await;
+    let client = client(&[(fe.port, 1)]);
+    client.get_binlog(&shop(), 1).await.unwrap();
+    assert_eq!(client.interruptions(), 0);
+    client.get_binlog(&shop(), 1).await.unwrap();
+    assert_eq!(client.interruptions(), 1);
+    for _ in 0..3 {
+        client.get_binlog(&shop(), 1).await.unwrap();
+    }
+    assert_eq!(client.interruptions(), 1);
+    drop(fe);
+    client.get_binlog(&shop(), 1).await.unwrap_err();
+    assert!(client.interruptions() > 1);
+}
+
+#[tokio::test]
 async fn the_master_is_followed_and_remembered() {
     let master = Thrift::start(|seen, _| value(seen, &binlogs(62, &[]))).await;
     let port = master.port;

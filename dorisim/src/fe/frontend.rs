@@ -383,6 +383,13 @@ impl Frontend {
         state.txns.find(db_id, key).map(super::txn::Txn::view)
     }
 
+    /// Transactions of a database, the newest first: those that ended, or those that have not. `None` without the database.
+    pub fn transactions(&self, db_id: i64, ended: bool) -> Option<Vec<TxnView>> {
+        let state = self.lock();
+        state.catalog.databases.get(&db_id)?;
+        Some(state.txns.list(db_id, ended))
+    }
+
     // --- binlog -----------------------------------------------------------------------------------------------------
 
     /// Database and table ids of a stream request.

@@ -253,6 +253,19 @@ impl TxnTable {
         })
     }
 
+    /// Transactions of a database that ended, or that have not, the newest first.
+    #[must_use]
+    pub fn list(&self, db_id: i64, ended: bool) -> Vec<TxnView> {
+        let mut found: Vec<TxnView> = self
+            .txns
+            .values()
+            .filter(|txn| txn.db_id == db_id && txn.is_final() == ended)
+            .map(Txn::view)
+            .collect();
+        found.sort_by_key(|txn| std::cmp::Reverse(txn.id));
+        found
+    }
+
     /// Transaction by id.
     #[must_use]
     pub fn get(&self, id: i64) -> Option<&Txn> {

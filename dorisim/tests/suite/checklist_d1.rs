@@ -400,6 +400,22 @@ async fn d1_06_publish_timeout_used_labels_lost_transactions_and_a_missed_quorum
     );
     let refused = fe.begin(vec![id], "l1");
     assert_eq!(refused.job_status.as_deref(), Some("FINISHED"));
+    let dbs = fe.sql("SHOW PROC '/dbs'").await;
+    let db = dbs
+        .iter()
+        .find(|row| row[1].as_deref() == Some("d"))
+        .and_then(|row| row[0].clone())
+        .unwrap();
+    let running = fe
+        .sql(&format!("SHOW PROC '/transactions/{db}/running'"))
+        .await;
+    assert_eq!(running[0][1].as_deref(), Some("l1"));
+    assert_eq!(running[0][3].as_deref(), Some("COMMITTED"));
+    let (refused, _) = fe
+        .try_sql("SHOW PROC '/transactions/1/finished'")
+        .await
+        .unwrap_err();
+    assert_eq!(refused, 1105);
     let repeated = fe.fe.commit_txn(commit).unwrap();
     assert_eq!(
         code(&repeated.status),

@@ -1,7 +1,7 @@
 //! Transactions, backups, restores, and the job lists that are always empty.
 
 use crate::clock::datetime_text;
-use crate::fe::{JobView, SqlError, TxnKey};
+use crate::fe::{JobView, SqlError, TxnKey, TxnView};
 use crate::mysql::session::SqlSession;
 use crate::query::ResultSet;
 use crate::sql::ast::ShowTail;
@@ -44,6 +44,20 @@ pub(super) fn transaction(
         .frontend()
         .transaction(&db, &key)
         .ok_or_else(|| SqlError::analysis(missing))?;
+    Ok(transactions(vec![view]))
+}
+
+/// Most transactions that SHOW PROC lists.
+const MAX_LISTED: usize = 2000;
+
+/// `SHOW PROC '/transactions/<db>/finished'`, and `running`. `None` without the database.
+pub(super) fn transactions_of(session: &SqlSession, db: i64, ended: bool) -> Option<ResultSet> {
+    let mut views = session.frontend().transactions(db, ended)?;
+    views.truncate(MAX_LISTED);
+    Some(transactions(views))
+}
+
+fn transactions(views: Vec<TxnView>) -> ResultSet {
     let mut answer = ResultSet::of_text(&[
         "TransactionId",
         "Label",
@@ -61,24 +75,26 @@ pub(super) fn transaction(
         "TimeoutMs",
         "ErrMsg",
     ]);
-    answer.push(vec![
-        view.id.to_string(),
-        view.label,
-        "FE: 127.0.0.1".to_owned(),
-        view.status.as_str().to_owned(),
-        view.source_type.to_owned(),
-        time(view.prepare_ms),
-        "\\N".to_owned(),
-        time(view.commit_ms),
-        time(view.finish_ms),
-        time(view.finish_ms),
-        view.reason,
-        "0".to_owned(),
-        "-1".to_owned(),
-        view.timeout_ms.to_string(),
-        String::new(),
-    ]);
-    Ok(answer)
+    for view in views {
+        answer.push(vec![
+            view.id.to_string(),
+            view.label,
+            "FE: 127.0.0.1".to_owned(),
+            view.status.as_str().to_owned(),
+            view.source_type.to_owned(),
+            time(view.prepare_ms),
+            "\\N".to_owned(),
+            time(view.commit_ms),
+            time(view.finish_ms),
+            time(view.finish_ms),
+            view.reason,
+            "0".to_owned(),
+            "-1".to_owned(),
+            view.timeout_ms.to_string(),
+            String::new(),
+        ]);
+    }
+    answer
 }
 
 /// `WHERE LIKE "x%"` names no column.

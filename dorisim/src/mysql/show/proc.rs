@@ -95,6 +95,9 @@ pub(super) fn proc(session: &SqlSession, path: &str) -> Result<ResultSet, SqlErr
             session,
             &["DbId", "DbName", "RunningTransactionNum"],
         )),
+        ["transactions", db, state @ ("running" | "finished")] => {
+            super::jobs::transactions_of(session, id(db)?, *state == "finished").ok_or_else(refuse)
+        }
         [one] => {
             let (_, columns) = ROOT
                 .iter()
