@@ -149,6 +149,8 @@ impl Stack {
         }
         let mut api_address = None;
         if let Some(listen) = config.listen {
+            let embedded = matches!(config.log, LogChoice::Embedded(_));
+            process.alone = embedded && config.producer && config.applier;
             process.bounds.allowed_hosts = config.allow_hosts;
             let api = api(&process);
             let address = process.serve(listen, "--listen", api.router()).await?;

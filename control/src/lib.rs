@@ -4,10 +4,11 @@
 //!
 //! Read in this order: [`job`] (what a job is), [`job_request`] (what a person asks for), [`registry`] (jobs in the log), [`request`] (what an applier asks of a
 //! producer), [`status`] (what producers and appliers report), [`problem`] (what does not work, in statuses and answers),
-//! [`api`] (the HTTP API),
+//! [`diagnosis`] (the problems of a job, from all that is reported), [`api`] (the HTTP API),
 //! [`process`] (what every process has).
 
 pub mod api;
+pub mod diagnosis;
 pub mod error;
 pub mod job;
 pub mod job_request;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ccr_log::SharedLog;
-use ccr_ops::Clock;
+use ccr_ops::{Clock, SystemClock};
 use ccr_schemas::{CommitSeq, TopicName};
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
@@ -27,8 +28,20 @@ impl JobRegistry {
     /// # Errors
     /// [`Error::Log`].
     pub async fn open(log: SharedLog, prefix: &str) -> Result<Arc<Self>, Error> {
+        Self::with_clock(log, prefix, SystemClock::shared()).await
+    }
+
+    /// The same with a clock, by which the age of definitions is measured.
+    ///
+    /// # Errors
+    /// [`Error::Log`].
+    pub async fn with_clock(
+        log: SharedLog,
+        prefix: &str,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>, Error> {
         Ok(Arc::new(Self {
-            view: CompactedView::open(log, TopicName::jobs(prefix)).await?,
+            view: CompactedView::open(log, TopicName::jobs(prefix), clock).await?,
             writing: Mutex::new(()),
         }))
     }
@@ -46,6 +59,11 @@ impl JobRegistry {
     /// All jobs as last read.
     pub fn list(&self) -> Arc<BTreeMap<String, JobSpec>> {
         self.view.current()
+    }
+
+    /// Returns for how long a job's definition did not change, as far as this process can tell.
+    pub fn unchanged_for(&self, name: &str) -> Duration {
+        self.view.silent_for(name).unwrap_or_default()
     }
 
     /// One job.

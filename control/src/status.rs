@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ccr_log::SharedLog;
-use ccr_ops::Clock;
+use ccr_ops::{Clock, SystemClock};
 use ccr_schemas::{CommitSeq, TopicName};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
@@ -210,8 +211,20 @@ impl StatusBoard {
     /// # Errors
     /// [`Error::Log`].
     pub async fn open(log: SharedLog, prefix: &str) -> Result<Arc<Self>, Error> {
+        Self::with_clock(log, prefix, SystemClock::shared()).await
+    }
+
+    /// The same with a clock, by which the silence of whoever should report is measured.
+    ///
+    /// # Errors
+    /// [`Error::Log`].
+    pub async fn with_clock(
+        log: SharedLog,
+        prefix: &str,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>, Error> {
         Ok(Arc::new(Self {
-            view: CompactedView::open(log, TopicName::status(prefix)).await?,
+            view: CompactedView::open(log, TopicName::status(prefix), clock).await?,
         }))
     }
 
@@ -220,25 +233,25 @@ impl StatusBoard {
         self.view.run(clock, token).await;
     }
 
-    /// Writes where a job stands.
+    /// Writes the state of a job. This process shows it even when the log does not take it.
     ///
     /// # Errors
     /// [`Error::Log`].
     pub async fn report_job(&self, status: JobStatus) -> Result<(), Error> {
         let key = job_key(&status.job);
         self.view
-            .put(&key, &StatusRecord::Job(Box::new(status)))
+            .put_volatile(&key, &StatusRecord::Job(Box::new(status)))
             .await
     }
 
-    /// Writes where a stream stands.
+    /// Writes the state of a stream. This process shows it even when the log does not take it.
     ///
     /// # Errors
     /// [`Error::Log`].
     pub async fn report_stream(&self, status: StreamStatus) -> Result<(), Error> {
         let key = stream_key(&status.source, &status.database);
         self.view
-            .put(&key, &StatusRecord::Stream(Box::new(status)))
+            .put_volatile(&key, &StatusRecord::Stream(Box::new(status)))
             .await
     }
 
@@ -256,6 +269,21 @@ impl StatusBoard {
             Some(StatusRecord::Job(status)) => Some((**status).clone()),
             Some(StatusRecord::Stream(_)) | None => None,
         }
+    }
+
+    /// Returns for how long nobody reported on a job, as far as this process can tell; `None` when nobody ever did.
+    pub fn job_silence(&self, job: &str) -> Option<Duration> {
+        self.view.silent_for(&job_key(job))
+    }
+
+    /// Returns for how long nobody reported on a stream, as far as this process can tell; `None` when nobody ever did.
+    pub fn stream_silence(&self, source: &str, database: &str) -> Option<Duration> {
+        self.view.silent_for(&stream_key(source, database))
+    }
+
+    /// Returns what this process knows to be wrong with the log. Empty when it works.
+    pub fn log_problems(&self) -> Vec<Problem> {
+        self.view.log_problems()
     }
 
     /// Last status of a stream.

@@ -1,98 +1,13 @@
 //! The API against probes that answer what a test wants.
 #![allow(clippy::unwrap_used, reason = "tests end at the first surprise")]
 
-use std::sync::Arc;
+mod common;
 
-use async_trait::async_trait;
-use axum::body::{Body, to_bytes};
-use axum::http::Request;
-use ccr_control::probe::ClusterProbe;
-use ccr_control::{Api, JobRegistry, JobState, JobStatus, StatusBoard, Wanted};
-use ccr_doris::{BinlogLag, BinlogPosition, Error};
-use ccr_log::SharedLog;
-use ccr_log::embedded::Embedded;
-use ccr_ops::{Sealer, SystemClock};
-use ccr_schemas::{CommitSeq, TimestampMs};
+use ccr_control::{JobRegistry, JobState, JobStatus, Wanted};
+use ccr_log::EventLog;
+use ccr_schemas::CommitSeq;
+use common::{Fixture, body, status_of};
 use serde_json::{Value, json};
-use tower::ServiceExt;
-
-struct Probe;
-
-#[async_trait]
-impl ClusterProbe for Probe {
-    async fn cluster_id(&self) -> Result<Option<String>, Error> {
-        Ok(Some("77".to_owned()))
-    }
-    async fn has_database(&self, database: &str) -> Result<bool, Error> {
-        Ok(["sales", "quiet"].contains(&database))
-    }
-    async fn has_table(&self, _: &str, table: &str) -> Result<bool, Error> {
-        Ok(table == "orders")
-    }
-    async fn binlog_enabled(&self, database: &str, _: Option<&str>) -> Result<bool, Error> {
-        Ok(database == "sales")
-    }
-    async fn lag(&self, at: &BinlogPosition) -> Result<Option<BinlogLag>, Error> {
-        assert_eq!(at.after, CommitSeq(40));
-        Ok(Some(BinlogLag {
-            lag: 2,
-            first: Some(CommitSeq(1)),
-            last: Some(CommitSeq(50)),
-            next: Some(CommitSeq(45)),
-            first_at: None,
-            last_at: Some(TimestampMs(1_767_225_600_000)),
-            next_at: Some(TimestampMs(1_767_225_600_000)),
-        }))
-    }
-}
-
-struct Fixture {
-    api: Api,
-    log: SharedLog,
-}
-
-impl Fixture {
-    async fn new() -> Self {
-        let log = Embedded::in_memory().unwrap();
-        let api = Api {
-            registry: JobRegistry::open(log.clone(), "ccr").await.unwrap(),
-            status: StatusBoard::open(log.clone(), "ccr").await.unwrap(),
-            sealer: Sealer::from_base64(Sealer::generate_key().expose()).unwrap(),
-            clock: SystemClock::shared(),
-            connect: Arc::new(|_| Ok(Arc::new(Probe))),
-        };
-        Self { api, log }
-    }
-
-    async fn post(&self, operator: &str, body: &str) -> (u16, String) {
-        let response = self
-            .api
-            .clone()
-            .router()
-            .oneshot(
-                Request::post(format!("/{operator}"))
-                    .body(Body::from(body.to_owned()))
-                    .unwrap(),
-            )
-            .await
-            .unwrap();
-        let status = response.status().as_u16();
-        let bytes = to_bytes(response.into_body(), 1 << 20).await.unwrap();
-        (status, String::from_utf8(bytes.to_vec()).unwrap())
-    }
-
-    async fn json(&self, operator: &str, body: Value) -> Value {
-        let (status, text) = self.post(operator, &body.to_string()).await;
-        assert_eq!(status, 200, "{text}");
-        serde_json::from_str(&text).unwrap()
-    }
-}
-
-fn body() -> Value {
-    let end = json!({"host": "10.0.0.1", "port": "9030", "thrift_port": "9020", "user": "root",
-                     "password": "pa55word", "database": "sales", "table": ""});
-    json!({"name": "j1", "src": end, "dest": end})
-}
 
 #[tokio::test]
 async fn a_job_is_created_once_and_its_password_is_sealed() {
@@ -281,29 +196,6 @@ async fn changes_made_by_another_process_are_seen() {
     // The first registry catches up before it writes.
     let answer = fixture.json("resume", json!({"name": "j1"})).await;
     assert_eq!(answer["error_msg"], json!("job j1 not exist"));
-}
-
-fn status_of(job: &ccr_control::JobSpec, applied: i64, committed_offset: i64) -> JobStatus {
-    JobStatus {
-        job: job.name.clone(),
-        incarnation: job.incarnation.0.clone(),
-        state: JobState::Applying,
-        applied: CommitSeq(applied),
-        committed_offset,
-        end_offset: committed_offset,
-        events_applied: 3,
-        skipped: [].into(),
-        lag_ms: Some(0),
-        oldest_pending_at_ms: None,
-        last_apply_lag_ms: None,
-        lanes: Vec::new(),
-        last_error: None,
-        stuck_since_ms: None,
-        action: "following".to_owned(),
-        progress: None,
-        at_ms: 5,
-        owner: "here:1".to_owned(),
-    }
 }
 
 #[tokio::test]

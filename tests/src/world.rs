@@ -145,6 +145,17 @@ impl Api {
         Ok((response.status().as_u16(), response.text().await?))
     }
 
+    /// A path by GET; status and text.
+    pub async fn get_raw(&self, path: &str) -> Result<(u16, String)> {
+        let response = self
+            .http
+            .get(format!("{}/{path}", self.base))
+            .timeout(Duration::from_secs(30))
+            .send()
+            .await?;
+        Ok((response.status().as_u16(), response.text().await?))
+    }
+
     /// Creates a job, or fails with the API's words.
     pub async fn create(&self, body: &Value) -> Result<()> {
         let answer = self.post("create_ccr", body).await?;

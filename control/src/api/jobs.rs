@@ -3,11 +3,13 @@
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Api, NamedJob, answer, ok, read};
+use crate::diagnosis::Known;
 use crate::error::Error;
 use crate::job::{JobSpec, Wanted};
+use crate::problem::{ProblemKind, ProblemPart};
 use crate::status::{JobState, JobStatus};
 
 pub(super) async fn list(State(api): State<Api>) -> Response {
@@ -22,7 +24,8 @@ pub(super) async fn status(State(api): State<Api>, body: Bytes) -> Response {
     answer(
         api.registry
             .get(&name)
-            .map(|job| describe(&job, current_status(&api, &job), api.clock.now_ms())),
+            .map(|job| Known::of(job, &api.registry, &api.status, api.clock.now_ms()))
+            .map(|known| json!({ "status": describe(&known) })),
     )
 }
 
@@ -67,45 +70,95 @@ pub(super) fn current_status(api: &Api, job: &JobSpec) -> Option<JobStatus> {
         .filter(|status| status.incarnation == job.incarnation.0)
 }
 
-fn describe(job: &JobSpec, status: Option<JobStatus>, now_ms: i64) -> Value {
-    let state = match (job.wanted, status.as_ref().map(|status| status.state)) {
+fn describe(known: &Known) -> Value {
+    let mut out = head(known);
+    if let (Some(out), Some(status)) = (out.as_object_mut(), &known.status) {
+        out.append(&mut body(status));
+    }
+    out
+}
+
+/// What is known of every job, also of one that nobody has reported on.
+fn head(known: &Known) -> Value {
+    let (job, status) = (&known.job, known.status.as_ref());
+    let problems = known.problems();
+    // For scripts that know no `problems`: the job's own error, else what keeps its events away.
+    let of_all = problems
+        .iter()
+        .find(|problem| problem.part != ProblemPart::Table);
+    let error = status.and_then(|status| status.last_error.clone());
+    let since = status.and_then(|status| status.stuck_since_ms);
+    let state = match (job.wanted, status.map(|status| status.state)) {
         (Wanted::Paused, _) => "paused",
         (Wanted::Running, Some(JobState::Halted)) => "halted",
         (Wanted::Running, _) => "running",
     };
-    let mut out = json!({
+    json!({
         "name": job.name,
         "state": state,
-        "progress_state": SyncState::of(job, status.as_ref()).name(),
-        "commit_seq": status.as_ref().map_or(-1, |status| status.applied.0),
-        "source": {"cluster": job.source.cluster_name, "database": job.source.database},
+        "progress_state": SyncState::of(job, status).name(),
+        "commit_seq": status.map_or(-1, |status| status.applied.0),
+        "source": source(known),
         "dest": {"database": job.dest.database},
-    });
-    if let (Some(out), Some(status)) = (out.as_object_mut(), status) {
-        out.insert("last_error".into(), json!(status.last_error));
-        out.insert("stuck_since".into(), json!(status.stuck_since_ms));
-        out.insert("action".into(), json!(status.action));
-        out.insert("lag_ms".into(), json!(status.lag_at(now_ms)));
-        out.insert("progress".into(), json!(status.progress));
-        out.insert("events_applied".into(), json!(status.events_applied));
-        out.insert("skipped".into(), json!(status.skipped));
-        out.insert(
-            "log".into(),
-            json!({"committed_offset": status.committed_offset, "end_offset": status.end_offset}),
-        );
-        out.insert(
-            "tables_not_following".into(),
-            status
-                .lanes
-                .iter()
-                .map(|lane| json!({"table": lane.table, "at": lane.at, "reason": lane.reason}))
-                .collect(),
-        );
-        out.insert("phase".into(), json!(status.state));
-        out.insert("owner".into(), json!(status.owner));
-        out.insert("reported_at_ms".into(), json!(status.at_ms));
-    }
-    json!({ "status": out })
+        "last_error": error.or_else(|| of_all.map(|problem| problem.what.clone())),
+        "stuck_since": since.or_else(|| of_all.and_then(|problem| problem.since_ms)),
+        "lag_ms": lag_ms(known),
+        "problems": problems,
+    })
+}
+
+fn source(known: &Known) -> Value {
+    let source = &known.job.source;
+    let stream = known.stream.as_ref();
+    json!({
+        "cluster": source.cluster_name,
+        "database": source.database,
+        "state": stream.map(|stream| stream.state),
+        "problem": known.source_problem(),
+        "snapshots": stream.map_or(&[][..], |stream| &stream.snapshots),
+        "action": stream.map(|stream| &stream.action),
+        "published": stream.map(|stream| stream.published),
+        "end": stream.map(|stream| stream.source_end),
+        "end_at_ms": stream.and_then(|stream| stream.source_end_at_ms),
+        "owner": stream.map(|stream| &stream.owner),
+        "reported_at_ms": stream.map(|stream| stream.at_ms),
+    })
+}
+
+/// The lag, if it is known: an applier that has applied the whole log is behind all the same when the log stands still.
+fn lag_ms(known: &Known) -> Option<i64> {
+    let lag = known.status.as_ref()?.lag_at(known.now_ms)?;
+    let blind = !known.log.is_empty()
+        || known.source_problem().is_some()
+        || known
+            .job_problem()
+            .is_some_and(|problem| problem.kind == ProblemKind::NotReported);
+    (lag > 0 || !blind).then_some(lag)
+}
+
+fn body(status: &JobStatus) -> Map<String, Value> {
+    let tables: Vec<Value> = status
+        .lanes
+        .iter()
+        .map(|lane| {
+            json!({"table": lane.table, "at": lane.at, "reason": lane.reason, "since_ms": lane.since_ms})
+        })
+        .collect();
+    let log = json!({"committed_offset": status.committed_offset, "end_offset": status.end_offset});
+    [
+        ("action", json!(status.action)),
+        ("progress", json!(status.progress)),
+        ("events_applied", json!(status.events_applied)),
+        ("skipped", json!(status.skipped)),
+        ("log", log),
+        ("tables_not_following", json!(tables)),
+        ("phase", json!(status.state)),
+        ("owner", json!(status.owner)),
+        ("reported_at_ms", json!(status.at_ms)),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect()
 }
 
 /// States that scripts of ccr-syncer know.

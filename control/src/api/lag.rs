@@ -46,7 +46,8 @@ async fn lag_of(api: &Api, name: &str) -> Result<Value, Error> {
     let behind_seconds = next_at.map_or(0, |at| ((api.clock.now_ms() - at.0) / 1000).max(0));
     let seq = |seq: Option<CommitSeq>| seq.map_or(0, |seq| seq.0);
     Ok(json!({
-        "lag": lag.map_or(0, |lag| lag.lag),
+        // Nobody knows how far a stream reaches that does not exist.
+        "lag": lag.map(|lag| lag.lag),
         "first_commit_seq": seq(lag.and_then(|lag| lag.first)),
         "last_commit_seq": seq(lag.and_then(|lag| lag.last)),
         "next_commit_seq": seq(lag.and_then(|lag| lag.next)),

@@ -5,6 +5,7 @@ mod args;
 mod error;
 mod kafka;
 mod log_watch;
+mod readiness;
 mod run;
 
 use std::convert::Infallible;
@@ -23,6 +24,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use log_watch::watch_log;
+use readiness::Readiness;
 
 pub use args::{LogFormat, ProcessArgs, read_log_key, start_telemetry};
 pub use error::ProcessError;
@@ -47,6 +49,8 @@ pub struct Process {
     pub health: Health,
     /// Bounds of the HTTP server.
     pub bounds: Bounds,
+    /// No other process works on the log: what nobody works on is missing here.
+    pub alone: bool,
     tasks: Supervisor,
 }
 
@@ -71,10 +75,11 @@ impl Process {
         sealer: Sealer,
         token: CancellationToken,
     ) -> Result<Self, ProcessError> {
-        let registry = JobRegistry::open(log.clone(), prefix)
+        let clock = SystemClock::shared();
+        let registry = JobRegistry::with_clock(log.clone(), prefix, clock.clone())
             .await
             .map_err(|error| ProcessError::Topic("jobs", error))?;
-        let status = StatusBoard::open(log.clone(), prefix)
+        let status = StatusBoard::with_clock(log.clone(), prefix, clock.clone())
             .await
             .map_err(|error| ProcessError::Topic("status", error))?;
         let mut process = Self {
@@ -82,12 +87,16 @@ impl Process {
             registry: registry.clone(),
             status: status.clone(),
             sealer,
-            clock: SystemClock::shared(),
+            clock,
             health: Health::default(),
             bounds: Bounds::default(),
+            alone: false,
             tasks: Supervisor::new(token.clone()),
         };
-        let watch = watch_log(process.log.clone(), process.health.clone(), token.clone());
+        process
+            .health
+            .not_ready("started", "the process is starting");
+        let watch = watch_log(process.log.clone(), token.clone());
         process.spawn("log", watch);
         let (stop, clock) = (token.clone(), process.clock.clone());
         process.spawn("jobs", async move {
@@ -116,8 +125,8 @@ impl Process {
         self.tasks.spawn(name, OnError::StopAll, future);
     }
 
-    /// Serves `router` with `/live`, `/ready` and `/metrics` next to it, within [`Process::bounds`]; `flag` names the option with the address in
-    /// errors. Gives the address that was bound.
+    /// Serves `router` with `/live`, `/ready` and `/metrics` next to it, within [`Process::bounds`], and keeps `/ready` up to
+    /// date; `flag` names the option with the address in errors. Returns the address that was bound.
     ///
     /// # Errors
     /// [`ProcessError::Listen`].
@@ -135,6 +144,15 @@ impl Process {
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
         let (health, bounds) = (self.health.clone(), self.bounds.clone());
+        let watch = Readiness {
+            registry: self.registry.clone(),
+            board: self.status.clone(),
+            health: health.clone(),
+            clock: self.clock.clone(),
+            owner: owner(),
+            alone: self.alone,
+        };
+        self.spawn("readiness", watch.run(self.token()));
         let serving = http::serve(listener, router, health, bounds, self.token());
         self.spawn("http", serving);
         Ok(bound)

@@ -15,6 +15,7 @@ mod quickstart;
 mod renew;
 mod resync;
 mod secured;
+mod status;
 mod table_job;
 mod take_over;
 mod verify;
