@@ -119,6 +119,18 @@ impl Rule {
         self
     }
 
+    /// Returns why the rule can never have an effect, if so.
+    pub fn flaw(&self) -> Option<String> {
+        let waits = !matches!(self.effect, Effect::Fail { .. });
+        let step = [DISK_WRITE, DELETE_BITMAP].contains(&self.call.as_str());
+        (step && waits).then(|| {
+            format!(
+                "{} is a step inside a backend, which can fail but neither wait nor lose its answer: use the effect \"fail\"",
+                self.call
+            )
+        })
+    }
+
     fn matches(&self, call: &str, backend: Option<i64>) -> bool {
         let named = match self.call.strip_suffix('*') {
             Some(prefix) => call.starts_with(prefix),
@@ -268,15 +280,18 @@ impl Faults {
         self.add(Rule::always(DISK_WRITE, full).on_backend(backend))
     }
 
-    /// Counts a step inside a backend and tells why it fails there, without waiting: rules that wait or cut connections do not apply.
+    /// Counts a step inside a backend and returns why it fails there. It does not wait: only rules that fail apply, and no
+    /// other rule is used up.
     pub fn refuses(&self, step: &str, backend: i64) -> Option<String> {
         self.note(step);
-        self.judge(step, Some(backend))
-            .into_iter()
-            .find_map(|step| match step {
-                Step::End(Verdict::Fail { message, .. }) => Some(message),
-                Step::End(_) | Step::Wait(_) | Step::HeldBy(_) => None,
-            })
+        self.judge(step, Some(backend), |effect| {
+            matches!(effect, Effect::Fail { .. })
+        })
+        .into_iter()
+        .find_map(|step| match step {
+            Step::End(Verdict::Fail { message, .. }) => Some(message),
+            Step::End(_) | Step::Wait(_) | Step::HeldBy(_) => None,
+        })
     }
 
     /// True while a rule holds the backend down.
@@ -311,7 +326,7 @@ impl Faults {
     /// Counts the call, waits as the rules want, and tells what to do with it.
     pub async fn before(&self, call: &str, backend: Option<i64>) -> Verdict {
         self.note(call);
-        let steps = self.judge(call, backend);
+        let steps = self.judge(call, backend, |_| true);
         for step in steps {
             match step {
                 Step::Wait(delay) => tokio::time::sleep(delay).await,
@@ -322,13 +337,18 @@ impl Faults {
         Verdict::Proceed
     }
 
-    fn judge(&self, call: &str, backend: Option<i64>) -> Vec<Step> {
+    fn judge(
+        &self,
+        call: &str,
+        backend: Option<i64>,
+        applies: impl Fn(&Effect) -> bool,
+    ) -> Vec<Step> {
         let mut inner = self.lock();
         let inner = &mut *inner;
         let mut steps = Vec::new();
         let mut spent = Vec::new();
         for (id, rule) in &mut inner.rules {
-            if !rule.matches(call, backend) {
+            if !rule.matches(call, backend) || !applies(&rule.effect) {
                 continue;
             }
             if rule.skip > 0 {
@@ -408,6 +428,18 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+
+    #[test]
+    fn a_step_of_a_backend_uses_up_no_rule_that_waits() {
+        let faults = Faults::new(1);
+        let rule = Rule::always(DISK_WRITE, Effect::Latency { ms: 1 }).times(1);
+        assert!(rule.flaw().is_some());
+        faults.add(rule);
+        assert_eq!(faults.refuses(DISK_WRITE, 1), None);
+        assert_eq!(faults.rules().len(), 1);
+        faults.disk_full(1);
+        assert!(faults.refuses(DISK_WRITE, 1).is_some());
+    }
 
     #[tokio::test]
     async fn a_counted_rule_removes_itself() {

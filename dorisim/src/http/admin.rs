@@ -34,7 +34,10 @@ async fn list_faults(State(http): State<Arc<FrontendHttp>>) -> Response {
 /// Takes the body as text, so that a refusal can say what a rule looks like.
 async fn add_fault(State(http): State<Arc<FrontendHttp>>, body: String) -> Response {
     match serde_json::from_str::<Rule>(&body) {
-        Ok(rule) => Json(json!({"id": http.faults.add(rule)})).into_response(),
+        Ok(rule) => match rule.flaw() {
+            Some(flaw) => refusal(&flaw),
+            None => Json(json!({"id": http.faults.add(rule)})).into_response(),
+        },
         Err(error) => refusal(&format!(
             "not a rule: {error}; a rule looks like {}",
             r#"{"call":"ingest_binlog","effect":"latency","ms":20} or {"call":"commitTxn","effect":"fail","code":6,"times":1}"#
