@@ -33,6 +33,10 @@ pub struct TabletSpec {
     pub initial_version: i64,
     /// Made by a restore job: content arrives with [`BackendApi::move_snapshot`].
     pub in_restore_mode: bool,
+    /// Tablet whose rows it is to get, for schema changes, rollups and atomic restores. Until they come, loads may leave holes
+    /// between its versions.
+    #[serde(default)]
+    pub base_tablet: Option<i64>,
 }
 
 /// Comparison of a delete condition.

@@ -67,6 +67,7 @@ impl Tablet {
             binlog_enabled: pb.binlog_config.as_ref()?.enable?,
             initial_version: pb.sim_version?,
             in_restore_mode: pb.in_restore_mode?,
+            base_tablet: None,
         };
         let mut tablet = Tablet::new(spec, pb.tablet_uid?.into(), store);
         // A changed schema may have another hash; the files stay where they were made.

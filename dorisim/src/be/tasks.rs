@@ -273,6 +273,13 @@ impl BackendApi for Backend {
         self.require_alive()?;
         let tablet = self.tablet(tablet_id)?;
         let mut tablet = lock(&tablet);
+        // Loads behind it would be lost.
+        if tablet.version > version && !tablet.awaits_fill() {
+            return Err(BeError::VersionMerged {
+                tablet_id,
+                asked: version,
+            });
+        }
         let meta = RowsetMeta {
             rowset_id: self.new_rowset_id(),
             tablet_id,

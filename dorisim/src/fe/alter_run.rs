@@ -1,6 +1,6 @@
 //! Schema change and rollup jobs at work: PENDING makes tablets, WAITING_TXN waits for older loads, converts the rows and hands over.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -141,16 +141,10 @@ impl Frontend {
             let Some(backend) = self.backend(replica.backend_id) else {
                 return Err(Stop::Later);
             };
-            let has = backend.tablet_stat(fill.to.id).map_err(|_| Stop::Later)?;
-            // A publish that is half done: its other half would be refused afterwards.
-            if has.version > fill.version {
-                return Err(Stop::Later);
-            }
+            backend.tablet_stat(fill.to.id).map_err(|_| Stop::Later)?;
             targets.push(backend);
         }
-        if fill.version <= 1 {
-            return Ok(());
-        }
+        // Also without rows: a tablet that waits for them takes part in the versions of its partition only afterwards.
         let rows = self
             .merged_rows(&fill.from_schema, &fill.from, fill.version)
             .map_err(|_| Stop::Later)?;
@@ -303,11 +297,15 @@ fn lay_out(state: &mut FeState, job: &AlterJob) -> Result<LaidOut, Stop> {
     let (mut made, mut specs) = (Vec::new(), Vec::new());
     for partition in table.partitions.values() {
         for (meta, origin) in &targets {
-            let tablets = partition
+            let old: Vec<&Tablet> = partition
                 .indexes
                 .iter()
                 .filter(|i| i.id == *origin)
                 .flat_map(|i| &i.tablets)
+                .collect();
+            let origins: Vec<i64> = old.iter().map(|tablet| tablet.id).collect();
+            let tablets = old
+                .into_iter()
                 .map(|old| Tablet {
                     id: state.new_id(),
                     replicas: old
@@ -330,12 +328,18 @@ fn lay_out(state: &mut FeState, job: &AlterJob) -> Result<LaidOut, Stop> {
                 indexes: vec![index.clone()],
                 ..partition.clone()
             };
-            specs.extend(partitions::tablet_specs(
-                &shape,
-                &shell,
-                table.binlog_enabled(),
-                false,
-            ));
+            let made_of: BTreeMap<i64, i64> = index
+                .tablets
+                .iter()
+                .map(|tablet| tablet.id)
+                .zip(origins)
+                .collect();
+            let binlog = table.binlog_enabled();
+            for (backend, mut spec) in partitions::tablet_specs(&shape, &shell, binlog, false) {
+                // Loads that the tablet does not know leave holes between its versions until its rows come.
+                spec.base_tablet = made_of.get(&spec.tablet_id).copied();
+                specs.push((backend, spec));
+            }
             made.push((partition.id, index));
         }
     }

@@ -330,6 +330,7 @@ pub fn tablet_specs(
                         binlog_enabled,
                         initial_version: partition.visible_version,
                         in_restore_mode: restore,
+                        base_tablet: None,
                     },
                 ));
             }

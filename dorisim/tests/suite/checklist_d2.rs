@@ -563,7 +563,6 @@ async fn d2_7_publish_refuses_version_gaps() {
     };
     let create = CreateTablet {
         spec: crate::common::spec(TABLET),
-        base_tablet: None,
     };
     submit(AgentTask::Create(Box::new(create)), TABLET);
     let info = |version: i64| world::binlog_info(http, TABLET, version);

@@ -77,6 +77,7 @@ impl Rig {
             binlog_enabled: false,
             initial_version: 1,
             in_restore_mode: false,
+            base_tablet: None,
         };
         self.node.backend().create_tablet(spec).await.unwrap();
     }

@@ -229,6 +229,7 @@ impl Agent {
             binlog_enabled: binlog.is_some_and(|binlog| binlog.enable == Some(true)),
             initial_version: header.version,
             in_restore_mode: false,
+            base_tablet: None,
         };
         let mut tablet = Tablet::new(spec, self.backend.new_tablet_uid(), self.backend.store());
         tablet.dir = home_of(dir);

@@ -160,7 +160,7 @@ impl Agent {
     async fn create(&self, create: &CreateTablet) -> Option<Done> {
         let spec = create.spec.clone();
         let (tablet_id, version) = (spec.tablet_id, spec.initial_version);
-        let is_shadow = create.base_tablet.is_some() && !spec.in_restore_mode;
+        let is_shadow = spec.base_tablet.is_some() && !spec.in_restore_mode;
         let is_new = self.backend.tablet(tablet_id).is_err();
         let created = self.backend.create_tablet(spec).await;
         let created = created.and_then(|()| match self.backend.tablet(tablet_id) {

@@ -305,10 +305,7 @@ impl BackendApi for RemoteBackend {
             .note_created(specs.iter().map(|spec| spec.tablet_id));
         let create = |spec: TabletSpec| {
             let signature = spec.tablet_id;
-            let create = CreateTablet {
-                spec,
-                base_tablet: None,
-            };
+            let create = CreateTablet { spec };
             (signature, AgentTask::Create(Box::new(create)))
         };
         self.run(specs.into_iter().map(create).collect(), wait)

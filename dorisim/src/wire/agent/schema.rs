@@ -23,8 +23,6 @@ use crate::model::{
 pub struct CreateTablet {
     /// What is created. On the backend's side its index id is 0 and its schema version 0.
     pub spec: TabletSpec,
-    /// Tablet whose data may be shared, for schema changes and atomic restores.
-    pub base_tablet: Option<i64>,
 }
 
 /// One column.
@@ -226,7 +224,7 @@ impl CreateTablet {
     /// The request of a CREATE task.
     pub fn to_wire(&self) -> TCreateTabletReq {
         let spec = &self.spec;
-        let base_hash = self.base_tablet.map(|_| spec.schema.schema_hash);
+        let base_hash = spec.base_tablet.map(|_| spec.schema.schema_hash);
         let mow = matches!(spec.schema.keys, KeysModel::Unique { mow: true, .. });
         TCreateTabletReq {
             tablet_id: spec.tablet_id,
@@ -235,7 +233,7 @@ impl CreateTablet {
             version_hash: None,
             storage_medium: Some(TStorageMedium::HDD),
             in_restore_mode: spec.in_restore_mode.then_some(true),
-            base_tablet_id: self.base_tablet,
+            base_tablet_id: spec.base_tablet,
             base_schema_hash: base_hash,
             table_id: Some(spec.table_id),
             partition_id: Some(spec.partition_id),
@@ -272,10 +270,8 @@ impl CreateTablet {
             binlog_enabled: binlog.is_some_and(|binlog| binlog.enable == Some(true)),
             initial_version: request.version.unwrap_or(1),
             in_restore_mode: request.in_restore_mode.unwrap_or(false),
-        };
-        Ok(CreateTablet {
-            spec,
             base_tablet: request.base_tablet_id.filter(|id| *id > 0),
-        })
+        };
+        Ok(CreateTablet { spec })
     }
 }

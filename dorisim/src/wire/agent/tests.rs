@@ -183,8 +183,8 @@ proptest! {
                 binlog_enabled: binlog,
                 initial_version: 7,
                 in_restore_mode: restore,
+                base_tablet: base,
             },
-            base_tablet: base,
         };
         let task = AgentTask::Create(Box::new(create.clone()));
         let AgentTask::Create(back) = sent(&task, ids[0]) else {

@@ -143,6 +143,7 @@ pub fn spec(tablet_id: i64) -> TabletSpec {
         binlog_enabled: true,
         initial_version: 1,
         in_restore_mode: false,
+        base_tablet: None,
     }
 }
 
