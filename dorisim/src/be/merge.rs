@@ -4,9 +4,7 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use crate::be::api::{DeleteOp, DeletePredicate, RowsetView};
-use crate::model::{
-    Aggregation, Cell, Column, DataType, DefaultValue, KeysModel, Row, TableSchema,
-};
+use crate::model::{Aggregation, Cell, Column, DataType, KeysModel, Row, TableSchema};
 
 /// Order of two rows by their keys, which stand first.
 pub(crate) fn compare_keys(a: &Row, b: &Row, keys: &[&DataType]) -> Ordering {
@@ -17,14 +15,6 @@ pub(crate) fn compare_keys(a: &Row, b: &Row, keys: &[&DataType]) -> Ordering {
         }
     }
     Ordering::Equal
-}
-
-/// The constant that old rows show in a column added later.
-fn old_value(column: &Column) -> Cell {
-    match &column.default {
-        Some(DefaultValue::Constant(text)) => text.clone(),
-        Some(DefaultValue::CurrentTimestamp(_) | DefaultValue::Function(_)) | None => None,
-    }
 }
 
 /// Rows of one tablet in today's schema, merged.
@@ -59,7 +49,7 @@ pub(crate) fn merge(schema: &TableSchema, views: &[RowsetView]) -> Vec<Row> {
                 .zip(&schema.columns)
                 .map(|(place, column)| match place {
                     Some(i) => old.get(*i).cloned().flatten(),
-                    None => old_value(column),
+                    None => Column::value_in_old_rows(column),
                 })
                 .collect();
             if later

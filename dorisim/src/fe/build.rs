@@ -1,7 +1,10 @@
 //! From CREATE TABLE to a table without partitions: columns, keys, hidden columns, properties.
 
+use std::collections::BTreeMap;
+
 use super::api::SqlError;
 use super::build_properties::{properties, settle_dynamic};
+use super::generated_text;
 use super::key_columns;
 use super::properties::is_on;
 use super::state::FeState;
@@ -46,11 +49,15 @@ pub fn column(def: &ast::ColumnDef) -> Result<Column, SqlError> {
                 .ok_or_else(|| SqlError::analysis(format!("Unknown aggregate type: {text}")))?,
         ),
     };
-    check_column(def, &data_type, default.as_ref())?;
+    // A bitmap is never NULL: its default is the empty one, also where NULL was written.
     let default = match default {
-        None if data_type == DataType::Bitmap => {
+        None | Some(DefaultValue::Constant(None)) if data_type == DataType::Bitmap => {
             Some(DefaultValue::Function("BITMAP_EMPTY".to_owned()))
         }
+        other => other,
+    };
+    check_column(def, &data_type, default.as_ref())?;
+    let default = match default {
         None if data_type == DataType::Hll => Some(DefaultValue::Function("HLL_EMPTY".to_owned())),
         None if aggregation == Some(Aggregation::ReplaceIfNotNull) => {
             Some(DefaultValue::Constant(None))
@@ -89,7 +96,7 @@ fn check_column(
     let refuse = |text: String| Err(SqlError::analysis(text));
     let given = default.is_some_and(|d| *d != DefaultValue::Constant(None));
     match data_type {
-        DataType::Hll if given => {
+        DataType::Hll if default.is_some() => {
             return refuse("Hll type column can not set default value".to_owned());
         }
         DataType::Map(..) if given => {
@@ -322,13 +329,40 @@ fn schema(create: &ast::CreateTable, properties: &Properties) -> Result<TableSch
     for (id, c) in (0_i32..).zip(columns.iter_mut()) {
         c.unique_id = id;
     }
-    Ok(TableSchema {
+    let mut schema = TableSchema {
         columns,
         keys,
         schema_hash: 0,
         schema_version: 0,
         indexes: Default::default(),
-    })
+    };
+    let print = |text: &String| generated_text::printed(text, &schema);
+    let texts: Vec<Option<String>> = schema
+        .columns
+        .iter()
+        .map(|c| c.generated.as_ref().map(print))
+        .collect();
+    for (column, text) in schema.columns.iter_mut().zip(texts) {
+        column.generated = text;
+    }
+    Ok(schema)
+}
+
+/// Numbers the columns of a table from 0, as a CREATE TABLE with these columns does. Rollups share the ids of the base.
+pub fn number_columns_anew(table: &mut OlapTable) {
+    let mut new_ids = BTreeMap::new();
+    for (id, column) in (0_i32..).zip(table.schema.columns.iter_mut()) {
+        new_ids.insert(column.unique_id, id);
+        column.unique_id = id;
+    }
+    let rollups = table.indexes.iter_mut().filter_map(|i| i.schema.as_mut());
+    for column in rollups.flat_map(|schema| &mut schema.columns) {
+        // Computed columns of views have ids of their own.
+        if let Some(id) = new_ids.get(&column.unique_id) {
+            column.unique_id = *id;
+        }
+    }
+    table.max_column_unique_id = table.schema.max_unique_id();
 }
 
 fn is_sequence(data_type: &DataType) -> bool {

@@ -10,6 +10,7 @@ use super::dates;
 use super::frontend::Frontend;
 use super::partitions::{self, PartitionSpec};
 use super::properties;
+use super::property_values;
 use super::record;
 use super::recycle::Dropped;
 use super::show_create::{self, Form};
@@ -159,6 +160,7 @@ impl Frontend {
             if let Some(index) = table.indexes.first_mut() {
                 name.clone_into(&mut index.name);
             }
+            build::number_columns_anew(&mut table);
             table.state = TableState::Normal;
             for secondary in &mut table.secondary {
                 secondary.id = state.new_id();
@@ -356,6 +358,7 @@ pub(super) fn set_data_property(
 ) -> Result<(), SqlError> {
     let named = |key: &str| own.get(key).or_else(|| table.get(key));
     if let Some(policy) = named("storage_policy") {
+        property_values::check_storage_policy(policy)?;
         partition.storage_policy.clone_from(policy);
     }
     // Only SSD cools down.

@@ -37,6 +37,7 @@ mod dynamic_partition;
 pub mod dynamic_run;
 pub mod frontend;
 mod frontend_config;
+mod generated_text;
 mod gson;
 mod gson_order;
 mod image;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::DataType;
+use super::{Cell, DataType};
 
 /// How rows of equal keys combine in a value column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,6 +155,20 @@ impl Column {
             generated: None,
             on_update: None,
             copied: false,
+        }
+    }
+
+    /// The value in rows that are older than the column.
+    #[must_use]
+    pub fn value_in_old_rows(&self) -> Cell {
+        match self.default.as_ref()? {
+            DefaultValue::Constant(text) => text.clone(),
+            DefaultValue::Function(text)
+                if ["BITMAP_EMPTY", "HLL_EMPTY"].contains(&text.as_str()) =>
+            {
+                Some(String::new())
+            }
+            DefaultValue::CurrentTimestamp(_) | DefaultValue::Function(_) => None,
         }
     }
 

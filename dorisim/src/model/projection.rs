@@ -1,6 +1,6 @@
 //! Rows of one set of columns in the shape of another: rollups and indexes that a schema change builds.
 
-use super::{Cell, Column, DefaultValue, Row, TableSchema};
+use super::{Cell, Column, Row, TableSchema};
 
 /// Where a column of the target comes from.
 enum Source {
@@ -61,7 +61,10 @@ fn source(from: &TableSchema, column: &Column) -> Source {
         .position(|c| c.unique_id == column.unique_id);
     match place {
         Some(i) => Source::At(i),
-        None => defined_by(from, column).unwrap_or_else(|| constant(column)),
+        None => {
+            let constant = || Source::Constant(column.value_in_old_rows());
+            defined_by(from, column).unwrap_or_else(constant)
+        }
     }
 }
 
@@ -75,13 +78,6 @@ fn defined_by(from: &TableSchema, column: &Column) -> Option<Source> {
     }
     let counted = format!("CASE WHEN `{name}` IS NULL THEN 0 ELSE 1 END");
     (expression == counted).then_some(Source::CountAt(at))
-}
-
-fn constant(column: &Column) -> Source {
-    Source::Constant(match &column.default {
-        Some(DefaultValue::Constant(text)) => text.clone(),
-        Some(DefaultValue::CurrentTimestamp(_) | DefaultValue::Function(_)) | None => None,
-    })
 }
 
 fn cell(

@@ -110,10 +110,33 @@ fn making(connection: &Connection) -> Result<()> {
 
 fn combining(connection: &Connection) -> Result<()> {
     type Two = fn(&Members, &Members) -> Members;
-    let two: [(&str, Two); 6] = [
-        ("bitmap_and", |a, b| a & b),
-        ("bitmap_or", |a, b| a | b),
-        ("bitmap_xor", |a, b| a ^ b),
+    // Of any number of bitmaps. A NULL makes an intersection NULL, the others leave it out.
+    let many: [(&str, Two, bool); 3] = [
+        ("bitmap_and", |a, b| a & b, false),
+        ("bitmap_or", |a, b| a | b, true),
+        ("bitmap_xor", |a, b| a ^ b, true),
+    ];
+    for (name, combine, skips_null) in many {
+        let fold = move |ctx: &Context<'_>| {
+            let mut all = Vec::new();
+            for at in 0..ctx.len() {
+                match set(ctx, at) {
+                    Some(members) => all.push(members),
+                    None if skips_null => {}
+                    None => return None,
+                }
+            }
+            all.into_iter().reduce(|a, b| combine(&a, &b))
+        };
+        define(connection, &[name], ANY, move |ctx| {
+            fold(ctx).map(|members| joined(&members))
+        })?;
+        let counted = format!("{name}_count");
+        define(connection, &[&counted], ANY, move |ctx| {
+            fold(ctx).map(|members| size(members.len()))
+        })?;
+    }
+    let two: [(&str, Two); 3] = [
         ("bitmap_not", |a, b| a - b),
         ("bitmap_and_not", |a, b| a - b),
         ("bitmap_andnot", |a, b| a - b),

@@ -314,7 +314,9 @@ async fn f033_generated_column() {
     .await;
     let shown = lab.shown("t").await;
     assert!(
-        shown.contains("`c` int AS (a + b) NULL COMMENT \"sum\""),
+        shown.contains(
+            "`c` int AS ((CAST(`a` AS bigint) + CAST(`b` AS bigint))) NULL COMMENT \"sum\""
+        ),
         "{shown}"
     );
     lab.sql("INSERT INTO t (k, a, b) VALUES (1, 2, 3), (2, NULL, 1)")

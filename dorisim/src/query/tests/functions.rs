@@ -189,6 +189,15 @@ fn sketches_and_aggregates_of_whole_groups() {
             "1",
         ),
         (
+            "select bitmap_to_string(bitmap_or(to_bitmap(1), to_bitmap(2), to_bitmap(10), to_bitmap(0), NULL))",
+            "0,1,2,10",
+        ),
+        (
+            "select bitmap_xor_count(to_bitmap(1), to_bitmap(2), to_bitmap(1)), bitmap_and(to_bitmap(1), NULL) is null, \
+             bitmap_or(NULL, NULL) is null",
+            "1|1|1",
+        ),
+        (
             "select bitmap_union_count(to_bitmap(id)), hll_union_agg(hll_hash(id)) from u",
             "2|2",
         ),
