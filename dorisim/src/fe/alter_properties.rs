@@ -155,12 +155,7 @@ fn decide(
         "bloom_filter_columns" | "bloom_filter_fpp" => bloom_filter(table, key, value),
         "store_row_column" | "row_store_columns" => row_store(table, key, value),
         "storage_policy" => {
-            let mow = matches!(table.schema.keys, KeysModel::Unique { mow: true, .. });
-            if mow && !value.is_empty() {
-                return refuse(format!(
-                    "Can not set UNIQUE KEY table that enables Merge-On-write with storage policy({value})"
-                ));
-            }
+            property_values::check_storage_policy(value)?;
             Ok(Change::Plain(given.clone()))
         }
         "partition.retention_count" => {

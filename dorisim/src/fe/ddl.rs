@@ -260,11 +260,39 @@ impl Frontend {
                 }
                 self.lock().settings.extend(settings);
             }
-            Statement::Set { .. }
-            | Statement::Admin { .. }
-            | Statement::NoEffect { .. }
-            | Statement::CreateRepository { .. }
-            | Statement::DropRepository { .. } => {}
+            Statement::CreateFunction {
+                if_not_exists,
+                name,
+                signature,
+                text,
+            } => {
+                let (db, _) = object(session, &name)?;
+                let mut state = self.lock();
+                let functions = &mut state.db_mut(db)?.functions;
+                if functions.contains_key(&signature) {
+                    if if_not_exists {
+                        return Ok(StmtOutcome::default());
+                    }
+                    return Err(SqlError::analysis("function already exists"));
+                }
+                functions.insert(signature, text);
+                state.journal();
+            }
+            Statement::DropFunction {
+                if_exists,
+                name,
+                signature,
+            } => {
+                let (db, _) = object(session, &name)?;
+                let mut state = self.lock();
+                if state.db_mut(db)?.functions.remove(&signature).is_none() && !if_exists {
+                    return Err(SqlError::analysis(format!(
+                        "Unknown function, function={signature}"
+                    )));
+                }
+                state.journal();
+            }
+            Statement::Set { .. } | Statement::NoEffect { .. } => {}
             Statement::Use { db } => {
                 self.lock().db(&db)?;
             }
@@ -307,6 +335,7 @@ impl Frontend {
                 properties,
                 tables: crate::model::Tracked::new(),
                 views: BTreeMap::new(),
+                functions: BTreeMap::new(),
             },
         );
         Ok(())

@@ -165,6 +165,9 @@ pub fn analyze(table: &OlapTable, all: &Properties) -> Result<Properties, SqlErr
         }
         Some((_, Ok(_))) | None => {}
     }
+    if let Some(policy) = text("storage_policy").filter(|name| !name.is_empty()) {
+        return refuse(1105, format!("{STORAGE_POLICY}: {policy} doesn't exist."));
+    }
     let enabled = text("enable").unwrap_or("true");
     if !enabled.eq_ignore_ascii_case("true") && !enabled.eq_ignore_ascii_case("false") {
         return refuse(

@@ -24,6 +24,9 @@ use crate::clock::SimClock;
 use crate::model::{Catalog, OlapTable};
 use crate::query::QueryEngine;
 
+/// What the names of global variables begin with among the settings.
+const GLOBAL_VARIABLE: &str = "@@global.";
+
 /// The master FE of a simulated cluster.
 pub struct Frontend {
     config: FrontendConfig,
@@ -257,7 +260,31 @@ impl Frontend {
     /// Settings changed by ADMIN SET FRONTEND CONFIG.
     #[must_use]
     pub fn settings(&self) -> BTreeMap<String, String> {
-        (*self.lock().settings).clone()
+        let state = self.lock();
+        let own = state.settings.iter();
+        own.filter(|(name, _)| !name.starts_with(GLOBAL_VARIABLE))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    }
+
+    /// Values of variables that SET GLOBAL changed, by name: those of new sessions.
+    #[must_use]
+    pub fn global_variables(&self) -> BTreeMap<String, String> {
+        let state = self.lock();
+        let all = state.settings.iter();
+        all.filter_map(|(name, value)| {
+            let name = name.strip_prefix(GLOBAL_VARIABLE)?;
+            Some((name.to_owned(), value.clone()))
+        })
+        .collect()
+    }
+
+    /// SET GLOBAL.
+    pub fn set_global_variable(&self, name: &str, value: &str) {
+        let mut state = self.lock();
+        let key = format!("{GLOBAL_VARIABLE}{name}");
+        state.settings.insert(key, value.to_owned());
+        state.journal();
     }
 
     /// One of the [`Self::settings`].

@@ -191,3 +191,13 @@ pub fn canonicalize(properties: &Properties) -> Result<Properties, SqlError> {
         .map(|(key, value)| Ok((key.clone(), canonical(key, value)?)))
         .collect()
 }
+
+/// Refuses every storage policy: none exists here, because `CREATE STORAGE POLICY` is refused.
+pub fn check_storage_policy(name: &str) -> Result<(), SqlError> {
+    if name.is_empty() {
+        return Ok(());
+    }
+    Err(SqlError::analysis(format!(
+        "Storage policy does not exist. name: {name}"
+    )))
+}

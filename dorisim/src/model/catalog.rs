@@ -58,6 +58,9 @@ pub struct Database {
     pub tables: Tracked<i64, OlapTable>,
     /// Views by id.
     pub views: BTreeMap<i64, View>,
+    /// CREATE FUNCTION statements by signature, such as `f(int, text)`.
+    #[serde(default)]
+    pub functions: BTreeMap<String, String>,
 }
 
 impl Database {

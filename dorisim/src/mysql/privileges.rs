@@ -70,6 +70,7 @@ fn refusal(
         Statement::Show(Show::RecycleBin { .. }) => needed("Admin_priv"),
         Statement::Show(Show::Tablets { .. } | Show::Tablet { .. }) => needed("SHOW TABLETS"),
         Statement::CreateUser { .. } | Statement::DropUser { .. } => needed("GRANT"),
+        Statement::Set { .. } => needed("ADMIN"),
         Statement::AlterSystem(_) => needed("NODE"),
         Statement::Grant { privileges, .. } => format!(
             "Access denied; you need all  [Grant_priv, {}] privilege(s) for this operation",
@@ -144,13 +145,16 @@ fn needed(session: &SqlSession, statement: &Statement) -> Option<Needed> {
             let own = user.as_deref().is_none_or(|user| user == session.user());
             (!own).then_some(("ADMIN", None, None))
         }
+        Statement::Set { assignments } => assignments
+            .iter()
+            .any(|assignment| assignment.global)
+            .then_some(("ADMIN", None, None)),
         Statement::CreateUser { .. }
         | Statement::DropUser { .. }
         | Statement::Grant { .. }
         | Statement::Revoke { .. }
         | Statement::AdminSetConfig { .. }
         | Statement::AdminShowConfig { .. }
-        | Statement::Admin { .. }
         | Statement::AlterSystem(_)
         | Statement::Show(
             Show::ById { .. }
@@ -159,8 +163,9 @@ fn needed(session: &SqlSession, statement: &Statement) -> Option<Needed> {
             | Show::Tablets { .. }
             | Show::Tablet { .. },
         )
-        | Statement::CreateRepository { .. }
-        | Statement::DropRepository { .. } => Some(("ADMIN", None, None)),
+        | Statement::CreateFunction { .. }
+        | Statement::DropFunction { .. } => Some(("ADMIN", None, None)),
+        Statement::NoEffect { kind } => kind.starts_with("ADMIN").then_some(("ADMIN", None, None)),
         Statement::Show(Show::Backup { db, .. } | Show::Restore { db, .. }) => {
             on_db("LOAD", db.as_deref())
         }
@@ -169,8 +174,6 @@ fn needed(session: &SqlSession, statement: &Statement) -> Option<Needed> {
         | Statement::Commit
         | Statement::Rollback
         | Statement::Use { .. }
-        | Statement::Set { .. }
-        | Statement::NoEffect { .. }
         | Statement::Show(_)
         | Statement::Describe { .. }
         | Statement::Explain { .. }

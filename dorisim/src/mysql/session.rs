@@ -12,7 +12,7 @@ use super::{dml, show};
 use crate::fe::{Frontend, LoadResult, LoadState, SessionCtx, SqlError};
 use crate::model::{Row, TableSchema};
 use crate::query::{ResultColumn, ResultSet, SessionInfo, add_generated, find_variable};
-use crate::sql::ast::{Show, ShowTail, Statement};
+use crate::sql::ast::{Assignment, Show, ShowTail, Statement};
 use crate::sql::parse_with_text;
 
 /// A user's session.
@@ -49,11 +49,11 @@ pub(super) enum Transaction {
 impl SqlSession {
     pub(super) fn new(server: Arc<MysqlServer>, id: u32, user: &str) -> Self {
         Self {
+            variables: server.frontend.global_variables(),
             server,
             id,
             user: user.to_owned(),
             db: None,
-            variables: BTreeMap::new(),
             transaction: Transaction::None,
             last_insert: None,
         }
@@ -147,8 +147,8 @@ impl SqlSession {
             }
             Statement::Use { db } => self.use_db(&db).map(|()| Answer::nothing()),
             Statement::Set { assignments } => {
-                for (name, value) in assignments {
-                    self.set(name, value).await?;
+                for assignment in assignments {
+                    self.set(assignment).await?;
                 }
                 Ok(Answer::nothing())
             }
@@ -202,22 +202,34 @@ impl SqlSession {
             }
             Statement::Commit => dml::commit(self).await,
             Statement::Rollback => dml::rollback(self).await,
-            Statement::NoEffect { .. } => Ok(Answer::nothing()),
+            Statement::NoEffect { kind } => {
+                self.server.faults.note(&format!("no_effect.{kind}"));
+                Ok(Answer::nothing())
+            }
             other => self.forward(other).await,
         }
     }
 
     /// Sets a variable; those of the user, `@name`, take the value of an expression.
-    async fn set(&mut self, name: String, value: String) -> Result<(), SqlError> {
+    async fn set(&mut self, assignment: Assignment) -> Result<(), SqlError> {
+        let Assignment {
+            global,
+            name,
+            value,
+        } = assignment;
         if !name.starts_with('@') {
             let known = find_variable(&name)
                 .ok_or_else(|| SqlError::new(1193, format!("Unknown system variable '{name}'")))?;
             let value = value.trim().trim_matches(['\'', '"']);
-            if value.eq_ignore_ascii_case("default") {
-                self.variables.remove(known.name);
-                return Ok(());
+            let value = if value.eq_ignore_ascii_case("default") {
+                known.default.to_owned()
+            } else {
+                known.accept(value).map_err(SqlError::analysis)?
+            };
+            if global {
+                self.frontend().set_global_variable(known.name, &value);
             }
-            let value = known.accept(value).map_err(SqlError::analysis)?;
+            // A global value is the session's own as well.
             if known.name != name {
                 self.variables.insert(name, value.clone());
             }
@@ -363,7 +375,7 @@ impl SqlSession {
         // It is gone either way: by this, or by its timeout.
         let _ = dml::rollback(self).await;
         self.db = None;
-        self.variables.clear();
+        self.variables = self.frontend().global_variables();
     }
 
     /// The database named, or the session's.
@@ -397,6 +409,7 @@ impl SqlSession {
             version: SERVER_VERSION.to_owned(),
             now_ms: self.now_ms(),
             variables: self.variables.clone(),
+            globals: self.frontend().global_variables(),
         }
     }
 

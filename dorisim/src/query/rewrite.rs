@@ -291,8 +291,10 @@ impl Rewriter<'_> {
     /// `@@[scope.]name`.
     fn variable(&mut self) {
         self.at += 1;
+        let mut global = false;
         if ["SESSION", "GLOBAL", "LOCAL"].contains(&self.word(0).as_str()) && self.is_symbol(1, ".")
         {
+            global = self.word(0) == "GLOBAL";
             self.at += 2;
         }
         let name = match self.kind(0) {
@@ -300,7 +302,12 @@ impl Rewriter<'_> {
             _ => String::new(),
         };
         self.at += 1;
-        match super::variables::variable(self.session, &name) {
+        let values = if global {
+            &self.session.globals
+        } else {
+            &self.session.variables
+        };
+        match super::variables::variable(self.session, values, &name) {
             Some(value) if value.parse::<i64>().is_ok() => self.push(&value),
             Some(value) => self.push_string(&value),
             None => self.push("NULL"),

@@ -241,4 +241,6 @@ pub struct SessionInfo {
     pub now_ms: i64,
     /// Session variables, lower case.
     pub variables: std::collections::BTreeMap<String, String>,
+    /// Variables that SET GLOBAL changed, lower case.
+    pub globals: std::collections::BTreeMap<String, String>,
 }

@@ -3,6 +3,7 @@
 //! `variables.txt` lists them as SHOW VARIABLES of an FE built from Doris master of January 2026 does: name, kind, default. A `-` in
 //! front marks those that can be set and are not shown.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use super::source::SessionInfo;
@@ -100,10 +101,14 @@ impl Variable {
     }
 }
 
-/// The value of `@@name`.
+/// The value of `@@name`; `values` are the session's or the global ones.
 #[must_use]
-pub fn variable(session: &SessionInfo, name: &str) -> Option<String> {
-    let value = shown_value(session, name)?;
+pub fn variable(
+    session: &SessionInfo,
+    values: &BTreeMap<String, String>,
+    name: &str,
+) -> Option<String> {
+    let value = value_among(session, values, name)?;
     Some(match (find(name).map(|known| known.kind), value.as_str()) {
         (Some(VariableKind::Bool), "true") => "1".to_owned(),
         (Some(VariableKind::Bool), "false") => "0".to_owned(),
@@ -114,7 +119,15 @@ pub fn variable(session: &SessionInfo, name: &str) -> Option<String> {
 /// The value of a variable as SHOW VARIABLES prints it.
 #[must_use]
 pub fn shown_value(session: &SessionInfo, name: &str) -> Option<String> {
-    if let Some(value) = session.variables.get(name) {
+    value_among(session, &session.variables, name)
+}
+
+fn value_among(
+    session: &SessionInfo,
+    values: &BTreeMap<String, String>,
+    name: &str,
+) -> Option<String> {
+    if let Some(value) = values.get(name) {
         return Some(value.clone());
     }
     if name == "version" {

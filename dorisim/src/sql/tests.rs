@@ -320,14 +320,20 @@ fn shows() {
 #[test]
 fn several_statements_and_sessions() {
     let all = parse_statements(
-        "-- x\nbegin; insert into t values (1);; commit; set @@session.a = 1, b = 'x'; use `d`;",
+        "-- x\nbegin; insert into t values (1);; commit; set @@session.a = 1, global b = 'x'; use `d`;",
     )
     .unwrap();
     assert_eq!(all.len(), 5);
     assert_eq!(
         all[3],
         Statement::Set {
-            assignments: vec![("a".into(), "1".into()), ("b".into(), "'x'".into())]
+            assignments: [(false, "a", "1"), (true, "b", "'x'")]
+                .map(|(global, name, value)| Assignment {
+                    global,
+                    name: name.into(),
+                    value: value.into()
+                })
+                .to_vec()
         }
     );
     assert_eq!(

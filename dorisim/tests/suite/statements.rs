@@ -354,6 +354,7 @@ async fn rollups_and_materialized_views_are_made_and_altered() {
         &format!("CREATE TABLE m (k INT, name STRING, v INT) DUPLICATE KEY(k) {ONE}"),
     )
     .await;
+    run(&mut conn, "INSERT INTO m VALUES (1, 'a', 2)").await;
     run(
         &mut conn,
         "CREATE MATERIALIZED VIEW names AS SELECT k, name FROM m",

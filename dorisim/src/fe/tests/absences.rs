@@ -147,15 +147,12 @@ async fn accounts_and_privileges_make_no_record() {
 }
 
 #[tokio::test]
-async fn catalogs_functions_resources_and_policies_make_no_record() {
+async fn functions_and_workload_groups_make_no_record() {
     let w = with_table().await;
     let made = kinds(
         &w,
         &[
-            "CREATE CATALOG c PROPERTIES (\"type\" = \"jdbc\")",
             "CREATE FUNCTION f(INT) RETURNS INT PROPERTIES (\"file\" = \"x\")",
-            "CREATE RESOURCE r PROPERTIES (\"type\" = \"s3\")",
-            "CREATE STORAGE POLICY p PROPERTIES (\"storage_resource\" = \"r\")",
             "CREATE WORKLOAD GROUP g PROPERTIES (\"cpu_share\" = \"10\")",
             "ADMIN SET FRONTEND CONFIG (\"disable_balance\" = \"true\")",
         ],

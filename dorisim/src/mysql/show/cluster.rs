@@ -248,9 +248,12 @@ pub(in crate::mysql) fn frontend_config(session: &SqlSession, like: Option<&str>
     answer
 }
 
-pub(super) fn variables(session: &SqlSession, like: Option<&str>) -> ResultSet {
+pub(super) fn variables(session: &SqlSession, global: bool, like: Option<&str>) -> ResultSet {
     let mut answer = ResultSet::of_text(&["Variable_name", "Value", "Default_Value", "Changed"]);
-    let info = session.info();
+    let mut info = session.info();
+    if global {
+        info.variables = std::mem::take(&mut info.globals);
+    }
     for known in variables_of_doris() {
         if passes(known.name, like) {
             let value = shown_value(&info, known.name).unwrap_or_default();

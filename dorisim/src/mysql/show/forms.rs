@@ -3,7 +3,7 @@
 use crate::query::{ColumnKind, ResultSet};
 
 /// Words behind SHOW, and the names of the columns.
-const EMPTY: [(&str, &str); 84] = [
+const EMPTY: [(&str, &str); 81] = [
     ("AUTHORS", "Name, Location, Comment"),
     (
         "BROKER",
@@ -159,11 +159,6 @@ const EMPTY: [(&str, &str); 84] = [
         "REPLICA STATUS",
         "TabletId, ReplicaId, BackendId, Version, LastFailedVersion, LastSuccessVersion, CommittedVersion, SchemaHash, VersionNum, IsBad, IsUserDrop, State, Status",
     ),
-    (
-        "FULL FUNCTIONS",
-        "Signature, Return Type, Function Type, Intermediate Type, Properties",
-    ),
-    ("FUNCTIONS", "Function Name"),
     ("GLOBAL FUNCTIONS", "Function Name"),
     ("BUILTIN FUNCTIONS", "Function Name"),
     (
@@ -173,7 +168,6 @@ const EMPTY: [(&str, &str); 84] = [
     ("CREATE REPOSITORY", "RepoName, CreateStmt"),
     ("CREATE LOAD", "JobId, CreateStmt"),
     ("CREATE ROUTINE LOAD", "JobId, JobName, CreateStmt"),
-    ("CREATE FUNCTION", "Function Signature, Create Function"),
     ("CREATE CATALOG", "Catalog, CreateCatalog"),
     (
         "CHAR SET",
@@ -229,11 +223,10 @@ const EMPTY: [(&str, &str); 84] = [
 ];
 
 /// Those of them whose columns are STRING.
-const STRINGS: [&str; 7] = [
+const STRINGS: [&str; 6] = [
     "BACKEND CONFIG",
     "BUILTIN FUNCTIONS",
     "CATALOG INTERNAL",
-    "FUNCTIONS",
     "GLOBAL FUNCTIONS",
     "LOAD PROFILE",
     "QUERY PROFILE",

@@ -1,11 +1,12 @@
 //! SHOW, DESC and their relatives: `cluster` (nodes, configuration), `objects` (databases to partitions), `tablets`, `fixed` (what is the same in every cluster), `ids` (names of
 //! ids), `table` (columns of one table), `views`, `dynamic` (dynamic partitions), `jobs` (backup, restore, transactions),
-//! `forms` (what never has rows here), `load_warnings`.
+//! `forms` (what never has rows here), `functions` of users, `load_warnings`.
 
 mod cluster;
 mod dynamic;
 mod fixed;
 mod forms;
+mod functions;
 mod ids;
 mod jobs;
 mod load_warnings;
@@ -78,6 +79,12 @@ pub(super) async fn show(session: &SqlSession, form: Show) -> Result<ResultSet, 
                 )
                 .await
         }
+        Show::Functions { full, db, like } => {
+            functions::functions(session, full, db.as_deref(), like.as_deref())
+        }
+        Show::CreateFunction { db, signature } => {
+            functions::create(session, db.as_deref(), &signature)
+        }
         Show::Repositories => Ok(ResultSet::of_text(&[
             "RepoId",
             "RepoName",
@@ -88,7 +95,9 @@ pub(super) async fn show(session: &SqlSession, form: Show) -> Result<ResultSet, 
             "Type",
             "ErrMsg",
         ])),
-        Show::Variables { like } => Ok(cluster::variables(session, like.as_deref())),
+        Show::Variables { global, like } => {
+            Ok(cluster::variables(session, global, like.as_deref()))
+        }
         Show::Data { table } => tablets::data(session, table.as_ref()),
         Show::Alter { kind, db, rest } => {
             let answer = jobs::alter(session, &kind, db.as_deref())?;

@@ -266,6 +266,7 @@ pub(super) fn create_database(session: &SqlSession, db: &str) -> Result<ResultSe
         Ok(Database {
             tables: crate::model::Tracked::new(),
             views: std::collections::BTreeMap::new(),
+            functions: std::collections::BTreeMap::new(),
             name: database.name.clone(),
             properties: database.properties.clone(),
             id: database.id,

@@ -62,6 +62,17 @@ impl ObjectName {
     }
 }
 
+/// One assignment of SET.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignment {
+    /// `GLOBAL`: the value is that of new sessions, too.
+    pub global: bool,
+    /// Variable in lower case; those of the user begin with `@`.
+    pub name: String,
+    /// Text of the value.
+    pub value: String,
+}
+
 /// One statement.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Statement {
@@ -321,8 +332,8 @@ pub enum Statement {
     },
     /// `SET ...`, `UNSET ...`: accepted; assignments the parser understood.
     Set {
-        /// Variable in lower case and text of its value.
-        assignments: Vec<(String, String)>,
+        /// In the order of the statement.
+        assignments: Vec<Assignment>,
     },
     /// `SET PASSWORD [FOR user] = PASSWORD('x')`.
     SetPassword {
@@ -377,27 +388,30 @@ pub enum Statement {
     },
     /// `ALTER SYSTEM` on backends.
     AlterSystem(AlterSystem),
-    /// Another administrator's statement, accepted and without effect.
-    Admin {
-        /// The text.
+    /// `CREATE FUNCTION`: kept and shown, no query can call it.
+    CreateFunction {
+        /// `IF NOT EXISTS` was there.
+        if_not_exists: bool,
+        /// Name.
+        name: ObjectName,
+        /// `name(types)`.
+        signature: String,
+        /// The whole statement.
         text: String,
     },
-    /// `CREATE REPOSITORY`: kept as a name only.
-    CreateRepository {
+    /// `DROP FUNCTION`.
+    DropFunction {
+        /// `IF EXISTS` was there.
+        if_exists: bool,
         /// Name.
-        name: String,
-        /// `PROPERTIES`.
-        properties: Properties,
+        name: ObjectName,
+        /// `name(types)`.
+        signature: String,
     },
-    /// `DROP REPOSITORY`.
-    DropRepository {
-        /// Name.
-        name: String,
-    },
-    /// `SYNC`, `CLEAN ...`, `ANALYZE ...`, `KILL ...`, `LOCK`/`UNLOCK TABLES`: accepted and without effect.
+    /// Accepted and without effect; `no_effect` in the parser lists them.
     NoEffect {
-        /// The text.
-        text: String,
+        /// Its first words.
+        kind: String,
     },
     /// `SHOW ...`.
     Show(Show),

@@ -155,10 +155,28 @@ pub enum Show {
         /// Text of `WHERE`.
         rest: ShowTail,
     },
+    /// `SHOW [FULL] FUNCTIONS [IN db] [LIKE]`.
+    Functions {
+        /// With types and properties.
+        full: bool,
+        /// Database.
+        db: Option<String>,
+        /// Pattern.
+        like: Option<String>,
+    },
+    /// `SHOW CREATE FUNCTION f(types) [FROM db]`.
+    CreateFunction {
+        /// Database.
+        db: Option<String>,
+        /// `f(types)` in lower case.
+        signature: String,
+    },
     /// `SHOW REPOSITORIES`.
     Repositories,
     /// `SHOW [GLOBAL] VARIABLES [LIKE]`.
     Variables {
+        /// The values of new sessions.
+        global: bool,
         /// Pattern.
         like: Option<String>,
     },

@@ -1,7 +1,7 @@
 //! Everything else: sessions, backup and restore, recovery, users, administration.
 
 use super::cursor::Parser;
-use crate::sql::ast::{Backup, BackupTable, ObjectName, Properties, Show, Statement};
+use crate::sql::ast::{Assignment, Backup, BackupTable, ObjectName, Properties, Show, Statement};
 use crate::sql::error::SyntaxError;
 
 type Read<T> = Result<T, SyntaxError>;
@@ -65,8 +65,9 @@ impl Parser<'_> {
             let (privileges, on) = self.privileges()?;
             self.expect("TO")?;
             if self.is_word("ROLE") {
+                self.rest();
                 return Ok(Statement::NoEffect {
-                    text: self.rest().to_owned(),
+                    kind: "GRANT ROLE".to_owned(),
                 });
             }
             return Ok(Statement::Grant {
@@ -79,8 +80,9 @@ impl Parser<'_> {
             let (privileges, on) = self.privileges()?;
             self.expect("FROM")?;
             if self.is_word("ROLE") {
+                self.rest();
                 return Ok(Statement::NoEffect {
-                    text: self.rest().to_owned(),
+                    kind: "REVOKE ROLE".to_owned(),
                 });
             }
             return Ok(Statement::Revoke {
@@ -97,14 +99,7 @@ impl Parser<'_> {
                 self.accept("ALL");
                 return Ok(Statement::AdminSetConfig { settings });
             }
-            return Ok(Statement::Admin {
-                text: format!("ADMIN SET {}", self.rest()),
-            });
-        }
-        if self.is_word("ADMIN") {
-            return Ok(Statement::Admin {
-                text: self.rest().to_owned(),
-            });
+            return self.unexpected("'FRONTEND'");
         }
         if self.is_word("HELP") {
             self.rest();
@@ -114,26 +109,6 @@ impl Parser<'_> {
         }
         if self.accept("EXPLAIN") {
             return Ok(Statement::Explain {
-                text: self.rest().to_owned(),
-            });
-        }
-        const ACCEPTED: [&str; 13] = [
-            "SYNC",
-            "CLEAN",
-            "ANALYZE",
-            "KILL",
-            "LOCK",
-            "UNLOCK",
-            "UNSET",
-            "REFRESH",
-            "SWITCH",
-            "WARM",
-            "PLAY",
-            "INSTALL",
-            "UNINSTALL",
-        ];
-        if self.is_any_word(&ACCEPTED) {
-            return Ok(Statement::NoEffect {
                 text: self.rest().to_owned(),
             });
         }
@@ -175,7 +150,8 @@ impl Parser<'_> {
         loop {
             self.accept_symbol("@@");
             let own = self.accept_symbol("@");
-            if self.accept_any(&["GLOBAL", "SESSION", "LOCAL"]).is_some() {
+            let scope = self.accept_any(&["GLOBAL", "SESSION", "LOCAL"]);
+            if scope.is_some() {
                 self.accept_symbol(".");
             }
             let mut name = self.name()?.to_ascii_lowercase();
@@ -186,7 +162,11 @@ impl Parser<'_> {
                 self.rest();
                 return Ok(Statement::Set { assignments });
             }
-            assignments.push((name, self.text_until(&[","]).to_owned()));
+            assignments.push(Assignment {
+                global: scope.as_deref() == Some("GLOBAL"),
+                name,
+                value: self.text_until(&[","]).to_owned(),
+            });
             if !self.accept_symbol(",") {
                 return Ok(Statement::Set { assignments });
             }
@@ -260,9 +240,7 @@ impl Parser<'_> {
         if self.accept_all(&["DECOMMISSION", "BACKEND"]) {
             return self.cancel_decommission();
         }
-        Ok(Statement::NoEffect {
-            text: format!("CANCEL {}", self.rest()),
-        })
+        self.unexpected("{'ALTER', 'BACKUP', 'BUILD', 'DECOMMISSION', 'RESTORE'}")
     }
 
     /// `(1, 2)`, or nothing.

@@ -22,9 +22,18 @@ impl Parser<'_> {
                     properties: self.property_list()?,
                 });
             }
-            return Ok(Statement::NoEffect {
-                text: format!("ALTER DATABASE {name} {}", self.rest()),
-            });
+            self.expect("SET")?;
+            if self
+                .accept_any(&["DATA", "REPLICA", "TRANSACTION"])
+                .is_some()
+            {
+                self.expect("QUOTA")?;
+                self.rest();
+                return Ok(Statement::NoEffect {
+                    kind: "ALTER DATABASE SET QUOTA".to_owned(),
+                });
+            }
+            return self.unexpected("{'PROPERTIES', 'DATA', 'REPLICA', 'TRANSACTION'}");
         }
         if self.accept("VIEW") {
             return self.alter_view();
@@ -41,25 +50,14 @@ impl Parser<'_> {
                     password: self.string()?,
                 });
             }
+            // Password policies, locks and comments mean nothing here.
+            self.rest();
             return Ok(Statement::NoEffect {
-                text: format!("ALTER USER {user} {}", self.rest()),
+                kind: "ALTER USER".to_owned(),
             });
         }
         if self.accept("SYSTEM") {
             return self.alter_system();
-        }
-        if self.is_any_word(&[
-            "COLOCATE",
-            "RESOURCE",
-            "WORKLOAD",
-            "CATALOG",
-            "ROLE",
-            "STORAGE",
-            "SQL_BLOCK_RULE",
-        ]) {
-            return Ok(Statement::NoEffect {
-                text: format!("ALTER {}", self.rest()),
-            });
         }
         self.unexpected("{'DATABASE', 'TABLE', 'VIEW', 'USER', 'SYSTEM'}")
     }

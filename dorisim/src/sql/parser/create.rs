@@ -39,42 +39,11 @@ impl Parser<'_> {
         if self.accept("USER") {
             return self.create_user();
         }
-        let read_only = self.accept_all(&["READ", "ONLY"]);
-        if self.accept("REPOSITORY") {
-            let name = self.name()?;
-            self.text_until(&["PROPERTIES"]);
-            return Ok(Statement::CreateRepository {
-                name,
-                properties: self.properties()?,
-            });
-        }
-        if read_only {
-            return self.unexpected("'REPOSITORY'");
-        }
-        self.accept_any(&["EXTERNAL", "TEMPORARY"]);
         if self.accept("TABLE") {
             return self.create_table();
         }
-        if self.is_any_word(&[
-            "ROLE",
-            "FUNCTION",
-            "RESOURCE",
-            "WORKLOAD",
-            "SQL_BLOCK_RULE",
-            "ROW",
-            "CATALOG",
-            "STORAGE",
-        ]) || self.is_any_word(&[
-            "GLOBAL",
-            "AGGREGATE",
-            "ALIAS",
-            "ENCRYPTKEY",
-            "JOB",
-            "STATISTICS",
-        ]) {
-            return Ok(Statement::NoEffect {
-                text: format!("CREATE {}", self.rest()),
-            });
+        if self.is_function() {
+            return self.create_function();
         }
         self.unexpected("{'DATABASE', 'TABLE', 'VIEW', 'INDEX', 'USER'}")
     }
@@ -290,7 +259,6 @@ impl Parser<'_> {
                 force: self.accept("FORCE"),
             });
         }
-        self.accept("TEMPORARY");
         if self.accept("TABLE") {
             let if_exists = self.if_exists();
             let name = self.object_name()?;
@@ -313,7 +281,7 @@ impl Parser<'_> {
             if if_exists && self.at_end() {
                 // An asynchronous view, of which there are none.
                 return Ok(Statement::NoEffect {
-                    text: format!("DROP MATERIALIZED VIEW IF EXISTS {name}"),
+                    kind: "DROP MATERIALIZED VIEW".to_owned(),
                 });
             }
             self.expect("ON")?;
@@ -340,12 +308,12 @@ impl Parser<'_> {
                 user: self.user()?,
             });
         }
-        if self.accept("REPOSITORY") {
-            return Ok(Statement::DropRepository { name: self.name()? });
+        if self.is_function() {
+            return self.drop_function();
         }
-        Ok(Statement::NoEffect {
-            text: format!("DROP {}", self.rest()),
-        })
+        self.unexpected(
+            "{'DATABASE', 'TABLE', 'VIEW', 'MATERIALIZED', 'INDEX', 'USER', 'FUNCTION'}",
+        )
     }
 
     pub(super) fn truncate(&mut self) -> Read<Statement> {

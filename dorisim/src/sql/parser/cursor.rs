@@ -54,7 +54,11 @@ impl<'a> Parser<'a> {
     }
 
     pub(crate) fn fail<T>(&self, message: impl Into<String>) -> Read<T> {
-        Err(SyntaxError::at(self.source, self.position(), message))
+        Err(self.error_here(message))
+    }
+
+    pub(crate) fn error_here(&self, message: impl Into<String>) -> SyntaxError {
+        SyntaxError::at(self.source, self.position(), message)
     }
 
     pub(crate) fn unexpected<T>(&self, expecting: &str) -> Read<T> {

@@ -8,6 +8,8 @@ mod column;
 mod create;
 mod cursor;
 mod dml;
+mod function;
+mod no_effect;
 mod partition;
 mod show;
 mod system;
@@ -78,6 +80,9 @@ impl Parser<'_> {
             return Ok(Statement::Select {
                 text: self.rest().to_owned(),
             });
+        }
+        if let Some(statement) = self.without_effect()? {
+            return Ok(statement);
         }
         if self.accept("CREATE") {
             return self.create();

@@ -205,6 +205,15 @@ impl Parser<'_> {
             Show::CreateDatabase {
                 db: self.object_name()?.name,
             }
+        } else if self.accept("FUNCTION") {
+            let (mut function, signature) = self.signature()?;
+            if let Some(db) = self.db_clause()? {
+                function.db = Some(db);
+            }
+            Show::CreateFunction {
+                db: function.db,
+                signature,
+            }
         } else {
             Show::Other {
                 text: format!("CREATE {}", self.rest().to_ascii_uppercase()),
@@ -236,13 +245,30 @@ impl Parser<'_> {
                 repository: self.name()?,
                 rest: self.tail(),
             }
+        } else if self.accept_all(&["FULL", "FUNCTIONS"]) {
+            Show::Functions {
+                full: true,
+                db: self.db_clause()?,
+                like: self.like()?,
+            }
+        } else if self.accept("FUNCTIONS") {
+            Show::Functions {
+                full: false,
+                db: self.db_clause()?,
+                like: self.like()?,
+            }
         } else if self.accept("REPOSITORIES") {
             Show::Repositories
-        } else if self.accept_all(&["GLOBAL", "VARIABLES"])
-            || self.accept_all(&["SESSION", "VARIABLES"])
-            || self.accept("VARIABLES")
-        {
-            Show::Variables { like: self.like()? }
+        } else if self.accept_all(&["GLOBAL", "VARIABLES"]) {
+            Show::Variables {
+                global: true,
+                like: self.like()?,
+            }
+        } else if self.accept_all(&["SESSION", "VARIABLES"]) || self.accept("VARIABLES") {
+            Show::Variables {
+                global: false,
+                like: self.like()?,
+            }
         } else if self.accept_all(&["ALTER", "TABLE"]) {
             let Some(mut kind) = self.accept_any(&["COLUMN", "ROLLUP", "MATERIALIZED"]) else {
                 return self.unexpected("{'COLUMN', 'ROLLUP', 'MATERIALIZED'}");

@@ -60,9 +60,11 @@ impl Parser<'_> {
     }
 
     fn other_system(&mut self) -> Read<Statement> {
-        Ok(Statement::Admin {
-            text: format!("ALTER SYSTEM {}", self.rest()),
-        })
+        const KNOWN: [&str; 4] = ["ADD", "DROP", "MODIFY", "SET"];
+        if self.is_any_word(&KNOWN) {
+            return Err(self.unsupported("ALTER SYSTEM of anything but backends"));
+        }
+        self.unexpected("{'ADD', 'DROP', 'DROPP', 'DECOMMISSION', 'MODIFY'}")
     }
 
     fn backend_names(&mut self) -> Read<Vec<String>> {

@@ -64,6 +64,12 @@ impl Lab {
         }
     }
 
+    /// A statement is refused with a text.
+    pub async fn refused(&mut self, statement: &str, text: &str) {
+        let refusal = self.refusal(statement).await;
+        assert!(refusal.contains(text), "{statement}: {refusal}");
+    }
+
     /// Rows of a query, NULL as `NULL`.
     pub async fn rows(&mut self, text: &str) -> Vec<Vec<String>> {
         let rows: Vec<Row> = self
