@@ -8,8 +8,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 /// Cross-cluster replication for Apache Doris.
 ///
-/// One process replicates a database of one Doris cluster to others: `ccr standalone`. To see the whole product work on
-/// simulated clusters, with nothing to install: `ccr quickstart`.
+/// One process replicates a database of one Doris cluster to others: `ccr standalone`.
 #[derive(Debug, Parser)]
 #[command(name = "ccr", version, max_term_width = 110)]
 pub struct Args {
@@ -27,8 +26,6 @@ pub struct Args {
 /// Verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show the whole product on three simulated clusters: full sync, live replication, DDL, comparison of every row.
-    Quickstart(QuickstartArgs),
     /// Run producer, applier and HTTP API in one process; ready for `POST /create_ccr`. Without --kafka or --kafka-config
     /// the event log is a file.
     Standalone(StandaloneArgs),
@@ -44,8 +41,6 @@ pub enum Command {
     ///
     /// Each look reads every column of every table once on both clusters: choose tables or a quiet hour where that is much.
     Verify(VerifyArgs),
-    /// Measure this build: events per second, transactions per second, lag, memory.
-    Bench(BenchArgs),
     /// Print a fresh log key (base64), with which producers and appliers seal secrets in the log.
     Keygen,
 }
@@ -62,26 +57,6 @@ pub struct LogArgs {
     /// Confluent-compatible schema registry; without it events carry their schema's fingerprint.
     #[arg(long, env = "CCR_SCHEMA_REGISTRY", value_name = "URL")]
     pub schema_registry: Option<String>,
-}
-
-/// `ccr quickstart`.
-#[derive(Clone, Debug, clap::Args)]
-pub struct QuickstartArgs {
-    /// Size of the TPC-H data; 1.0 is one gigabyte.
-    #[arg(long, default_value_t = 0.01)]
-    pub scale: f64,
-    /// The log.
-    #[command(flatten)]
-    pub log: LogArgs,
-    /// Leave everything running at the end, and print ports and a curl line.
-    #[arg(long)]
-    pub keep: bool,
-    /// Change one row of the first destination behind the product's back before comparing, to see that it is noticed.
-    #[arg(long)]
-    pub corrupt: bool,
-    /// Give up when the targets have not caught up after this many seconds.
-    #[arg(long, default_value_t = 300)]
-    pub patience: u64,
 }
 
 /// `ccr standalone`.
@@ -211,35 +186,4 @@ pub enum JobVerb {
         /// The job.
         name: String,
     },
-}
-
-/// `ccr bench`.
-#[derive(Clone, Debug, clap::Args)]
-pub struct BenchArgs {
-    /// Only these; default all.
-    #[arg(value_enum)]
-    pub only: Vec<BenchName>,
-    /// Write the results to this file as JSON, besides the table on stdout.
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-    /// Seconds per measurement.
-    #[arg(long, default_value_t = 5)]
-    pub seconds: u64,
-}
-
-/// What can be measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum BenchName {
-    /// Events encoded and decoded per second.
-    Codec,
-    /// Events per second of the producer with a source that answers at once.
-    Producer,
-    /// Events per second of the applier with a destination that answers at once.
-    Applier,
-    /// Transactions per second on one table with 5 ms RPC and 20 ms ingest, next to one at a time.
-    Pipeline,
-    /// End-to-end lag at 100 transactions per second.
-    Lag,
-    /// Resident memory of one database replicated to three targets.
-    Memory,
 }

@@ -11,10 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 pub use job::job;
 
-use crate::args::{Args, BenchArgs, QuickstartArgs, Role, StandaloneArgs, VerifyArgs};
+use crate::args::{Args, Role, StandaloneArgs, VerifyArgs};
+use crate::key_file;
 use crate::stack::{LogChoice, Stack, StackConfig};
 use crate::verify::{self as compare, Outcome};
-use crate::{bench as benchmarks, key_file, quickstart as show};
 
 /// The command could not be carried out.
 pub const EXIT_FAILED: u8 = 1;
@@ -24,18 +24,6 @@ pub const EXIT_DIFFERENT: u8 = 3;
 pub const EXIT_UNDECIDED: u8 = 4;
 /// A defect of this program or its surroundings.
 pub const EXIT_INTERNAL: u8 = 70;
-
-/// `ccr quickstart`: exit code 0 only if every table is equal.
-pub async fn quickstart(args: &Args, quickstart: &QuickstartArgs) -> Result<ExitCode> {
-    telemetry(args)?;
-    let token = shutdown();
-    let verdict = show::run(quickstart, token).await?;
-    Ok(if verdict.all_equal() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(EXIT_DIFFERENT)
-    })
-}
 
 /// `ccr standalone`: until a signal.
 pub async fn standalone(args: &Args, standalone: &StandaloneArgs) -> Result<ExitCode> {
@@ -102,18 +90,6 @@ pub async fn verify(args: &Args, verify: &VerifyArgs) -> Result<ExitCode> {
     } else {
         ExitCode::SUCCESS
     })
-}
-
-/// `ccr bench`.
-pub async fn bench(args: &Args, bench: &BenchArgs) -> Result<ExitCode> {
-    telemetry(args)?;
-    let results = benchmarks::run(bench).await?;
-    print!("{}", benchmarks::render(&results));
-    if let Some(path) = &bench.json {
-        std::fs::write(path, serde_json::to_vec_pretty(&results)?)
-            .with_context(|| format!("writing {}", path.display()))?;
-    }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// `ccr keygen`.

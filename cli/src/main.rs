@@ -21,11 +21,9 @@ fn main() -> ExitCode {
     };
     let result = runtime.block_on(async {
         match args.command {
-            Command::Quickstart(ref quickstart) => commands::quickstart(&args, quickstart).await,
             Command::Standalone(ref standalone) => commands::standalone(&args, standalone).await,
             Command::Job(ref job) => commands::job(job).await,
             Command::Verify(ref verify) => commands::verify(&args, verify).await,
-            Command::Bench(ref bench) => commands::bench(&args, bench).await,
             Command::Keygen => commands::keygen(),
         }
     });

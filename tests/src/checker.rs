@@ -1,8 +1,8 @@
 //! Every row of every table, on both sides.
 
 use anyhow::{Result, bail};
-use ccr_cli::compare::{Comparison, digest, render};
-use ccr_cli::quickstart::Cluster;
+use ccr_lab::Cluster;
+use ccr_lab::compare::{Comparison, digest, render};
 
 /// Compares all tables of two databases; a table that is missing on either side is a difference.
 pub async fn assert_equal(

@@ -16,6 +16,8 @@ pub enum Binary {
     Producer,
     /// `ccr-applier`.
     Applier,
+    /// `ccr-lab`.
+    Lab,
 }
 
 impl Binary {
@@ -24,6 +26,7 @@ impl Binary {
             Self::Ccr => "ccr",
             Self::Producer => "ccr-producer",
             Self::Applier => "ccr-applier",
+            Self::Lab => "ccr-lab",
         }
     }
 

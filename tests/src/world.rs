@@ -5,9 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use ccr_cli::quickstart::Cluster;
 use ccr_cli::stack::{Stack, StackConfig};
 use ccr_doris::{BinlogPosition, Frontend, Inspect, SqlSession};
+use ccr_lab::Cluster;
 use ccr_ops::SystemClock;
 use ccr_schemas::{CommitSeq, TableId};
 use serde_json::{Value, json};

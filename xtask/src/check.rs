@@ -1,10 +1,12 @@
 //! `cargo xtask check`: everything about the code but its tests.
 
-use anyhow::{Result, bail};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
 use crate::gen_files::{GenArgs, generate};
-use crate::run::{cargo, files, metadata, root, run};
+use crate::run::{cargo, files, metadata, output, root, run};
 use crate::{imports, lines};
 
 /// Options of `check`.
@@ -26,6 +28,8 @@ enum Part {
     Lengths,
     /// Generated files are what their sources give.
     Generated,
+    /// The programs that operators run contain nothing of the simulator.
+    Shipped,
     /// Clippy without a warning.
     Lints,
     /// rustdoc without a warning.
@@ -57,6 +61,7 @@ fn one(part: Part) -> Result<()> {
         Part::Imports => check_imports(),
         Part::Lengths => check_lengths(),
         Part::Generated => generate(&GenArgs { check: true }),
+        Part::Shipped => check_shipped(),
         Part::Lints => run(cargo()
             .args(["clippy", "--workspace", "--all-targets", "--all-features"])
             .args(["--", "-D", "warnings"])),
@@ -73,6 +78,43 @@ fn check_imports() -> Result<()> {
         if file.extension().is_some_and(|extension| extension == "rs") {
             let text = std::fs::read_to_string(root().join(&file))?;
             broken.extend(imports::of_source(&file.to_string_lossy(), &text));
+        }
+    }
+    fail_on(&broken)
+}
+
+/// Links (all of it is looked at, not direct dependencies alone) and symbols.
+fn check_shipped() -> Result<()> {
+    eprintln!("\n== shipped programs");
+    let metadata = metadata()?;
+    let target = metadata["target_directory"]
+        .as_str()
+        .context("`cargo metadata` names no target folder")?;
+    let mut broken = Vec::new();
+    for package in imports::SHIPPED {
+        run(cargo().args(["build", "--quiet", "--package", package, "--bins"]))?;
+        let path = Path::new(target).join("debug").join(package);
+        let program =
+            std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+        if let Some(symbol) = imports::symbol_of_simulator(&program) {
+            broken.push(format!(
+                "{package} contains {symbol}, which is the simulator's"
+            ));
+        }
+        let tree = output(cargo().args([
+            "tree",
+            "--package",
+            package,
+            "--edges",
+            "normal",
+            "--prefix",
+            "none",
+        ]))?;
+        for line in tree
+            .lines()
+            .filter(|line| line.starts_with(imports::SIMULATOR))
+        {
+            broken.push(format!("{package} links {line}"));
         }
     }
     fail_on(&broken)

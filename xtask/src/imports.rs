@@ -35,20 +35,48 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "ccr-control",
         ],
     ),
-    ("dorisim", &["ccr-doris-wire"]),
+    (
+        "ccr",
+        &[
+            "ccr-schemas",
+            "ccr-ops",
+            "ccr-log",
+            "ccr-doris",
+            "ccr-control",
+            "ccr-producer",
+            "ccr-applier",
+        ],
+    ),
+    ("dorisim", &["ccr-doris-wire", "dorisim-wire"]),
+    ("dorisim-wire", &["ccr-doris-wire"]),
 ];
 
-/// Test support that nothing may depend on outside of tests.
-const TESTS_ONLY: &[&str] = &["ccr-tests", "ccr-test-kafka", "ccr-test-kit", "xtask"];
-/// What may use it.
-const TEST_PACKAGES: &[&str] = &["ccr-tests", "ccr-test-kafka", "ccr-test-kit", "xtask"];
+/// What an operator runs.
+pub const SHIPPED: &[&str] = &["ccr", "ccr-producer", "ccr-applier"];
+/// Names of the simulator's packages begin so.
+pub const SIMULATOR: &str = "dorisim";
 
-/// Libraries that one place of the product hides, and the packages that are this place.
+/// Test support that nothing may depend on outside of tests.
+const TESTS_ONLY: &[&str] = &[
+    "ccr-tests",
+    "ccr-test-kafka",
+    "ccr-test-kit",
+    "ccr-lab",
+    "xtask",
+];
+/// What may use it, and the simulator.
+const TEST_PACKAGES: &[&str] = TESTS_ONLY;
+
+fn is_simulator(package: &str) -> bool {
+    package.starts_with(SIMULATOR)
+}
+
+/// Libraries that one place of the product hides, and the packages that are this place. The simulator has them all.
 const HIDDEN: &[(&str, &[&str])] = &[
     ("apache-avro", &["ccr-schemas"]),
     ("rdkafka", &["ccr-log"]),
-    ("thrift", &["ccr-doris", "ccr-doris-wire", "dorisim"]),
-    ("mysql_async", &["ccr-doris", "ccr-tests", "ccr", "dorisim"]),
+    ("thrift", &["ccr-doris", "ccr-doris-wire"]),
+    ("mysql_async", &["ccr-doris", "ccr-tests"]),
 ];
 
 /// Pairs of which neither may know the other, not even in tests.
@@ -89,11 +117,13 @@ fn judge(name: &str, on: &str, in_tests: bool, is_own: bool) -> Option<String> {
     if in_tests {
         return None;
     }
-    if TESTS_ONLY.contains(&on) && !TEST_PACKAGES.contains(&name) {
+    let test_support = TESTS_ONLY.contains(&on) || is_simulator(on) && !is_simulator(name);
+    if test_support && !TEST_PACKAGES.contains(&name) {
         return Some("it is test support and must not ship".to_owned());
     }
     if let Some((_, places)) = HIDDEN.iter().find(|(library, _)| *library == on)
         && !places.contains(&name)
+        && !is_simulator(name)
     {
         return Some(format!("{} hides it", places.join(", ")));
     }
@@ -114,6 +144,23 @@ fn judge(name: &str, on: &str, in_tests: bool, is_own: bool) -> Option<String> {
         ));
     }
     None
+}
+
+/// Returns the symbol of the simulator that the bytes of a program contain, if any.
+///
+/// Mangled names carry the length of a crate's name in front of it, which texts do not.
+pub fn symbol_of_simulator(program: &[u8]) -> Option<String> {
+    let name = SIMULATOR.as_bytes();
+    let found = program
+        .windows(name.len() + 1)
+        .position(|bytes| bytes[0].is_ascii_digit() && &bytes[1..] == name)?;
+    let symbol: Vec<u8> = program[found..]
+        .iter()
+        .copied()
+        .take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+        .take(80)
+        .collect();
+    Some(String::from_utf8_lossy(&symbol).into_owned())
 }
 
 /// Words that a pure planner has no use for.
@@ -195,6 +242,26 @@ mod tests {
         assert!(one("ccr-schemas", "tokio", Some("dev")).is_empty());
         assert_eq!(one("ccr-log", "ccr-test-kafka", None).len(), 1);
         assert!(one("ccr-log", "ccr-test-kafka", Some("dev")).is_empty());
+    }
+
+    #[test]
+    fn the_simulator_stays_out_of_what_ships() {
+        assert_eq!(one("ccr", "dorisim", None).len(), 1);
+        assert_eq!(one("ccr-producer", "dorisim-fe", None).len(), 1);
+        assert!(one("ccr-producer", "dorisim", Some("dev")).is_empty());
+        assert!(one("ccr-lab", "dorisim", None).is_empty());
+        assert!(one("dorisim-be", "dorisim-wire", None).is_empty());
+        assert_eq!(one("ccr", "ccr-lab", None).len(), 1);
+        let mangled = b"\0_ZN7dorisim7cluster10SimCluster5start17h0123456789abcdefE\0";
+        assert_eq!(
+            symbol_of_simulator(mangled).as_deref(),
+            Some("7dorisim7cluster10SimCluster5start17h0123456789abcdefE")
+        );
+        assert!(symbol_of_simulator(b"\0_ZN12dorisim_wire5agent\0").is_some());
+        assert_eq!(
+            symbol_of_simulator(b"text about dorisim and 7 others"),
+            None
+        );
     }
 
     #[test]

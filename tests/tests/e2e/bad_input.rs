@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use ccr_cli::compare::digest;
 use ccr_cli::stack::Stack;
+use ccr_lab::compare::digest;
 use ccr_log::NewRecord;
 use ccr_schemas::TopicName;
 use ccr_tests::world::DATABASE;

@@ -11,7 +11,7 @@ fn quickstart(args: &[&str]) -> Output {
     let mut command = Command::new("timeout");
     command
         .arg(Duration::from_secs(240).as_secs().to_string())
-        .arg(Binary::Ccr.path().unwrap())
+        .arg(Binary::Lab.path().unwrap())
         .args(["quickstart", "--scale", "0.002", "--patience", "180"])
         .args(args);
     command.output().unwrap()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use ccr_cli::compare::digest;
+use ccr_lab::compare::digest;
 use ccr_tests::world::DATABASE;
 use ccr_tests::{Workload, World, embedded_stack};
 use serde_json::json;

@@ -1,8 +1,8 @@
 //! dorisim A, a genuine frontend B, dorisim C: every row of A arrives in C by way of B.
 
 use anyhow::{Context, Result};
-use ccr_cli::quickstart::Cluster;
 use ccr_doris::SqlSession;
+use ccr_lab::Cluster;
 use ccr_tests::{Process, Workload, World, embedded_stack};
 use serde_json::json;
 

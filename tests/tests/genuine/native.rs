@@ -1,8 +1,8 @@
 //! Statements that a genuine frontend ran and recorded itself, at another genuine frontend and at dorisim.
 
 use anyhow::Result;
-use ccr_cli::quickstart::Cluster;
 use ccr_doris::SqlSession;
+use ccr_lab::Cluster;
 use ccr_tests::embedded_stack;
 
 use crate::cluster::Genuine;

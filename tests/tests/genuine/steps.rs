@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use ccr_cli::compare::digest;
 use ccr_doris::ddl::ObjectName;
 use ccr_doris::{BinlogPosition, DorisCluster, Frontend, Inspect, Row, SqlSession};
+use ccr_lab::compare::digest;
 use ccr_schemas::CommitSeq;
 use ccr_tests::Api;
 use serde_json::{Value, json};

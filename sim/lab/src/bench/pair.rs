@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use crate::quickstart::Cluster;
-use crate::stack::{Stack, StackConfig};
+use ccr_cli::stack::{Stack, StackConfig};
 
 pub(super) const DATABASE: &str = "bench";
 const PATIENCE: Duration = Duration::from_secs(120);

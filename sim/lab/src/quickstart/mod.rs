@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::QuickstartArgs;
 use crate::compare::{self, Comparison};
-use crate::stack::{LogChoice, Stack, StackConfig};
+use ccr_cli::stack::{LogChoice, Stack, StackConfig};
 pub use clusters::Cluster;
 use clusters::{Clusters, Target};
 use view::View;

@@ -23,7 +23,14 @@ pub(super) async fn run(_time: Duration) -> Result<Vec<Measured>> {
         targets.push(Cluster::start(&format!("target{i}"), 1).await?);
     }
     let address = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-    let mut child = Command::new(std::env::current_exe()?)
+    let program = std::env::current_exe()?.with_file_name("ccr");
+    if !program.exists() {
+        bail!(
+            "{} does not exist: build it as this program was built, with `cargo build -p ccr`",
+            program.display()
+        );
+    }
+    let mut child = Command::new(program)
         .args(["standalone", "--listen", &address.to_string(), "--data-dir"])
         .arg(folder.path())
         .stdin(Stdio::null())
