@@ -15,6 +15,6 @@ if [ "$found" != "$wanted" ]; then
 fi
 mkdir -p "$out"
 cd "$here/idl"
-for idl in types frontend backend agent plan load; do
+for idl in frontend backend; do
     thrift --strict --gen rs -out "$out" "$idl.thrift"
 done

@@ -5,10 +5,10 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use ccr_doris_wire::{
+use dorisim::{SimCluster, SimConfig};
+use dorisim_wire::{
     FrontendServiceSyncClient, TFrontendServiceSyncClient, TGetMetaDB, TGetMetaRequest,
 };
-use dorisim::{SimCluster, SimConfig};
 use thrift::protocol::{TBinaryInputProtocol, TBinaryOutputProtocol};
 use thrift::transport::{TBufferedReadTransport, TBufferedWriteTransport, TIoChannel, TTcpChannel};
 

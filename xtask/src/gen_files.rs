@@ -40,7 +40,8 @@ fn thrift(check: bool) -> Result<()> {
     let found = thrift_version();
     if found.as_deref() != Some(THRIFT) {
         let text = format!(
-            "the Thrift compiler {THRIFT} is needed for doris/wire (Debian: apt-get install thrift-compiler), found: {}",
+            "the Thrift compiler {THRIFT} is needed for {} (Debian: apt-get install thrift-compiler), found: {}",
+            WIRE.join(" and "),
             found.as_deref().unwrap_or("none")
         );
         if check && !is_ci() {
@@ -49,21 +50,31 @@ fn thrift(check: bool) -> Result<()> {
         }
         bail!(text);
     }
-    let script = root().join("doris/wire/generate.sh");
+    for folder in WIRE {
+        one_wire(folder, check)?;
+    }
+    Ok(())
+}
+
+/// Crates of generated Thrift code.
+const WIRE: [&str; 2] = ["doris/wire", "sim/wire"];
+
+fn one_wire(folder: &str, check: bool) -> Result<()> {
+    let script = root().join(folder).join("generate.sh");
     if !check {
         return run(Command::new(script).current_dir(root()));
     }
-    let fresh = root().join("target/wire-check");
+    let fresh = root().join("target/wire-check").join(folder);
     let _ = std::fs::remove_dir_all(&fresh);
     std::fs::create_dir_all(&fresh).with_context(|| format!("making {}", fresh.display()))?;
     run(Command::new(script).arg(&fresh).current_dir(root()))?;
-    let committed = root().join("doris/wire/src/generated");
+    let committed = root().join(folder).join("src/generated");
     let differing = differing(&fresh, &committed)?;
     if differing.is_empty() {
         return Ok(());
     }
     bail!(
-        "doris/wire/src/generated is not what its IDL gives ({}); run `cargo xtask gen`",
+        "{folder}/src/generated is not what its IDL gives ({}); run `cargo xtask gen`",
         differing.join(", ")
     )
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ccr_doris_wire::{
+use dorisim_wire::{
     TIngestBinlogRequest, TIngestBinlogResult, TIngestBinlogStatus, TQueryIngestBinlogRequest,
     TQueryIngestBinlogResult, TStatus, TStatusCode,
 };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ccr_doris_wire::{
+use dorisim_wire::{
     TAgentResult, TDiskTrashInfo, TPublishTopicResult, TSnapshotRequest, TStatus, TStatusCode,
     TTabletStat, TTabletStatResult,
 };

@@ -309,7 +309,7 @@ fn try_parse<R: TSerializable>(bytes: &[u8]) -> thrift::Result<Result<R, String>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ccr_doris_wire::{TAgentResult, TStatus, TStatusCode};
+    use dorisim_wire::{TAgentResult, TStatus, TStatusCode};
 
     fn answer() -> Vec<u8> {
         let mut bytes = Vec::new();

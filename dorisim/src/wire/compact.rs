@@ -256,7 +256,7 @@ impl<R: Read> TInputProtocol for CompactInput<R> {
 
 #[cfg(test)]
 mod tests {
-    use ccr_doris_wire::plan::{TPlanExprNode, TTypeDesc};
+    use dorisim_wire::plan::{TPlanExprNode, TTypeDesc};
     use proptest::prelude::*;
     use thrift::protocol::{TCompactOutputProtocol, TSerializable};
 
@@ -267,13 +267,13 @@ mod tests {
         let node = TPlanExprNode {
             is_nullable: Some(false),
             label: Some("ä".repeat(300)),
-            float_literal: Some(ccr_doris_wire::plan::TFloatLiteral {
+            float_literal: Some(dorisim_wire::plan::TFloatLiteral {
                 value: (-1.5).into(),
             }),
-            int_literal: Some(ccr_doris_wire::plan::TIntLiteral { value: i64::MIN }),
-            bool_literal: Some(ccr_doris_wire::plan::TBoolLiteral { value: true }),
+            int_literal: Some(dorisim_wire::plan::TIntLiteral { value: i64::MIN }),
+            bool_literal: Some(dorisim_wire::plan::TBoolLiteral { value: true }),
             ..TPlanExprNode::new(
-                ccr_doris_wire::plan::TPlanExprKind::INT_LITERAL,
+                dorisim_wire::plan::TPlanExprKind::INT_LITERAL,
                 TTypeDesc {
                     types: Some(Vec::new()),
                 },

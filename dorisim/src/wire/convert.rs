@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ccr_doris_wire as wire;
+use dorisim_wire as wire;
 use wire::{TBinlog, TBinlogType, TStatus, TStatusCode};
 
 use crate::fe;

@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ccr_doris_wire as wire;
+use dorisim_wire as wire;
 use thrift::protocol::TInputProtocol;
 use wire::{TNetworkAddress, TStatus, TStatusCode};
 

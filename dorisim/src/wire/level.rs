@@ -3,7 +3,7 @@
 //! Members that it does not know are passed over in requests and unset in answers, lockBinlog is an unknown method, and every NOT_MASTER names
 //! the master.
 
-use ccr_doris_wire as wire;
+use dorisim_wire as wire;
 
 use super::frontend::Calls;
 

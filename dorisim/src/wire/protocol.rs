@@ -239,7 +239,7 @@ mod tests {
             let mut bytes = level.repeat(levels);
             bytes.extend(std::iter::repeat_n(0, levels + 1));
             let mut input = BinaryInput::new(bytes.as_slice());
-            let column: Result<ccr_doris_wire::TColumn> =
+            let column: Result<dorisim_wire::TColumn> =
                 thrift::protocol::TSerializable::read_from_in_protocol(&mut input);
             match column.unwrap_err() {
                 Error::Protocol(error) => error.kind,

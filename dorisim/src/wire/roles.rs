@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use ccr_doris_wire::TNetworkAddress;
+use dorisim_wire::TNetworkAddress;
 
 /// Ports of one frontend.
 #[derive(Clone, Debug, PartialEq, Eq)]

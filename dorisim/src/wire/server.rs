@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ccr_doris_wire::{TStatus, TStatusCode};
+use dorisim_wire::{TStatus, TStatusCode};
 use futures::future::BoxFuture;
 use thrift::protocol::{
     TBinaryOutputProtocol, TFieldIdentifier, TInputProtocol, TMessageIdentifier, TMessageType,

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::IpAddr;
 
-use ccr_doris_wire as wire;
+use dorisim_wire as wire;
 
 use super::auth::{Account, Need, authorize, need, peer_ip};
 use super::convert;

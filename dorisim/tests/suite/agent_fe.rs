@@ -5,17 +5,17 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ccr_doris_wire::{
+use dorisim::fe::{AgentSettings, FrontendConfig};
+use dorisim::{SimCluster, SimConfig};
+use dorisim_wire::{
     TMasterServiceSyncClient, TSnapshotLoaderReportRequest, TStatus, TStatusCode,
     TTabletCommitInfo, TTabletInfo, TTaskType,
 };
-use dorisim::fe::{AgentSettings, FrontendConfig};
-use dorisim::{SimCluster, SimConfig};
 
 use crate::be_double::{BeDouble, finish, master_client, report, tablet};
 use crate::common::frontend_client;
 use crate::common::peer::{begin_request, commit_request};
-use ccr_doris_wire::TFrontendServiceSyncClient;
+use dorisim_wire::TFrontendServiceSyncClient;
 
 const OK: TStatusCode = TStatusCode::OK;
 const CREATE_TABLE: &str = "CREATE TABLE d.t (id BIGINT, v STRING) DUPLICATE KEY(id) DISTRIBUTED BY HASH(id) BUCKETS 1 \
@@ -216,7 +216,7 @@ async fn tablets_are_placed_where_a_disk_was_reported() {
     let request = create.create_tablet_req.unwrap();
     assert_eq!(create.signature, request.tablet_id);
     assert_eq!(request.tablet_schema.columns.len(), 2);
-    let failed = ccr_doris_wire::TFinishTaskRequest {
+    let failed = dorisim_wire::TFinishTaskRequest {
         task_status: TStatus::new(TStatusCode::INTERNAL_ERROR, vec!["disk is full".to_owned()]),
         ..w.be.end(TTaskType::CREATE, create.signature)
     };
@@ -271,7 +271,7 @@ async fn a_failed_publish_is_asked_for_again_and_makes_the_version_visible() {
         (versions[0].partition_id, versions[0].version),
         (place.partition, 2)
     );
-    let failed = ccr_doris_wire::TFinishTaskRequest {
+    let failed = dorisim_wire::TFinishTaskRequest {
         task_status: TStatus::new(TStatusCode::INTERNAL_ERROR, None),
         error_tablet_ids: Some(vec![place.tablet]),
         ..w.be.end(TTaskType::PUBLISH_VERSION, txn)
@@ -279,7 +279,7 @@ async fn a_failed_publish_is_asked_for_again_and_makes_the_version_visible() {
     assert_eq!(finish(w.port, failed).0, OK);
     assert_eq!(w.be.task(TTaskType::PUBLISH_VERSION, 1).signature, txn);
     assert_eq!(w.replica(), (1, false));
-    let done = ccr_doris_wire::TFinishTaskRequest {
+    let done = dorisim_wire::TFinishTaskRequest {
         succ_tablets: Some(BTreeMap::from([(place.tablet, 2)])),
         table_id_to_tablet_id_to_delta_num_rows: Some(BTreeMap::from([(
             place.table,
@@ -309,7 +309,7 @@ async fn tasks_that_a_backend_lost_are_sent_again() {
     assert_eq!(report(w.port, w.be.task_report(&[])).0, OK);
     assert_eq!(w.be.task(kind, 1), first);
     assert_eq!(w.be.count(kind), 2, "a task that runs is not sent again");
-    let done = ccr_doris_wire::TFinishTaskRequest {
+    let done = dorisim_wire::TFinishTaskRequest {
         snapshot_path: Some("/double/snapshot/20260101000000.1.86400".to_owned()),
         snapshot_files: Some(vec!["1.hdr".to_owned()]),
         ..w.be.end(kind, first.signature)
@@ -385,7 +385,7 @@ async fn transactions_that_a_backend_still_holds_are_cleared_or_published() {
     let (w, place) = World::with_table().await;
     let (txn, committing) = w.commit(place, "one");
     w.be.task(TTaskType::PUBLISH_VERSION, 0);
-    let done = ccr_doris_wire::TFinishTaskRequest {
+    let done = dorisim_wire::TFinishTaskRequest {
         succ_tablets: Some(BTreeMap::from([(place.tablet, 2)])),
         ..w.be.end(TTaskType::PUBLISH_VERSION, txn)
     };

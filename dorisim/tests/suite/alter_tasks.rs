@@ -1,16 +1,16 @@
 //! ALTER of materialized views as a genuine frontend sends it: expressions over the slots of a descriptor table, the WHERE under a name
 //! of its own. The forms were compared with an FE built from Doris master of January 2026.
 
-use ccr_doris_wire::plan::{
+use dorisim::be::BackendApi;
+use dorisim_wire::plan::{
     TDescriptorTable, TExprOpcode, TFunction, TFunctionName, TIntLiteral, TPlanExpr, TPlanExprKind,
     TPlanExprNode, TPlanSlotRef, TScalarType, TSlotDescriptor, TTupleDescriptor, TTypeDesc,
     TTypeNode, TTypeNodeType,
 };
-use ccr_doris_wire::{
+use dorisim_wire::{
     TAgentTaskRequest, TAlterMaterializedViewParam, TAlterTabletReqV2, TAlterTabletType,
     TPrimitiveType, TStatusCode, TTaskType,
 };
-use dorisim::be::BackendApi;
 
 use crate::fe_double::{FeDouble, Rig, bare};
 use crate::fe_requests::{

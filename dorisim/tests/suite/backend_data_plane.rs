@@ -5,13 +5,13 @@ use std::sync::atomic::Ordering;
 
 use crate::common;
 use crate::common::{backend_client, cluster, ids, spec, write};
-use ccr_doris_wire::{
-    TBackendServiceSyncClient, TIngestBinlogRequest, TIngestBinlogResult, TIngestBinlogStatus,
-    TQueryIngestBinlogRequest, TStatusCode, TUniqueId,
-};
 use dorisim::SimCluster;
 use dorisim::be::api::{BackendApi, BeError, LocalTxnState, RemoteTabletSnapshot};
 use dorisim::faults::{Effect, Rule};
+use dorisim_wire::{
+    TBackendServiceSyncClient, TIngestBinlogRequest, TIngestBinlogResult, TIngestBinlogStatus,
+    TQueryIngestBinlogRequest, TStatusCode, TUniqueId,
+};
 use reqwest::StatusCode;
 
 pub(crate) const SOURCE: i64 = 100;

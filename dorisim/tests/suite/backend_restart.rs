@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ccr_doris_wire::{TIngestBinlogRequest, TStatusCode, TUniqueId};
+use dorisim_wire::{TIngestBinlogRequest, TStatusCode, TUniqueId};
 
 use crate::common::{ids, index_schema, rows, schema, spec, write};
 use dorisim::be::api::{BackendAddress, BackendApi, DeleteCondition, DeleteOp, DeletePredicate};

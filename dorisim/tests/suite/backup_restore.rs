@@ -7,7 +7,7 @@ mod states;
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use ccr_doris_wire::{
+use dorisim_wire::{
     TFrontendServiceSyncClient, TGetSnapshotRequest, TGetSnapshotResult, TRestoreSnapshotRequest,
     TSnapshotType, TStatusCode, TTableRef,
 };

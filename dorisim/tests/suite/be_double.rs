@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ccr_doris_wire::{
+use dorisim_wire::{
     AgentServiceSyncHandler, AgentServiceSyncProcessor, HeartbeatServiceSyncHandler,
     HeartbeatServiceSyncProcessor, MasterServiceSyncClient, TAgentResult, TAgentTaskRequest,
     TBackend, TBackendInfo, TDisk, TDiskTrashInfo, TFinishTaskRequest, THeartbeatResult,

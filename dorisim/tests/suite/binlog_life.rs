@@ -2,8 +2,8 @@
 
 mod switches;
 
-use ccr_doris_wire::{TFrontendServiceSyncClient, TStatusCode};
 use dorisim::SimConfig;
+use dorisim_wire::{TFrontendServiceSyncClient, TStatusCode};
 use serde_json::json;
 
 use crate::common::peer::{Peer, Rec, binlog_request, code};

@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use ccr_doris_wire::{
-    TAgentServiceSyncClient, TPublishTopicRequest, TSnapshotRequest, TStatusCode, TTaskType,
-};
 use dorisim::be::BackendApi;
 use dorisim::faults::{Effect, Rule};
+use dorisim_wire::{
+    TAgentServiceSyncClient, TPublishTopicRequest, TSnapshotRequest, TStatusCode, TTaskType,
+};
 use reqwest::StatusCode;
 
 use crate::common::{self};
@@ -127,7 +127,7 @@ fn b38_2_unknown_methods_are_exceptions_and_the_connection_goes_on() {
     // A frontend's method at a backend.
     let mut wrong = common::frontend_client(rig.node.address().be_port);
     let error =
-        ccr_doris_wire::TFrontendServiceSyncClient::get_binlog(&mut wrong, ccr_doris_wire::unset())
+        dorisim_wire::TFrontendServiceSyncClient::get_binlog(&mut wrong, dorisim_wire::unset())
             .unwrap_err();
     let thrift::Error::Application(error) = error else {
         panic!("{error}");
@@ -280,7 +280,7 @@ fn b38_6_loads_that_nobody_published_are_named_after_half_an_hour() {
         double.heartbeat(&rig);
         double.reported_after(seen, |report| report.tablets.is_some())
     };
-    let ids_of = |report: ccr_doris_wire::TReportRequest| {
+    let ids_of = |report: dorisim_wire::TReportRequest| {
         report.tablets.unwrap()[&TABLET].tablet_infos[0]
             .transaction_ids
             .clone()

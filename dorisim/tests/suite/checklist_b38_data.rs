@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use ccr_doris_wire::{TReleaseSnapshotRequest, TStatusCode, TTaskType};
 use dorisim::be::BackendApi;
+use dorisim_wire::{TReleaseSnapshotRequest, TStatusCode, TTaskType};
 
 use crate::common::ids;
 use crate::fe_double::{FeDouble, Rig, bare};

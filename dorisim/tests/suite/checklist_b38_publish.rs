@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ccr_doris_wire::{TClearTransactionTaskRequest, TStatusCode, TTaskType};
 use dorisim::be::BackendApi;
 use dorisim::faults::{Effect, Rule};
+use dorisim_wire::{TClearTransactionTaskRequest, TStatusCode, TTaskType};
 
 use crate::common::ids;
 use crate::fe_double::{FeDouble, Rig, bare, quick};

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use ccr_doris_wire::{
+use dorisim::be::BackendApi;
+use dorisim_wire::{
     TBinlogConfig, TDropTabletReq, TGcBinlogReq, TPrimitiveType, TReleaseSnapshotRequest,
     TStatusCode, TTabletGcBinlogInfo, TTabletMetaInfo, TTaskType, TUpdateTabletMetaInfoReq,
 };
-use dorisim::be::BackendApi;
 use reqwest::StatusCode;
 
 use crate::common::ids;
@@ -140,14 +140,14 @@ fn b38_5_alter_fills_the_new_tablet_below_the_loads_of_meanwhile() {
     let both = rig.done(&double, publish(12, 3)).succ_tablets.unwrap();
     assert_eq!(both, BTreeMap::from([(TABLET, 3), (TABLET + 1, 3)]));
     let mut task = bare(TTaskType::ALTER, 41);
-    let request = ccr_doris_wire::TAlterTabletReqV2::new(
+    let request = dorisim_wire::TAlterTabletReqV2::new(
         TABLET,
         TABLET + 1,
         HASH,
         HASH,
         2,
         None,
-        ccr_doris_wire::TAlterTabletType::SCHEMA_CHANGE,
+        dorisim_wire::TAlterTabletType::SCHEMA_CHANGE,
         None,
         None,
     );

@@ -3,10 +3,10 @@
 mod d1_changes;
 mod d1_forms;
 
-use ccr_doris_wire::{
+use dorisim::SimConfig;
+use dorisim_wire::{
     TCommitTxnRequest, TFrontendServiceSyncClient, TStatusCode, TSubTxnInfo, TTabletCommitInfo,
 };
-use dorisim::SimConfig;
 use serde_json::json;
 
 use crate::common::frontend_client;

@@ -1,16 +1,16 @@
 //! What is to be observed at a backend, point by point, by public means alone: SQL, raw Thrift, HTTP. Loads come by SQL at one cluster
 //! and are ingested and committed at a second one.
 
-use ccr_doris_wire::TBackendServiceSyncClient;
-use ccr_doris_wire::agent::TAgentServiceSyncClient;
-use ccr_doris_wire::{
-    TIngestBinlogStatus, TMasterInfo, TNetworkAddress, TQueryIngestBinlogRequest, TStatusCode,
-    TUniqueId,
-};
 use dorisim::be::{BackendNode, NodeConfig};
 use dorisim::clock::SimClock;
 use dorisim::faults::Faults;
 use dorisim::wire::agent::{AgentTask, CreateTablet, PublishVersion};
+use dorisim_wire::TBackendServiceSyncClient;
+use dorisim_wire::agent::TAgentServiceSyncClient;
+use dorisim_wire::{
+    TIngestBinlogStatus, TMasterInfo, TNetworkAddress, TQueryIngestBinlogRequest, TStatusCode,
+    TUniqueId,
+};
 use serde_json::json;
 use std::sync::Arc;
 

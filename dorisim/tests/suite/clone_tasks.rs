@@ -1,9 +1,9 @@
 //! CLONE as a genuine frontend sends it to repair a replica and to move one: the frontend is [`crate::fe_double`], the source
 //! another backend of the same cluster. The forms were compared with an FE built from Doris master of January 2026.
 
-use ccr_doris_wire::{TAgentTaskRequest, TBackend, TCloneReq, TFinishTaskRequest, TTaskType};
-use ccr_doris_wire::{TStatusCode, TStorageMedium};
 use dorisim::be::BackendApi;
+use dorisim_wire::{TAgentTaskRequest, TBackend, TCloneReq, TFinishTaskRequest, TTaskType};
+use dorisim_wire::{TStatusCode, TStorageMedium};
 use reqwest::StatusCode;
 
 use crate::common::rows;

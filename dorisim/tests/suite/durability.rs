@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use ccr_doris_wire::{TFrontendServiceSyncClient, TGetBinlogRequest, TStatusCode};
 use dorisim::{SimCluster, SimConfig};
+use dorisim_wire::{TFrontendServiceSyncClient, TGetBinlogRequest, TStatusCode};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
 use serde_json::Value;

@@ -1,13 +1,13 @@
 //! Statement → binlog → ingest → commit at a second cluster, by raw Thrift as a replication tool would do it.
 
 use crate::common::{FrontendClient, backend_client, frontend_client};
-use ccr_doris_wire::{
+use dorisim::{SimCluster, SimConfig};
+use dorisim_wire::{
     TBackendServiceSyncClient, TBeginTxnRequest, TBinlog, TBinlogType, TCommitTxnRequest,
     TFrontendServiceSyncClient, TGetBinlogRequest, TGetMetaDB, TGetMetaRequest, TGetMetaTableMeta,
     TGetSnapshotRequest, TIngestBinlogRequest, TRestoreSnapshotRequest, TSnapshotType, TStatusCode,
     TTabletCommitInfo, TUniqueId,
 };
-use dorisim::{SimCluster, SimConfig};
 use serde_json::Value;
 
 const DDL: &str = "CREATE TABLE d.t (id BIGINT NOT NULL, v VARCHAR(32), n DECIMAL(9, 2)) \

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use ccr_doris_wire::{
+use dorisim::faults::{DELETE_BITMAP, Effect, Rule};
+use dorisim_wire::{
     TBackendServiceSyncClient, TFrontendServiceSyncClient, TIngestBinlogRequest, TStatusCode,
     TUniqueId,
 };
-use dorisim::faults::{DELETE_BITMAP, Effect, Rule};
 use serde_json::{Value, json};
 
 use crate::backup_restore::{Restore, backup, restore, snapshot};

@@ -6,18 +6,18 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use ccr_doris_wire::{
+use dorisim::be::agent::AgentConfig;
+use dorisim::be::agent::messenger::Patience;
+use dorisim::be::{BackendNode, NodeConfig};
+use dorisim::clock::SimClock;
+use dorisim::faults::Faults;
+use dorisim_wire::{
     AgentServiceSyncClient, HeartbeatServiceSyncClient, MasterServiceSyncHandler,
     MasterServiceSyncProcessor, TAgentResult, TAgentServiceSyncClient, TAgentServiceVersion,
     TAgentTaskRequest, TFinishTaskRequest, THeartbeatResult, THeartbeatServiceSyncClient,
     TMasterInfo, TMasterResult, TNetworkAddress, TReportRequest, TSnapshotLoaderReportRequest,
     TStatus, TStatusCode, TTaskType,
 };
-use dorisim::be::agent::AgentConfig;
-use dorisim::be::agent::messenger::Patience;
-use dorisim::be::{BackendNode, NodeConfig};
-use dorisim::clock::SimClock;
-use dorisim::faults::Faults;
 use tempfile::TempDir;
 use thrift::protocol::{TBinaryInputProtocol, TBinaryOutputProtocol};
 use thrift::server::TProcessor;

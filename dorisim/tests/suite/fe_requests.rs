@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ccr_doris_wire::{
+use dorisim::be::BackendApi;
+use dorisim_wire::{
     TAgentTaskRequest, TAggregationType, TBackendServiceSyncClient, TBinlogConfig, TColumn,
     TColumnType, TCreateTabletReq, TDownloadReq, TFinishTaskRequest, TIngestBinlogRequest,
     TKeysType, TMoveDirReq, TNetworkAddress, TPartitionVersionInfo, TPrimitiveType,
     TPublishVersionRequest, TRemoteTabletSnapshot, TSnapshotRequest, TStatusCode, TStorageMedium,
     TStorageType, TTabletSchema, TTaskType, TUniqueId,
 };
-use dorisim::be::BackendApi;
 use reqwest::StatusCode;
 
 use crate::common::{backend_client, rows, schema};

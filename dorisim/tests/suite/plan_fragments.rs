@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use ccr_doris_wire::plan::{TPipelineFragmentParamsList, TPlanNodeType, TResultBatch};
 use dorisim::be::api::{BackendApi, TabletSpec};
 use dorisim::be::brpc::pb::{
     CancelPlanFragmentPb, ExecPlanFragmentPb, FetchDataPb, FetchedDataPb, StatusAnswerPb,
@@ -17,6 +16,7 @@ use dorisim::clock::SimClock;
 use dorisim::faults::Faults;
 use dorisim::model::{Column, DataType, KeysModel, TableSchema};
 use dorisim::wire::compact::CompactInput;
+use dorisim_wire::plan::{TPipelineFragmentParamsList, TPlanNodeType, TResultBatch};
 use thrift::protocol::{TBinaryInputProtocol, TCompactOutputProtocol, TSerializable};
 use tonic::{Code, Status};
 

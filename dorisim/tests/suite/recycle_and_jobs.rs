@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::common::{backend_client, cluster, spec};
-use ccr_doris_wire::{TBackendServiceSyncClient, TIngestBinlogRequest, TStatusCode, TUniqueId};
 use dorisim::SimCluster;
 use dorisim::be::api::BackendApi;
+use dorisim_wire::{TBackendServiceSyncClient, TIngestBinlogRequest, TStatusCode, TUniqueId};
 
 const TARGET: i64 = 200;
 

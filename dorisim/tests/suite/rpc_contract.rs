@@ -6,7 +6,7 @@ mod transactions;
 mod versions;
 mod views;
 
-use ccr_doris_wire::{
+use dorisim_wire::{
     TFrontendServiceSyncClient, TGetBackendMetaRequest, TGetMasterTokenRequest, TStatus,
     TStatusCode,
 };

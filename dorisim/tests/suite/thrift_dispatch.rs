@@ -5,11 +5,11 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use crate::common::{backend_client, cluster};
-use ccr_doris_wire::{
+use dorisim::faults::{Effect, Rule};
+use dorisim_wire::{
     TBackendServiceSyncClient, TIngestBinlogRequest, TIngestBinlogStatus,
     TQueryIngestBinlogRequest, TStatusCode,
 };
-use dorisim::faults::{Effect, Rule};
 
 /// A strict CALL without arguments.
 fn call(method: &str, sequence: i32) -> Vec<u8> {

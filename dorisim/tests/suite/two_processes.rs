@@ -10,7 +10,7 @@ use dorisim::{SimCluster, SimConfig};
 use serde_json::Value;
 
 use crate::common::frontend_client;
-use ccr_doris_wire::{
+use dorisim_wire::{
     TFrontendServiceSyncClient, TGetSnapshotRequest, TRestoreSnapshotRequest, TSnapshotType,
     TStatusCode,
 };
@@ -205,7 +205,7 @@ async fn a_snapshot_of_another_process_is_restored_elsewhere() {
             label_name: text("s"),
             snapshot_name: text("s"),
             snapshot_type: Some(TSnapshotType::LOCAL),
-            ..ccr_doris_wire::unset()
+            ..dorisim_wire::unset()
         };
         let answer = frontend_client(sim.thrift_port())
             .get_snapshot(request)
@@ -234,7 +234,7 @@ async fn a_snapshot_of_another_process_is_restored_elsewhere() {
         properties: Some([("reserve_replica".to_owned(), "true".to_owned())].into()),
         meta: snapshot.meta,
         job_info: Some(extra),
-        ..ccr_doris_wire::unset()
+        ..dorisim_wire::unset()
     };
     let answer = frontend_client(target.thrift_port())
         .restore_snapshot(request)
@@ -264,19 +264,19 @@ async fn a_snapshot_of_another_process_is_restored_elsewhere() {
 fn extra_info(mut client: crate::common::FrontendClient, job_info: &[u8]) -> Vec<u8> {
     let text = |text: &str| Some(text.to_owned());
     let token = client
-        .get_master_token(ccr_doris_wire::TGetMasterTokenRequest {
+        .get_master_token(dorisim_wire::TGetMasterTokenRequest {
             user: text("root"),
             password: text(""),
-            ..ccr_doris_wire::unset()
+            ..dorisim_wire::unset()
         })
         .unwrap()
         .token
         .unwrap();
     let backends = client
-        .get_backend_meta(ccr_doris_wire::TGetBackendMetaRequest {
+        .get_backend_meta(dorisim_wire::TGetBackendMetaRequest {
             user: text("root"),
             passwd: text(""),
-            ..ccr_doris_wire::unset()
+            ..dorisim_wire::unset()
         })
         .unwrap()
         .backends

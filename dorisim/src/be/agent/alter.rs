@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use ccr_doris_wire::TStatusCode;
-use ccr_doris_wire::plan::TDescriptorTable;
+use dorisim_wire::TStatusCode;
+use dorisim_wire::plan::TDescriptorTable;
 
 use super::Agent;
 use super::execute::Done;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ccr_doris_wire::TTaskType;
+use dorisim_wire::TTaskType;
 use tokio::sync::Notify;
 
 use crate::wire::agent::AgentTask;

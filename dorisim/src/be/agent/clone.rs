@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ccr_doris_wire::{TAgentResult, TStatusCode};
+use dorisim_wire::{TAgentResult, TStatusCode};
 
 use super::Agent;
 use super::execute::Done;

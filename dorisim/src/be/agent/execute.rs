@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ccr_doris_wire::{TStatusCode, TTabletInfo, TTaskType};
+use dorisim_wire::{TStatusCode, TTabletInfo, TTaskType};
 
 use super::Agent;
 use super::board::Job;
@@ -337,7 +337,7 @@ impl Agent {
             version: tablet.version,
             row_count: stat.rows,
             data_size: stat.bytes,
-            storage_medium: Some(ccr_doris_wire::TStorageMedium::HDD),
+            storage_medium: Some(dorisim_wire::TStorageMedium::HDD),
             total_version_count: Some(versions),
             path_hash: Some(self.path_hash()),
             version_miss: Some(false),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ccr_doris_wire::TMasterInfo;
+use dorisim_wire::TMasterInfo;
 
 /// Thrift address of the master.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -182,7 +182,7 @@ impl Membership {
 
 #[cfg(test)]
 mod tests {
-    use ccr_doris_wire::TNetworkAddress;
+    use dorisim_wire::TNetworkAddress;
 
     use super::*;
 

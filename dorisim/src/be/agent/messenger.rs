@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use ccr_doris_wire::{
+use dorisim_wire::{
     TFinishTaskRequest, TMasterResult, TReportRequest, TSnapshotLoaderReportRequest, TStatus,
     TStatusCode, TTaskType,
 };

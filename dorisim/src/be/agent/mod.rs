@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ccr_doris_wire::{
+use dorisim_wire::{
     TAgentResult, TAgentTaskRequest, TBackend, TBackendInfo, THeartbeatResult, TMasterInfo,
     TStatus, TStatusCode,
 };

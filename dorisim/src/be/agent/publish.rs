@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ccr_doris_wire::TStatusCode;
+use dorisim_wire::TStatusCode;
 
 use super::Agent;
 use super::execute::Done;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ccr_doris_wire::{TDisk, TReportRequest, TStorageMedium, TTablet};
+use dorisim_wire::{TDisk, TReportRequest, TStorageMedium, TTablet};
 use std::time::Duration;
 use tokio::sync::Notify;
 

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use ccr_doris_wire::TStatusCode;
+use dorisim_wire::TStatusCode;
 use prost::Message;
 use tonic::body::Body;
 use tonic::codegen::{BoxFuture, Service, http};

@@ -1,6 +1,6 @@
 //! Statuses of answers.
 
-use ccr_doris_wire::TStatusCode;
+use dorisim_wire::TStatusCode;
 
 use super::pb::StatusPb;
 

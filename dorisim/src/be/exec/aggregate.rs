@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap};
 
-use ccr_doris_wire::plan::{TAggregationNode, TPlanExpr};
+use dorisim_wire::plan::{TAggregationNode, TPlanExpr};
 
 use super::cast;
 use super::error::{ExecError, plan};
@@ -230,7 +230,7 @@ fn plus(sum: &Cell, text: &str, data_type: &DataType) -> Result<Cell, ExecError>
 }
 
 /// Nodes of the tree that a list of nodes begins with.
-fn length_of_first(nodes: &[ccr_doris_wire::plan::TPlanExprNode]) -> Result<usize, ExecError> {
+fn length_of_first(nodes: &[dorisim_wire::plan::TPlanExprNode]) -> Result<usize, ExecError> {
     let mut open = 1_i64;
     for (at, node) in nodes.iter().enumerate() {
         open += i64::from(node.num_children) - 1;

@@ -1,6 +1,6 @@
 //! Why a fragment does not run to its end.
 
-use ccr_doris_wire::TStatusCode;
+use dorisim_wire::TStatusCode;
 
 use crate::be::BeError;
 use crate::wire::agent::status::code_of;

@@ -110,7 +110,7 @@ impl Executor {
             Some(query) => query.fetch().await,
             None => FetchedDataPb {
                 status: status::of(
-                    ccr_doris_wire::TStatusCode::CANCELLED.0,
+                    dorisim_wire::TStatusCode::CANCELLED.0,
                     "the query is not on this backend (any more)".to_owned(),
                 ),
                 packet_seq: None,
@@ -175,7 +175,7 @@ impl Executor {
                 .await
                 .is_err()
             {
-                let code = ccr_doris_wire::TStatusCode::TIMEOUT.0;
+                let code = dorisim_wire::TStatusCode::TIMEOUT.0;
                 watched.fail(code, "the query was not ended in its time".to_owned());
             }
             if let Some(executor) = executor.upgrade() {

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use ccr_doris_wire::plan::{TExprOpcode, TPlanExpr, TPlanExprKind, TPlanExprNode};
+use dorisim_wire::plan::{TExprOpcode, TPlanExpr, TPlanExprKind, TPlanExprNode};
 
 use super::error::{ExecError, plan};
 use super::number::{self, Operation};

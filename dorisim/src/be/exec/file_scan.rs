@@ -1,6 +1,6 @@
 //! FILE_SCAN_NODE of a stream load: fields of a body, read already, become the columns of the table.
 
-use ccr_doris_wire::plan::{TFileScanRangeParams, TPlanExpr};
+use dorisim_wire::plan::{TFileScanRangeParams, TPlanExpr};
 
 use super::error::{ExecError, plan};
 use super::expr::{Expr, filter};
@@ -96,8 +96,8 @@ pub(super) fn run(
 
 #[cfg(test)]
 mod tests {
-    use ccr_doris_wire::TPrimitiveType;
-    use ccr_doris_wire::plan::{
+    use dorisim_wire::TPrimitiveType;
+    use dorisim_wire::plan::{
         TDescriptorTable, TPlanExprKind, TPlanExprNode, TPlanSlotRef, TScalarType, TSlotDescriptor,
         TTupleDescriptor, TTypeDesc, TTypeNode, TTypeNodeType,
     };

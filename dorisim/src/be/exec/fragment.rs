@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ccr_doris_wire::TNetworkAddress;
-use ccr_doris_wire::plan::{
+use dorisim_wire::TNetworkAddress;
+use dorisim_wire::plan::{
     TDataSink, TFileScanRangeParams, TPipelineFragmentParams, TPipelineFragmentParamsList,
     TPlanExpr, TPlanFragmentDestination, TQueryType,
 };

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use ccr_doris_wire::plan::TExprOpcode;
-use ccr_doris_wire::plan::{THashJoinNode, TJoinOp, TNestedLoopJoinNode, TPlanExpr};
+use dorisim_wire::plan::TExprOpcode;
+use dorisim_wire::plan::{THashJoinNode, TJoinOp, TNestedLoopJoinNode, TPlanExpr};
 
 use super::error::{ExecError, plan};
 use super::expr::{Expr, project, truth};

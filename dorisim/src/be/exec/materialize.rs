@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use ccr_doris_wire::plan::TMaterializationNode;
+use dorisim_wire::plan::TMaterializationNode;
 
 use super::error::{ExecError, plan};
 use super::expr::Expr;

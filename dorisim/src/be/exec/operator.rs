@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use ccr_doris_wire::plan::{
+use dorisim_wire::plan::{
     TAssertion, TExchangeNode, TFileScanRangeParams, TPlan, TPlanNode, TPlanNodeType,
     TSchemaScanNode,
 };

@@ -166,10 +166,7 @@ impl Query {
                 return answer;
             }
             if changes.changed().await.is_err() {
-                return failed(
-                    ccr_doris_wire::TStatusCode::CANCELLED.0,
-                    "the query is gone",
-                );
+                return failed(dorisim_wire::TStatusCode::CANCELLED.0, "the query is gone");
             }
         }
     }

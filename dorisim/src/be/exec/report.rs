@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ccr_doris_wire::plan::{
+use dorisim_wire::plan::{
     FrontendServiceVersion, TQueryType, TReportExecStatusParams, TReportExecStatusResult,
 };
-use ccr_doris_wire::{TNetworkAddress, TStatus, TStatusCode, TTabletCommitInfo, TUniqueId};
+use dorisim_wire::{TNetworkAddress, TStatus, TStatusCode, TTabletCommitInfo, TUniqueId};
 
 use crate::be::brpc::pb::UniqueIdPb;
 use crate::wire::client::{CallError, Pool};

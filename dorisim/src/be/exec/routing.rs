@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use ccr_doris_wire::plan::{
+use dorisim_wire::plan::{
     TOlapTablePartition, TOlapTablePartitionParam, TOlapTableSink, TPartitionType, TPlanExprNode,
 };
 

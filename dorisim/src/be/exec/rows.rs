@@ -1,6 +1,6 @@
 //! Rows of a result as the MySQL protocol sends them, and batches of them.
 
-use ccr_doris_wire::plan::TResultBatch;
+use dorisim_wire::plan::TResultBatch;
 use thrift::protocol::{TBinaryOutputProtocol, TSerializable};
 
 use super::error::ExecError;

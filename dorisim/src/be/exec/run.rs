@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ccr_doris_wire::plan::{
+use dorisim_wire::plan::{
     TDataSinkType, TDataStreamSink, TOlapTableSink, TPartitionType, TPipelineFragmentParams,
     TPlanFragmentDestination, TResultSinkType,
 };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ccr_doris_wire::plan::TOlapScanNode;
+use dorisim_wire::plan::TOlapScanNode;
 
 use super::error::{ExecError, plan};
 use super::materialize::{self, is_row_id};
@@ -23,7 +23,7 @@ const MAX_CELLS: usize = 50_000_000;
 /// Types that are not known.
 pub(super) fn schema_now(
     known: &TableSchema,
-    told: Option<&Vec<ccr_doris_wire::TColumn>>,
+    told: Option<&Vec<dorisim_wire::TColumn>>,
 ) -> Result<TableSchema, ExecError> {
     let told = told.map(Vec::as_slice).unwrap_or_default();
     let columns: Vec<Column> = told

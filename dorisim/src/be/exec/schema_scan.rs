@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ccr_doris_wire::plan::{
+use dorisim_wire::plan::{
     TGetDbsParams, TGetDbsResult, TGetTablesParams, TListTableStatusResult, TSchemaScanNode,
     TTableStatus,
 };

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use ccr_doris_wire::plan::TSortInfo;
+use dorisim_wire::plan::TSortInfo;
 
 use super::error::ExecError;
 use super::expr::Expr;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use ccr_doris_wire::plan::{TOlapTableIndexSchema, TOlapTableSink, TUniqueKeyUpdateMode};
+use dorisim_wire::plan::{TOlapTableIndexSchema, TOlapTableSink, TUniqueKeyUpdateMode};
 use serde::{Deserialize, Serialize};
 
 use super::error::{ExecError, plan};

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use ccr_doris_wire::TPrimitiveType;
-use ccr_doris_wire::plan::{TDescriptorTable, TTypeDesc, TTypeNode, TTypeNodeType};
+use dorisim_wire::TPrimitiveType;
+use dorisim_wire::plan::{TDescriptorTable, TTypeDesc, TTypeNode, TTypeNodeType};
 
 use super::error::{ExecError, plan};
 use crate::model::DataType;

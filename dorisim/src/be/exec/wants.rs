@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ccr_doris_wire::plan::{
+use dorisim_wire::plan::{
     TAutoIncrementRangeRequest, TAutoIncrementRangeResult, TCreatePartitionRequest,
     TCreatePartitionResult, TNullableStringLiteral, TOlapTableSink,
 };
-use ccr_doris_wire::{TStatus, TStatusCode, TUniqueId};
+use dorisim_wire::{TStatus, TStatusCode, TUniqueId};
 
 use super::error::{ExecError, plan};
 use super::executor::Executor;

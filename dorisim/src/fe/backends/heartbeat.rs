@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ccr_doris_wire::{THeartbeatResult, TMasterInfo, TNetworkAddress, TStatusCode};
+use dorisim_wire::{THeartbeatResult, TMasterInfo, TNetworkAddress, TStatusCode};
 use tokio_util::sync::CancellationToken;
 
 use super::node::{Change, Node};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use ccr_doris_wire::{
+use dorisim_wire::{
     TFinishTaskRequest, TMasterResult, TReportRequest, TSnapshotLoaderReportRequest, TStatus,
     TStatusCode, TTabletInfo, TTaskType,
 };
@@ -189,7 +189,7 @@ impl Frontend {
     }
 
     /// Tasks that set the backend right.
-    fn tasks_for(&self, found: &Differences) -> Vec<ccr_doris_wire::TAgentTaskRequest> {
+    fn tasks_for(&self, found: &Differences) -> Vec<dorisim_wire::TAgentTaskRequest> {
         let channel = self.nodes().channel();
         let mut tasks = Vec::new();
         for (tablet_id, schema_hash, replica_id) in &found.unknown {
@@ -246,7 +246,7 @@ impl Frontend {
     }
 
     /// Sends tasks without waiting for anything.
-    fn send_to(self: &Arc<Self>, node: &Arc<Node>, tasks: Vec<ccr_doris_wire::TAgentTaskRequest>) {
+    fn send_to(self: &Arc<Self>, node: &Arc<Node>, tasks: Vec<dorisim_wire::TAgentTaskRequest>) {
         let Some(address) = node.address() else {
             return;
         };
@@ -272,11 +272,11 @@ impl ReplicaChange {
     }
 }
 
-fn clear(txn_id: i64, partitions: &BTreeSet<i64>) -> ccr_doris_wire::TAgentTaskRequest {
+fn clear(txn_id: i64, partitions: &BTreeSet<i64>) -> dorisim_wire::TAgentTaskRequest {
     AgentTask::ClearTransaction(txn_id, partitions.iter().copied().collect()).to_wire(txn_id)
 }
 
-fn publish_again(txn_id: i64, partitions: Vec<(i64, i64)>) -> ccr_doris_wire::TAgentTaskRequest {
+fn publish_again(txn_id: i64, partitions: Vec<(i64, i64)>) -> dorisim_wire::TAgentTaskRequest {
     let publish = PublishVersion {
         txn_id,
         partitions,
@@ -287,7 +287,7 @@ fn publish_again(txn_id: i64, partitions: Vec<(i64, i64)>) -> ccr_doris_wire::TA
 
 /// Tablets of a report; `None` when it is about something else.
 fn tablets_of(request: &TReportRequest) -> Option<BTreeMap<i64, TTabletInfo>> {
-    let first = |tablet: &ccr_doris_wire::TTablet| {
+    let first = |tablet: &dorisim_wire::TTablet| {
         let info = tablet.tablet_infos.first()?.clone();
         Some((info.tablet_id, info))
     };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use ccr_doris_wire::{TBackendInfo, TDisk};
+use dorisim_wire::{TBackendInfo, TDisk};
 use serde::{Deserialize, Serialize};
 
 use crate::be::{BackendAddress, BackendApi};

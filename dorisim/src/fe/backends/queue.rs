@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ccr_doris_wire::{
+use dorisim_wire::{
     TAgentTaskRequest, TFinishTaskRequest, TMasterResult, TStatus, TStatusCode, TTaskType,
 };
 use tokio::sync::mpsc;
@@ -327,7 +327,7 @@ pub fn type_name(kind: TTaskType) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use ccr_doris_wire::{TAgentServiceVersion, TBackend};
+    use dorisim_wire::{TAgentServiceVersion, TBackend};
 
     use super::*;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ccr_doris_wire::{TAgentResult, TAgentTaskRequest, TFinishTaskRequest, TStatusCode, TTaskType};
+use dorisim_wire::{TAgentResult, TAgentTaskRequest, TFinishTaskRequest, TStatusCode, TTaskType};
 use tokio::sync::mpsc;
 
 use super::Channel;

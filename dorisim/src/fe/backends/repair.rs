@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ccr_doris_wire::TTaskType;
+use dorisim_wire::TTaskType;
 
 use super::RemoteBackend;
 use super::master::ReplicaChange;

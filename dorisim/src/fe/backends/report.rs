@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use ccr_doris_wire::TTabletInfo;
+use dorisim_wire::TTabletInfo;
 
 /// A replica as the catalogue has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::HeaderMap;
-use ccr_doris_wire::load::{
+use dorisim_wire::load::{
     TLoadTxn2PCRequest, TLoadTxn2PCResult, TLoadTxnBeginRequest, TLoadTxnBeginResult,
     TLoadTxnCommitRequest, TLoadTxnCommitResult, TLoadTxnRollbackRequest, TLoadTxnRollbackResult,
     TMergeType, TStreamLoadPutRequest, TStreamLoadPutResult,
 };
-use ccr_doris_wire::plan::TUniqueKeyUpdateMode;
-use ccr_doris_wire::{TStatus, TStatusCode, TTabletCommitInfo, TUniqueId};
+use dorisim_wire::plan::TUniqueKeyUpdateMode;
+use dorisim_wire::{TStatus, TStatusCode, TTabletCommitInfo, TUniqueId};
 use md5::{Digest, Md5};
 use thrift::protocol::TSerializable;
 use tokio::sync::Semaphore;

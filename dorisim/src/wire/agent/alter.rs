@@ -1,7 +1,7 @@
 //! ALTER: a new tablet from an old one.
 
-use ccr_doris_wire::plan::{TDescriptorTable, TPlanExpr};
-use ccr_doris_wire::{TAlterMaterializedViewParam, TAlterTabletReqV2, TAlterTabletType};
+use dorisim_wire::plan::{TDescriptorTable, TPlanExpr};
+use dorisim_wire::{TAlterMaterializedViewParam, TAlterTabletReqV2, TAlterTabletType};
 
 use super::WireError;
 use super::schema::{column_from_wire, column_to_wire};

@@ -1,6 +1,6 @@
 //! CLONE: a replica from a replica of another backend.
 
-use ccr_doris_wire::{TBackend, TCloneReq, TStorageMedium};
+use dorisim_wire::{TBackend, TCloneReq, TStorageMedium};
 
 /// Where a replica can be copied from.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ccr_doris_wire::{TBackend, TFinishTaskRequest, TStatus, TStatusCode, TTabletInfo, TTaskType};
+use dorisim_wire::{TBackend, TFinishTaskRequest, TStatus, TStatusCode, TTabletInfo, TTaskType};
 
 use crate::be::api::{BackendAddress, BeError};
 

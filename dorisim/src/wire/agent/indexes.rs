@@ -1,6 +1,6 @@
 //! Secondary indexes between the model and the wire.
 
-use ccr_doris_wire::{TIndexType, TInvertedIndexFileStorageFormat, TOlapTableIndex};
+use dorisim_wire::{TIndexType, TInvertedIndexFileStorageFormat, TOlapTableIndex};
 
 use super::WireError;
 use crate::model::{Column, IndexFormat, IndexKind, TabletIndex, TabletIndexes};

@@ -1,6 +1,6 @@
 //! REALTIME_PUSH: a DELETE with conditions, held as a rowset of its transaction.
 
-use ccr_doris_wire::{TCondition, TPushReq, TPushType};
+use dorisim_wire::{TCondition, TPushReq, TPushType};
 
 use super::WireError;
 use super::schema::{column_from_wire, column_to_wire};

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use ccr_doris_wire::{
+use dorisim_wire::{
     TAggregationType, TBinlogConfig, TColumn, TCreateTabletReq, TKeysType, TStorageMedium,
     TStorageType, TTabletSchema,
 };

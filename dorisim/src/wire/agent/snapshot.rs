@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ccr_doris_wire::{TDownloadReq, TNetworkAddress, TRemoteTabletSnapshot, TSnapshotRequest};
+use dorisim_wire::{TDownloadReq, TNetworkAddress, TRemoteTabletSnapshot, TSnapshotRequest};
 
 use super::WireError;
 use crate::be::api::RemoteTabletSnapshot;

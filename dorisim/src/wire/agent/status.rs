@@ -1,6 +1,6 @@
 //! Refusals of a backend to and from `TStatus`.
 
-use ccr_doris_wire::{TStatus, TStatusCode};
+use dorisim_wire::{TStatus, TStatusCode};
 
 use crate::be::api::BeError;
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ccr_doris_wire::{
+use dorisim_wire::{
     TAgentServiceVersion, TAgentTaskRequest, TCheckConsistencyReq, TClearTransactionTaskRequest,
     TDropTabletReq, TGcBinlogReq, TMoveDirReq, TPartitionVersionInfo, TPublishVersionRequest,
     TReleaseSnapshotRequest, TTabletGcBinlogInfo, TTabletMetaInfo, TTaskType,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use ccr_doris_wire::{TAgentTaskRequest, TBackend, TFinishTaskRequest, TStatusCode, TTaskType};
+use dorisim_wire::{TAgentTaskRequest, TBackend, TFinishTaskRequest, TStatusCode, TTaskType};
 use proptest::prelude::*;
 use thrift::protocol::{TBinaryInputProtocol, TBinaryOutputProtocol, TSerializable};
 
@@ -16,7 +16,7 @@ use crate::model::{
     Aggregation, Column, DataType, DefaultValue, IndexFormat, IndexKind, KeysModel, TableSchema,
     TabletIndex, TabletIndexes,
 };
-use ccr_doris_wire::plan::{TDescriptorTable, TPlanExpr};
+use dorisim_wire::plan::{TDescriptorTable, TPlanExpr};
 
 /// Through the bytes that a socket would carry.
 fn over_the_wire<T: TSerializable>(value: &T) -> T {
@@ -218,10 +218,10 @@ fn the_schema_of_the_wire_is_that_of_doris() {
         (Some(2), Some(-1))
     );
     let id = &wire.columns[0].column_type;
-    assert_eq!(id.type_, ccr_doris_wire::TPrimitiveType::DECIMAL128I);
+    assert_eq!(id.type_, dorisim_wire::TPrimitiveType::DECIMAL128I);
     assert_eq!((id.precision, id.scale), (Some(20), Some(4)));
     let item = &wire.columns[1].children_column.as_ref().unwrap()[0];
-    assert_eq!(item.column_type.type_, ccr_doris_wire::TPrimitiveType::MAP);
+    assert_eq!(item.column_type.type_, dorisim_wire::TPrimitiveType::MAP);
     let value = &item.children_column.as_ref().unwrap()[1];
     assert_eq!(
         (value.column_name.as_str(), value.column_type.len),
@@ -231,7 +231,7 @@ fn the_schema_of_the_wire_is_that_of_doris() {
 
 #[test]
 fn types_of_older_clusters_are_read_and_unknown_ones_named() {
-    use ccr_doris_wire::TPrimitiveType as P;
+    use dorisim_wire::TPrimitiveType as P;
     let mut column = super::schema::column_to_wire(&Column::new("c", DataType::Decimal(27, 9)));
     for (old, new) in [
         (P::DECIMALV2, DataType::Decimal(27, 9)),

@@ -1,6 +1,6 @@
 //! Column types between the model and the wire: a [`TColumnType`] with the columns of its parts as children.
 
-use ccr_doris_wire::{TColumn, TColumnType, TPrimitiveType};
+use dorisim_wire::{TColumn, TColumnType, TPrimitiveType};
 
 use super::WireError;
 use crate::model::DataType;

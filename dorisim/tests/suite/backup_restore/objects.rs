@@ -1,6 +1,6 @@
 //! What a restore makes of tables, partitions, views and their properties.
 
-use ccr_doris_wire::TStatusCode;
+use dorisim_wire::TStatusCode;
 use serde_json::json;
 
 use super::{
@@ -118,7 +118,7 @@ async fn an_atomic_restore_swaps_in_at_its_end_and_refuses_changes_meanwhile() {
             .find_table("__doris_atomic_restore_prefix__t")
             .is_none()
     );
-    let ids = |t: &ccr_doris_wire::TGetMetaTableMeta| -> Vec<i64> {
+    let ids = |t: &dorisim_wire::TGetMetaTableMeta| -> Vec<i64> {
         t.partitions
             .clone()
             .unwrap()

@@ -1,6 +1,6 @@
 //! What backups and restores refuse, and what running ones refuse to others.
 
-use ccr_doris_wire::TStatusCode;
+use dorisim_wire::TStatusCode;
 use serde_json::{Value, json};
 
 use super::{
@@ -12,7 +12,7 @@ use crate::common::peer::Peer;
 async fn request_of(
     source: &mut Peer,
     wanted: &Restore,
-) -> (ccr_doris_wire::TRestoreSnapshotRequest, Value) {
+) -> (dorisim_wire::TRestoreSnapshotRequest, Value) {
     let snap = snapshot(source, "s");
     let info = info_with_extra(source, &snap).await;
     (restore_request(wanted, snap.meta.unwrap(), &info), info)
@@ -95,7 +95,7 @@ async fn restore_calls_are_refused_with_their_texts() {
     let (mut source, mut target) = pair("calls").await;
     backup(&mut source, "s", "").await;
     let (good, info) = request_of(&mut source, &Restore::new("r")).await;
-    let mut refused = |change: &dyn Fn(&mut ccr_doris_wire::TRestoreSnapshotRequest)| {
+    let mut refused = |change: &dyn Fn(&mut dorisim_wire::TRestoreSnapshotRequest)| {
         let mut request = good.clone();
         change(&mut request);
         submit(&mut target, request)
@@ -124,7 +124,7 @@ async fn restore_calls_are_refused_with_their_texts() {
     }
     let property = |key: &str, value: &str| {
         let (key, value) = (key.to_owned(), value.to_owned());
-        move |r: &mut ccr_doris_wire::TRestoreSnapshotRequest| {
+        move |r: &mut dorisim_wire::TRestoreSnapshotRequest| {
             r.properties
                 .as_mut()
                 .unwrap()
@@ -152,9 +152,9 @@ async fn restore_calls_are_refused_with_their_texts() {
     let table_refs = |refs: Vec<(&str, Option<&str>)>| {
         let refs: Vec<_> = refs
             .into_iter()
-            .map(|(t, a)| ccr_doris_wire::TTableRef::new(t.to_owned(), a.map(str::to_owned)))
+            .map(|(t, a)| dorisim_wire::TTableRef::new(t.to_owned(), a.map(str::to_owned)))
             .collect();
-        move |r: &mut ccr_doris_wire::TRestoreSnapshotRequest| r.table_refs = Some(refs.clone())
+        move |r: &mut dorisim_wire::TRestoreSnapshotRequest| r.table_refs = Some(refs.clone())
     };
     for (refs, wanted) in [
         (vec![("zz", None)], "Table zz does not exist in snapshot s"),

@@ -1,7 +1,7 @@
 //! States in order, one job per database, expiry, memory of jobs, cancelling, the snapshot itself.
 
-use ccr_doris_wire::{TFrontendServiceSyncClient, TStatusCode};
 use dorisim::{SimConfig, fe::FrontendConfig};
+use dorisim_wire::{TFrontendServiceSyncClient, TStatusCode};
 use serde_json::json;
 use std::time::Duration;
 

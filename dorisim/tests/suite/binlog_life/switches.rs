@@ -1,7 +1,7 @@
 //! Switches of databases and tables: who may be on, who inherits, who has a stream.
 
-use ccr_doris_wire::TStatusCode;
 use dorisim::SimConfig;
+use dorisim_wire::TStatusCode;
 
 use super::{N, advance, gc, head, kinds, off, set_db};
 use crate::common::peer::{Peer, code};

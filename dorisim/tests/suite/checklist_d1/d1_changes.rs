@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ccr_doris_wire::{TGetMetaTableMeta, TStatusCode};
+use dorisim_wire::{TGetMetaTableMeta, TStatusCode};
 use serde_json::{Value, json};
 
 use super::T;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ccr_doris_wire::TStatusCode;
+use dorisim_wire::TStatusCode;
 use serde_json::{Value, json};
 
 use super::T;

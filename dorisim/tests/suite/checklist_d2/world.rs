@@ -1,11 +1,11 @@
 //! Two clusters of one backend each and one table in both, driven over their sockets.
 
-use ccr_doris_wire::{
+use dorisim::{SimCluster, SimConfig};
+use dorisim_wire::{
     TBackendServiceSyncClient, TBeginTxnRequest, TCommitTxnRequest, TFrontendServiceSyncClient,
     TGetMetaDB, TGetMetaRequest, TGetMetaTableMeta, TIngestBinlogRequest, TIngestBinlogStatus,
     TQueryIngestBinlogRequest, TStatusCode, TTabletCommitInfo, TUniqueId,
 };
-use dorisim::{SimCluster, SimConfig};
 use mysql_async::prelude::Queryable;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};

@@ -7,16 +7,16 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ccr_doris_wire::agent::AgentServiceSyncClient;
-use ccr_doris_wire::{
-    BackendServiceSyncClient, FrontendServiceSyncClient, HeartbeatServiceSyncClient,
-    THeartbeatServiceSyncClient, TMasterInfo, TStatusCode,
-};
 use dorisim::be::api::{BackendApi, Row, TableSchema, TabletSpec};
 use dorisim::model::{
     Column, DataType, IndexFormat, IndexKind, KeysModel, TabletIndex, TabletIndexes,
 };
 use dorisim::{SimCluster, SimConfig};
+use dorisim_wire::agent::AgentServiceSyncClient;
+use dorisim_wire::{
+    BackendServiceSyncClient, FrontendServiceSyncClient, HeartbeatServiceSyncClient,
+    THeartbeatServiceSyncClient, TMasterInfo, TStatusCode,
+};
 use thrift::protocol::{TBinaryInputProtocol, TBinaryOutputProtocol};
 use thrift::transport::{
     ReadHalf, TBufferedReadTransport, TBufferedWriteTransport, TIoChannel, TTcpChannel, WriteHalf,

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ccr_doris_wire::{
+use dorisim::{SimCluster, SimConfig};
+use dorisim_wire::{
     TBeginTxnRequest, TBeginTxnResult, TBinlog, TCommitTxnRequest, TFrontendServiceSyncClient,
     TGetBinlogLagResult, TGetBinlogRequest, TGetBinlogResult, TGetMetaDB, TGetMetaDBMeta,
     TGetMetaRequest, TGetMetaTableMeta, TLockBinlogRequest, TRollbackTxnRequest, TStatus,
     TStatusCode, TTabletCommitInfo,
 };
-use dorisim::{SimCluster, SimConfig};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder, Row, Value as Cell};
 use serde_json::{Value, json};
@@ -364,9 +364,9 @@ impl Peer {
 
     /// `extra_info` for a restore from this cluster.
     pub async fn extra_info(&mut self) -> Value {
-        let request = ccr_doris_wire::TGetMasterTokenRequest::new(None, text("root"), text(""));
+        let request = dorisim_wire::TGetMasterTokenRequest::new(None, text("root"), text(""));
         let token = self.fe.get_master_token(request).unwrap().token.unwrap();
-        let request = ccr_doris_wire::TGetBackendMetaRequest::new(
+        let request = dorisim_wire::TGetBackendMetaRequest::new(
             None,
             text("root"),
             text(""),

@@ -4,8 +4,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use ccr_doris_wire::{TFrontendServiceSyncClient, TGetMasterTokenRequest, TStatusCode};
 use dorisim::{SimConfig, SimUser};
+use dorisim_wire::{TFrontendServiceSyncClient, TGetMasterTokenRequest, TStatusCode};
 use serde_json::json;
 
 use super::{As, RPCS, call};
@@ -159,7 +159,7 @@ async fn each_rpc_wants_its_privilege() {
     };
     let waited = fe
         .fe
-        .waiting_txn_status(ccr_doris_wire::TWaitingTxnStatusRequest::new(db, txn, None))
+        .waiting_txn_status(dorisim_wire::TWaitingTxnStatusRequest::new(db, txn, None))
         .unwrap();
     assert_eq!(code(&waited.status), TStatusCode::OK);
     // A privilege on one table is enough for its stream, not for the database's.

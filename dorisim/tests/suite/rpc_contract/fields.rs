@@ -1,6 +1,6 @@
 //! Missing fields, unknown objects, the form of texts.
 
-use ccr_doris_wire::{
+use dorisim_wire::{
     TCommitTxnRequest, TFrontendServiceSyncClient, TSnapshotType, TStatus, TStatusCode,
 };
 

@@ -1,9 +1,7 @@
 //! beginTxn, commitTxn, rollbackTxn, waitingTxnStatus by their tables.
 
-use ccr_doris_wire::{
-    TFrontendServiceSyncClient, TStatusCode, TUniqueId, TWaitingTxnStatusRequest,
-};
 use dorisim::SimConfig;
+use dorisim_wire::{TFrontendServiceSyncClient, TStatusCode, TUniqueId, TWaitingTxnStatusRequest};
 use serde_json::json;
 
 use crate::checklist_d1::{T, infos};

@@ -1,6 +1,6 @@
 //! A frontend of autumn 2024: what it does not know.
 
-use ccr_doris_wire::{TFrontendServiceSyncClient, TStatusCode};
+use dorisim_wire::{TFrontendServiceSyncClient, TStatusCode};
 use serde_json::json;
 
 use crate::backup_restore::{

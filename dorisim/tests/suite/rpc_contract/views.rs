@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ccr_doris_wire::{
+use dorisim_wire::{
     TFrontendServiceSyncClient, TGetBackendMetaRequest, TGetMetaTable, TStatusCode,
 };
 use serde_json::json;
@@ -24,7 +24,7 @@ async fn get_meta_selects_and_leaves_out_silently() {
         fe.sql(&T.replace("d.t", &format!("d.{name}"))).await;
     }
     fe.sql("CREATE VIEW d.v AS SELECT id FROM d.a").await;
-    let names = |meta: &ccr_doris_wire::TGetMetaDBMeta| -> BTreeSet<String> {
+    let names = |meta: &dorisim_wire::TGetMetaDBMeta| -> BTreeSet<String> {
         let tables = meta.tables.clone().unwrap_or_default();
         tables.into_iter().map(|t| t.name.unwrap()).collect()
     };
