@@ -145,6 +145,23 @@ pub trait Inspect: SqlSession {
             .collect())
     }
 
+    /// Whether the database's definition switches the binlog on for all of its tables. The definition can say so although
+    /// it is not in force (releases up to 2.1.6 after CREATE DATABASE); the stream itself tells.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    async fn is_binlog_enabled(&self, database: &str) -> Result<bool, Error> {
+        let sql = format!("SHOW CREATE DATABASE {}", ident(database));
+        let rows = self.query(None, &sql).await?;
+        Ok(rows
+            .iter()
+            .flat_map(|row| row.values().flatten())
+            .any(|text| {
+                let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+                text.contains(r#""binlog.enable"="true""#)
+            }))
+    }
+
     /// Names and ids of the tables and views of a database; empty when there is no such database.
     ///
     /// # Errors

@@ -25,8 +25,8 @@ use crate::config::ProducerConfig;
 use crate::context::{Context, StreamKey, Topics};
 use crate::report::Report;
 use crate::snapshot::Desk;
-use crate::source::{Connect, Source};
-use crate::stream::life;
+use crate::source::Source;
+use crate::stream::run_once;
 
 /// Distance between two positions: a real source's have holes.
 const STEP: i64 = 3;
@@ -63,14 +63,8 @@ pub fn null_source(what: NullSource) -> (Arc<dyn Source>, Arc<Calls>) {
     (Arc::new(source), calls)
 }
 
-/// The same as a factory of clients, whatever the address.
-pub fn connect_null(what: NullSource) -> Connect {
-    let (source, _) = null_source(what);
-    Arc::new(move |_| source.clone())
-}
-
 /// Position of the last transaction. A stream that begins with an empty log begins at the newest position, so a measurement
-/// writes an origin first: any own event at position 0.
+/// writes an origin first: any own event before the first position.
 pub fn last_position(what: &NullSource) -> CommitSeq {
     CommitSeq(i64::try_from(what.transactions).unwrap_or(i64::MAX / STEP) * STEP)
 }
@@ -289,6 +283,38 @@ pub async fn measure(
     clock: Arc<dyn Clock>,
     what: NullSource,
 ) -> Result<Measured, crate::Error> {
+    let (ctx, calls) = context(log, clock, what)?;
+    ctx.ensure_topics().await?;
+    write_origin(&ctx).await?;
+    let desk = Desk::new(Offset(0));
+    let last = last_position(&what);
+    let started = ctx.clock.monotonic();
+    let finished = async {
+        while ctx.report.published_position() < last {
+            ctx.clock.sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = finished => {}
+        result = run_once(&ctx, &desk, None) => {
+            result?;
+        }
+    }
+    Ok(Measured {
+        events: what.transactions,
+        seconds: (ctx.clock.monotonic() - started).as_secs_f64(),
+        pages: calls.get_binlog.load(Ordering::Relaxed),
+        layouts: calls.get_meta.load(Ordering::Relaxed),
+    })
+}
+
+/// What a stream of a null source works with.
+pub(crate) fn context(
+    log: SharedLog,
+    clock: Arc<dyn Clock>,
+    what: NullSource,
+) -> Result<(Context, Arc<Calls>), crate::Error> {
     let (source, calls) = null_source(what);
     let key = StreamKey {
         source: "null".to_owned(),
@@ -312,27 +338,7 @@ pub async fn measure(
         codec: Codec::default(),
         report: Arc::new(Report::default()),
     };
-    ctx.ensure_topics().await?;
-    write_origin(&ctx).await?;
-    let desk = Desk::new(Offset(0));
-    let last = last_position(&what);
-    let started = ctx.clock.monotonic();
-    let finished = async {
-        while ctx.report.published_position() < last {
-            ctx.clock.sleep(Duration::from_millis(1)).await;
-        }
-    };
-    tokio::select! {
-        biased;
-        () = finished => {}
-        result = life(&ctx, &desk) => result?,
-    }
-    Ok(Measured {
-        events: what.transactions,
-        seconds: (ctx.clock.monotonic() - started).as_secs_f64(),
-        pages: calls.get_binlog.load(Ordering::Relaxed),
-        layouts: calls.get_meta.load(Ordering::Relaxed),
-    })
+    Ok((ctx, calls))
 }
 
 /// A stream with an empty log begins at the newest position; this one has to begin at the first.
@@ -344,15 +350,15 @@ async fn write_origin(ctx: &Context) -> Result<(), crate::Error> {
         db_id: DB_ID,
         db_name: ctx.key.database.clone(),
         timeline: ccr_schemas::Timeline::FIRST,
-        commit_seq: CommitSeq(0),
-        prev_commit_seq: CommitSeq(0),
+        commit_seq: CommitSeq::BEFORE_FIRST,
+        prev_commit_seq: CommitSeq::BEFORE_FIRST,
         source_at: TimestampMs(0),
         seen_at: at,
         binlog_type: -1,
         replay: Replay::Control,
         event: Event::Heartbeat(Heartbeat {
             at,
-            source_end: CommitSeq(0),
+            source_end: CommitSeq::BEFORE_FIRST,
         }),
         raw: None,
     };

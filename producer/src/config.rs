@@ -6,12 +6,18 @@ use serde::Deserialize;
 
 use crate::duration_text;
 use crate::error::Error;
-use crate::plan::{AuditRule, Rules, SettleRule};
+use crate::plan::{AuditRule, PaceRule, Rules, SettleRule};
 
 /// First part of every topic name.
 pub const DEFAULT_PREFIX: &str = "ccr";
 /// Well below what a person notices; a source answers an empty question from memory.
 pub const DEFAULT_POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// An idle stream costs its source about one call a second.
+pub const DEFAULT_IDLE_POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// A stream that was active within a minute answers as a busy one does, up to a tenth of a second.
+pub const DEFAULT_IDLE_AFTER: Duration = Duration::from_secs(60);
+/// Long enough to correct an address, or for a frontend to get its journal.
+pub const DEFAULT_TIMELINE_CONFIRM: Duration = Duration::from_secs(30);
 /// Far above the time between two journal writes of a source.
 pub const DEFAULT_SETTLE: Duration = Duration::from_millis(100);
 /// The settle time plus two seconds for slow journal writes.
@@ -57,9 +63,23 @@ pub struct ProducerConfig {
     pub prefix: String,
     /// Who this process is, in statuses: `host:pid`. Not empty.
     pub owner: String,
-    /// Pause between two questions for new records while there are none. Default [`DEFAULT_POLL_INTERVAL`], 1 ms to 50 ms.
+    /// Pause between two questions for new records while records come. Default [`DEFAULT_POLL_INTERVAL`], 1 ms to 50 ms. It
+    /// grows to 100 ms within two seconds without a record.
     #[serde(deserialize_with = "duration_text::deserialize")]
     pub poll_interval: Duration,
+    /// Pause between two questions of a stream that was idle for `idle_after`; a database without a binlog stream is asked
+    /// five times more rarely. Adds to the lag of the first event after an idle time. Default
+    /// [`DEFAULT_IDLE_POLL_INTERVAL`], at least `poll_interval`, up to 60 s.
+    #[serde(deserialize_with = "duration_text::deserialize")]
+    pub idle_poll_interval: Duration,
+    /// Time without a record after which a stream is idle. Default [`DEFAULT_IDLE_AFTER`], up to 24 h.
+    #[serde(deserialize_with = "duration_text::deserialize")]
+    pub idle_after: Duration,
+    /// How long the source must contradict the log (a smaller newest position, another record at a published position)
+    /// before a new timeline begins, at which all jobs of the stream halt until they are synced again. Nothing is published
+    /// meanwhile. Default [`DEFAULT_TIMELINE_CONFIRM`], up to 24 h; zero begins one at once.
+    #[serde(deserialize_with = "duration_text::deserialize")]
+    pub timeline_confirm: Duration,
     /// How long a record must have been visible before it is published, see [`crate::plan::settle`]. Adds to the lag.
     /// Default [`DEFAULT_SETTLE`], up to 10 s; zero trusts the source's order.
     #[serde(deserialize_with = "duration_text::deserialize")]
@@ -137,6 +157,9 @@ impl ProducerConfig {
             prefix: DEFAULT_PREFIX.to_owned(),
             owner: owner.into(),
             poll_interval: DEFAULT_POLL_INTERVAL,
+            idle_poll_interval: DEFAULT_IDLE_POLL_INTERVAL,
+            idle_after: DEFAULT_IDLE_AFTER,
+            timeline_confirm: DEFAULT_TIMELINE_CONFIRM,
             settle: DEFAULT_SETTLE,
             catch_up_margin: DEFAULT_CATCH_UP_MARGIN,
             look_back: DEFAULT_LOOK_BACK,
@@ -178,6 +201,19 @@ impl ProducerConfig {
         let day = Duration::from_secs(24 * 3600);
         let ever = Duration::MAX;
         within("poll_interval", self.poll_interval, ms(1), ms(50))?;
+        within(
+            "idle_poll_interval",
+            self.idle_poll_interval,
+            self.poll_interval,
+            ms(60_000),
+        )?;
+        within("idle_after", self.idle_after, Duration::ZERO, day)?;
+        within(
+            "timeline_confirm",
+            self.timeline_confirm,
+            Duration::ZERO,
+            day,
+        )?;
         within("settle", self.settle, Duration::ZERO, ms(10_000))?;
         within("catch_up_margin", self.catch_up_margin, self.settle, day)?;
         within("look_back", self.look_back, Duration::ZERO, ms(600_000))?;
@@ -221,6 +257,13 @@ impl ProducerConfig {
             audit: AuditRule {
                 look_back: self.look_back,
             },
+            pace: PaceRule {
+                busy: self.poll_interval,
+                idle: self.idle_poll_interval,
+                idle_after: self.idle_after,
+            },
+            confirm: self.timeline_confirm,
+            end_interval: self.heartbeat_interval,
             batch: self.batch,
             window: self.batch * self.window_pages,
         }

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
+use ccr_control::{Problem, ProblemKind, ProblemPart};
 use ccr_log::{SharedLog, TopicKind, TopicSpec};
 use ccr_ops::retry::policy;
 use ccr_ops::{Backoff, Clock, Sealer};
@@ -15,8 +17,11 @@ use crate::config::ProducerConfig;
 use crate::error::Error;
 use crate::metrics as names;
 use crate::plan::Moment;
-use crate::report::Report;
+use crate::report::{Concern, Report};
 use crate::source::Source;
+
+/// A call without an answer for this long is reported; well below the ten seconds in which a status names a problem.
+const SLOW_CALL: Duration = Duration::from_secs(5);
 
 /// Which stream.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -100,20 +105,21 @@ impl Context {
         }
     }
 
-    /// Calls the source, again and again as its error's kind allows. Each attempt is bounded by the client.
+    /// Calls the source, again and again as its error's kind allows. Each attempt is bounded by the client; one that takes
+    /// longer than [`SLOW_CALL`] is reported before it ends.
     pub(crate) async fn ask<T, F, A>(&self, call: &'static str, mut attempt: F) -> Result<T, Error>
     where
         F: FnMut() -> A,
         A: Future<Output = Result<T, ccr_doris::Error>>,
     {
         let mut backoff: Option<Backoff> = None;
+        let concern = Concern::Call(call);
         loop {
             metrics::counter!(names::SOURCE_CALLS, "call" => call).increment(1);
-            let error = match attempt().await {
+            let answer = self.report_slowness(call, attempt()).await;
+            let error = match answer {
                 Ok(answer) => {
-                    if backoff.is_some() {
-                        self.report.well("following");
-                    }
+                    self.report.well(concern);
                     return Ok(answer);
                 }
                 Err(error) => self.source_error(error),
@@ -124,13 +130,37 @@ impl Context {
             let seed = self.clock.now_ms().unsigned_abs();
             let waits = backoff.get_or_insert_with(|| Backoff::new(policy(kind), seed));
             let Some(delay) = waits.next_delay() else {
+                self.report.well(concern);
                 return Err(error);
             };
             if waits.attempts_made() == 1 {
-                warn!(error = %error.chain(), call, stream = %self.key, "source does not answer, trying on");
+                warn!(error = %error.chain(), call, stream = %self.key, "source unavailable, retrying");
             }
-            self.report.failing("waiting for the source", error.chain());
+            let problem = error.problem(self.clock.now_ms());
+            self.report.trouble(concern, problem);
             self.clock.sleep(delay).await;
         }
+    }
+
+    /// Waits for a call, and reports one that is not answered for a while: a server that is cut off does not refuse.
+    async fn report_slowness<T>(&self, call: &'static str, attempt: impl Future<Output = T>) -> T {
+        tokio::pin!(attempt);
+        tokio::select! {
+            biased;
+            // 1. the answer
+            answer = &mut attempt => return answer,
+            // 2. it takes long
+            () = self.clock.sleep(SLOW_CALL) => {}
+        }
+        let what = format!(
+            "the source has not answered {call} for {} s",
+            SLOW_CALL.as_secs()
+        );
+        let (part, kind) = (ProblemPart::Source, ProblemKind::Unreachable);
+        let waited = i64::try_from(SLOW_CALL.as_millis()).unwrap_or(0);
+        let since = self.clock.now_ms() - waited;
+        self.report
+            .trouble(Concern::Call(call), Problem::new(part, kind, what, since));
+        attempt.await
     }
 }

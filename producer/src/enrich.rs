@@ -1,28 +1,30 @@
 //! Records -> encoded events: decodes, looks places up where they are not known, folds the catalogue, chains, encodes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ccr_doris::binlog::{self, Binlog, Record};
-use ccr_doris::{DatabaseMeta, Row};
+use ccr_doris::binlog;
 use ccr_log::{MAX_RECORD_BYTES, NewRecord, Offset};
+use ccr_ops::task::Chain;
 use ccr_schemas::envelope::SCHEMA_VERSION;
-use ccr_schemas::event::{Gap, Heartbeat, SnapshotTaken, TableRef};
+use ccr_schemas::event::{Gap, Heartbeat, SnapshotTaken, TimelineChanged};
 use ccr_schemas::topic::event_key;
-use ccr_schemas::{CommitSeq, DbId, Envelope, Event, Replay, TableId, Timeline, TimestampMs};
+use ccr_schemas::{CommitSeq, DbId, Envelope, Event, Replay, Timeline, TimestampMs};
 use tokio::sync::{mpsc, oneshot};
-use tracing::{debug, error};
+use tracing::error;
 
+use crate::checkpoint::{Checkpoint, LastRecord};
 use crate::context::Context;
 use crate::error::Error;
-use crate::locate::Checkpoint;
 use crate::metrics as names;
-use crate::plan::catalog::{Catalog, VIEW};
-use crate::plan::layout::{Layouts, invalidates};
+use crate::places::Places;
+use crate::plan::catalog::Catalog;
+use crate::plan::layout::invalidates;
 use crate::plan::translate::{Translated, View, translate, unreadable};
-use crate::plan::{Late, Settled};
+use crate::plan::{Contradiction, Late, Settled};
 use crate::publish::Batch;
+use crate::survey::survey_at;
 
 /// Room for key and headers of a record.
 const RECORD_OVERHEAD: usize = 4096;
@@ -38,6 +40,16 @@ pub(crate) enum Item {
     Late(Late),
     /// The chain starts here.
     Origin { source_end: CommitSeq },
+    /// Another history begins: see [`TimelineChanged`].
+    Timeline {
+        timeline: Timeline,
+        position: CommitSeq,
+        previous: Timeline,
+        published: CommitSeq,
+        reason: Contradiction,
+        /// Told when the event is durable.
+        durable: oneshot::Sender<Offset>,
+    },
 }
 
 /// Events of our own that come from beside the stream.
@@ -53,42 +65,49 @@ pub(crate) enum Own {
 pub(crate) struct Enricher<'a> {
     ctx: &'a Context,
     db_id: DbId,
+    timeline: Timeline,
     position: CommitSeq,
     catalog: Catalog,
     catalog_changed: bool,
-    layouts: Layouts,
-    fetched: BTreeMap<TableId, Duration>,
-    backends_fetched: Option<Duration>,
+    places: Places<'a>,
+    /// The last record, until it is written down.
+    last_record: Option<LastRecord>,
+}
+
+/// Where a run of a stream begins.
+#[derive(Debug)]
+pub(crate) struct Begin {
+    pub db_id: DbId,
+    pub timeline: Timeline,
+    pub position: CommitSeq,
+    /// The catalogue as of the position.
+    pub catalog: Catalog,
+    /// It is not the one that the log has.
+    pub catalog_is_fresh: bool,
 }
 
 impl<'a> Enricher<'a> {
-    /// Starts at a position with the catalogue of that position. A fresh catalogue is written down with the first events.
-    pub(crate) fn new(
-        ctx: &'a Context,
-        db_id: DbId,
-        position: CommitSeq,
-        catalog: Catalog,
-        catalog_is_fresh: bool,
-    ) -> Self {
+    /// Starts at a position. A fresh catalogue is written down with the first events.
+    pub(crate) fn new(ctx: &'a Context, begin: Begin) -> Self {
         Self {
             ctx,
-            db_id,
-            position,
-            catalog,
-            catalog_changed: catalog_is_fresh,
-            layouts: Layouts::default(),
-            fetched: BTreeMap::new(),
-            backends_fetched: None,
+            db_id: begin.db_id,
+            timeline: begin.timeline,
+            position: begin.position,
+            catalog: begin.catalog,
+            catalog_changed: begin.catalog_is_fresh,
+            places: Places::new(ctx),
+            last_record: None,
         }
     }
 
-    /// Takes items until the other side is gone. Own events go first: they are few, and somebody waits for them.
+    /// Takes items as long as it is let. Own events go first: they are few, and somebody waits for them.
     pub(crate) async fn run(
         mut self,
         mut items: mpsc::Receiver<Item>,
         mut own: mpsc::Receiver<Own>,
         batches: mpsc::Sender<Batch>,
-    ) -> Result<(), Error> {
+    ) -> Result<Infallible, Error> {
         loop {
             let batch = tokio::select! {
                 biased;
@@ -97,11 +116,11 @@ impl<'a> Enricher<'a> {
                 // 2. the stream
                 item = items.recv() => match item {
                     Some(item) => self.item(item).await?,
-                    None => return Ok(()),
+                    None => return Err(Error::Ended("the part that reads the source ended")),
                 },
             };
             if batches.send(batch).await.is_err() {
-                return Ok(());
+                return Err(Error::Ended("the part that appends to the log ended"));
             }
         }
     }
@@ -113,6 +132,8 @@ impl<'a> Enricher<'a> {
                 for settled in &records {
                     self.record(settled, &mut batch).await?;
                 }
+                let last = records.last().map(|settled| &settled.record);
+                self.last_record = last.and_then(|record| LastRecord::of(self.timeline, record));
                 batch.seen = Some(
                     self.ctx
                         .clock
@@ -123,25 +144,48 @@ impl<'a> Enricher<'a> {
             Item::Gap { after, up_to } => {
                 // What was created, renamed or dropped in the span is not known: look again.
                 metrics::counter!(names::GAPS).increment(1);
-                self.catalog = survey(self.ctx).await?.1;
+                self.catalog = survey_at(self.ctx, up_to).await?;
                 self.catalog_changed = true;
-                self.layouts.forget_all();
+                self.places.forget_all();
                 self.position = up_to;
                 self.push_own(Event::Gap(Gap { after, up_to }), &mut batch)?;
             }
             Item::Late(Late { after, seq }) => {
                 error!(stream = %self.ctx.key, commit_seq = seq.0, published = self.position.0,
-                       "the source showed a record after later ones were published; its jobs are told to stop");
+                       "late binlog record: later records were already published; halting affected jobs");
                 metrics::counter!(names::GAPS).increment(1);
                 // It may have created, renamed or dropped something.
-                self.catalog = survey(self.ctx).await?.1;
+                self.catalog = survey_at(self.ctx, self.position).await?;
                 self.catalog_changed = true;
-                self.layouts.forget_all();
+                self.places.forget_all();
                 self.push_own(Event::Gap(Gap { after, up_to: seq }), &mut batch)?;
             }
             Item::Origin { source_end } => {
                 let at = TimestampMs(self.ctx.clock.now_ms());
                 self.push_own(Event::Heartbeat(Heartbeat { at, source_end }), &mut batch)?;
+            }
+            Item::Timeline {
+                timeline,
+                position,
+                previous,
+                published,
+                reason,
+                durable,
+            } => {
+                error!(stream = %self.ctx.key, published = published.0, position = position.0, reason = %reason,
+                       "source history replaced: a new timeline begins, all jobs of the stream halt until they are synced again");
+                metrics::counter!(names::TIMELINES).increment(1);
+                self.timeline = timeline;
+                self.position = position;
+                // The catalogue is that of the history before; the next run of the stream looks names up.
+                self.catalog_changed = false;
+                let changed = TimelineChanged {
+                    previous,
+                    published,
+                    reason: format!("{reason} ({})", reason.meaning()),
+                };
+                self.push_own(Event::TimelineChanged(changed), &mut batch)?;
+                batch.durable.push(durable);
             }
         }
         self.finish(batch)
@@ -156,6 +200,8 @@ impl<'a> Enricher<'a> {
                     source_end: self.ctx.report.source_end_position().max(self.position),
                 };
                 self.push_own(Event::Heartbeat(heartbeat), &mut batch)?;
+                // The stream is idle: heartbeats are going to push the record out of the log's tail.
+                batch.kept.last_record = self.last_record.take();
             }
             Own::Snapshot(snapshot, durable) => {
                 // The one place that tells the ids of views.
@@ -173,17 +219,17 @@ impl<'a> Enricher<'a> {
         let raw = &settled.record;
         let Translated { event, replay } = match binlog::decode(raw) {
             Ok(decoded) => {
-                self.look_up(&decoded).await?;
+                self.places.look_up(&decoded, &self.catalog).await?;
                 let view = View {
                     catalog: &self.catalog,
-                    layouts: &self.layouts,
+                    layouts: self.places.layouts(),
                 };
                 translate(&decoded, &view)
             }
-            Err(error) => unreadable(raw, &chain(&error), &self.catalog),
+            Err(error) => unreadable(raw, &Chain(&error).to_string(), &self.catalog),
         };
         for table in invalidates(&event) {
-            self.layouts.forget(table);
+            self.places.forget(table);
         }
         self.catalog_changed |= self.catalog.fold(&event);
         let envelope = self.chained(settled, event, replay);
@@ -220,7 +266,7 @@ impl<'a> Enricher<'a> {
             source: self.ctx.key.source.clone(),
             db_id: self.db_id,
             db_name: self.ctx.key.database.clone(),
-            timeline: Timeline::FIRST,
+            timeline: self.timeline,
             commit_seq: raw.commit_seq,
             prev_commit_seq: self.position,
             source_at: raw.timestamp,
@@ -241,7 +287,7 @@ impl<'a> Enricher<'a> {
             source: self.ctx.key.source.clone(),
             db_id: self.db_id,
             db_name: self.ctx.key.database.clone(),
-            timeline: Timeline::FIRST,
+            timeline: self.timeline,
             commit_seq: self.position,
             prev_commit_seq: self.position,
             source_at: TimestampMs(0),
@@ -287,148 +333,19 @@ impl<'a> Enricher<'a> {
     fn finish(&mut self, mut batch: Batch) -> Result<Batch, Error> {
         batch.position = Some(self.position);
         if std::mem::take(&mut self.catalog_changed) {
-            let checkpoint = Checkpoint {
+            batch.kept.catalog = Some(Checkpoint {
                 position: self.position,
                 db_id: self.db_id,
+                timeline: self.timeline,
                 catalog: self.catalog.clone(),
-            };
-            batch.checkpoint = serde_json::to_vec(&checkpoint).ok().map(Bytes::from);
+            });
         }
         Ok(batch)
     }
-
-    /// Asks the source for what the record needs and is not known, or known for too long.
-    async fn look_up(&mut self, decoded: &Binlog) -> Result<(), Error> {
-        match &decoded.record {
-            Record::Upsert(upsert) => {
-                let mut wanted = self.layouts.missing(upsert, &self.catalog);
-                let now = self.ctx.clock.monotonic();
-                wanted.extend(upsert.table_records.keys().filter(|id| {
-                    self.fetched
-                        .get(id)
-                        .is_some_and(|at| *at + self.ctx.config.layout_max_age < now)
-                }));
-                self.fetch(wanted).await?;
-                let old = self
-                    .backends_fetched
-                    .is_none_or(|at| at + self.ctx.config.backends_max_age < now);
-                if old || self.layouts.backends_missing(upsert) {
-                    self.fetch_backends().await?;
-                }
-            }
-            Record::AddPartition(r) if !r.is_temp() => {
-                if self.layouts.partition(r.table_id, r.partition.id).is_none() {
-                    self.fetch(BTreeSet::from([r.table_id])).await?;
-                }
-            }
-            Record::AddPartition(_)
-            | Record::CreateTable(_)
-            | Record::DropPartition(_)
-            | Record::DropTable(_)
-            | Record::AlterJob(_)
-            | Record::ModifyColumns(_)
-            | Record::Dummy
-            | Record::AlterDatabaseProperty(_)
-            | Record::ModifyTableProperty(_)
-            | Record::Barrier(_)
-            | Record::ModifyPartitions(_)
-            | Record::ReplacePartitions(_)
-            | Record::TruncateTable(_)
-            | Record::RenameTable(_)
-            | Record::RenameColumn(_)
-            | Record::ModifyComment(_)
-            | Record::ModifyViewDef(_)
-            | Record::ReplaceTable(_)
-            | Record::ModifyIndexes(_)
-            | Record::IndexChangeJob(_)
-            | Record::RenameRollup(_)
-            | Record::RenamePartition(_)
-            | Record::DropRollup(_)
-            | Record::RecoverInfo(_)
-            | Record::ModifyBucketNum(_)
-            | Record::ModifyDistributionType(_)
-            | Record::Unknown { .. } => {}
-        }
-        Ok(())
-    }
-
-    async fn fetch(&mut self, tables: BTreeSet<TableId>) -> Result<(), Error> {
-        if tables.is_empty() {
-            return Ok(());
-        }
-        let ctx = self.ctx;
-        let ids: Vec<TableId> = tables.iter().copied().collect();
-        let meta = ctx
-            .ask("get_meta", || {
-                ctx.source.get_meta(&ctx.key.database, Some(&ids))
-            })
-            .await?;
-        let now = ctx.clock.monotonic();
-        self.fetched.extend(ids.iter().map(|id| (*id, now)));
-        // A database that is gone has no tables; the reader finds out about the database itself.
-        self.layouts.learn(&tables, meta.unwrap_or_default());
-        Ok(())
-    }
-
-    async fn fetch_backends(&mut self) -> Result<(), Error> {
-        let ctx = self.ctx;
-        let backends = ctx
-            .ask("get_backends", || ctx.source.get_backends())
-            .await?;
-        self.layouts.learn_backends(backends);
-        self.backends_fetched = Some(ctx.clock.monotonic());
-        Ok(())
-    }
-}
-
-/// The database's id and its catalogue as the source has it now.
-pub(crate) async fn survey(ctx: &Context) -> Result<(DbId, Catalog), Error> {
-    let meta = ctx
-        .ask("get_meta", || ctx.source.get_meta(&ctx.key.database, None))
-        .await?;
-    let DatabaseMeta { id, tables, .. } =
-        meta.ok_or_else(|| Error::UnknownDatabase(ctx.key.database.clone()))?;
-    let id = id.ok_or_else(|| Error::UnknownDatabase(ctx.key.database.clone()))?;
-    let views = views(ctx, id).await;
-    Ok((id, Catalog::of(&tables, &views)))
-}
-
-/// Views, which getMeta leaves out. The statement needs a privilege that the account may lack; then views become known with
-/// the first snapshot, or when they are created.
-async fn views(ctx: &Context, db_id: DbId) -> Vec<TableRef> {
-    let statement = format!("SHOW PROC '/dbs/{db_id}'");
-    let rows = match ctx.source.query(None, &statement).await {
-        Ok(rows) => rows,
-        Err(error) => {
-            debug!(stream = %ctx.key, error = %error, "ids of views are not known yet");
-            return Vec::new();
-        }
-    };
-    let text = |row: &Row, column: &str| row.get(column).cloned().flatten();
-    rows.iter()
-        .filter(|row| text(row, "Type").as_deref() == Some(VIEW))
-        .filter_map(|row| {
-            Some(TableRef {
-                id: TableId(text(row, "TableId")?.trim().parse().ok()?),
-                name: text(row, "TableName")?,
-            })
-        })
-        .collect()
 }
 
 /// How long ago the oldest of some records was first seen.
 fn age(now_ms: i64, records: &[Settled]) -> Duration {
     let first = records.first().map_or(now_ms, |settled| settled.seen_at.0);
     Duration::from_millis(u64::try_from(now_ms - first).unwrap_or(0))
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        next = source.source();
-    }
-    text
 }

@@ -1,10 +1,14 @@
 //! The crate's one error.
 
+use std::time::Duration;
+
+use ccr_control::{Problem, ProblemKind, ProblemPart};
 use ccr_ops::ErrorKind;
+use ccr_ops::task::Chain;
 use ccr_schemas::codec::CodecError;
 use thiserror::Error;
 
-use crate::plan::HaltReason;
+use crate::plan::Contradiction;
 
 /// What went wrong with a stream or with the service.
 #[derive(Debug, Error)]
@@ -27,9 +31,17 @@ pub enum Error {
     /// An event can not be written or read.
     #[error(transparent)]
     Codec(#[from] CodecError),
-    /// Going on would mean guessing.
-    #[error("{0}")]
-    Halted(HaltReason),
+    /// The source does not have the history that was published.
+    #[error("source and log contradict each other: {reason} ({})", reason.meaning())]
+    Contradiction {
+        /// What the source says.
+        reason: Contradiction,
+        /// Since when, by the monotonic clock.
+        since: Duration,
+    },
+    /// A part of a stream ended although the stream goes on. A programming error; the stream is started again.
+    #[error("{0}; the stream is started again, please report this")]
+    Ended(&'static str),
     /// The password of a job can not be opened.
     #[error("password of source cluster {cluster}")]
     Seal {
@@ -47,13 +59,13 @@ pub enum Error {
         /// What failed, with the next step.
         what: String,
     },
-    /// Another producer owns the stream now.
-    #[error("another producer took over the stream of {source_name}.{database}")]
-    Fenced {
-        /// Source cluster name.
-        source_name: String,
+    /// Tables of which a snapshot is wanted do not exist at the source.
+    #[error("snapshot of database {database}: the source has no table {tables}")]
+    MissingTables {
         /// Database.
         database: String,
+        /// Their names.
+        tables: String,
     },
     /// Settings that can not work.
     #[error("setting {field}: {problem}")]
@@ -70,9 +82,6 @@ pub enum Error {
         #[source]
         source: ccr_log::Error,
     },
-    /// Jobs and statuses.
-    #[error(transparent)]
-    Control(#[from] ccr_control::Error),
 }
 
 impl Error {
@@ -81,27 +90,51 @@ impl Error {
         match self {
             Self::Source { source, .. } => source.kind(),
             Self::Log(source) => source.kind(),
-            Self::Control(source) => source.kind(),
             Self::Codec(_) => ErrorKind::Corrupt,
-            Self::Snapshot { .. } => ErrorKind::Transient,
+            Self::Snapshot { .. } | Self::MissingTables { .. } => ErrorKind::Transient,
             Self::SchemaRegistry { source } => source.kind(),
-            Self::Fenced { .. } => ErrorKind::Fenced,
+            Self::Ended(_) => ErrorKind::Transient,
             Self::UnknownDatabase(_)
-            | Self::Halted(_)
+            | Self::Contradiction { .. }
             | Self::Seal { .. }
             | Self::Config { .. } => ErrorKind::Invalid,
         }
     }
 
-    /// The error and everything behind it in one line, for statuses.
-    pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut next = std::error::Error::source(self);
-        while let Some(source) = next {
-            text.push_str(": ");
-            text.push_str(&source.to_string());
-            next = source.source();
+    /// What it means for the status, since `now_ms`.
+    pub fn problem(&self, now_ms: i64) -> Problem {
+        let of = |part, kind| Problem::new(part, kind, self.chain(), now_ms);
+        match self {
+            Self::Source { source, .. } => {
+                let cause = Problem::of_cluster(ProblemPart::Source, source, now_ms);
+                Problem {
+                    what: self.chain(),
+                    ..cause
+                }
+            }
+            Self::UnknownDatabase(_) => of(ProblemPart::Source, ProblemKind::DatabaseMissing),
+            Self::Log(source) | Self::SchemaRegistry { source } => Problem {
+                what: self.chain(),
+                ..Problem::of_log(source, now_ms)
+            },
+            Self::Codec(_) => of(ProblemPart::Log, ProblemKind::Damaged),
+            Self::Contradiction { .. } => of(ProblemPart::Source, ProblemKind::WentBack).advise(
+                "check that the job's source address names the right cluster; if this lasts, the jobs of this stream halt, and \
+                 `ccr job resync JOB` repairs each of them",
+            ),
+            Self::Seal { .. } | Self::Config { .. } => {
+                of(ProblemPart::Producer, ProblemKind::Configuration)
+            }
+            Self::Snapshot { .. } => of(ProblemPart::Snapshot, ProblemKind::Failing),
+            Self::MissingTables { .. } => of(ProblemPart::Snapshot, ProblemKind::Failing).advise(
+                "create the tables at the source (the snapshot is then taken by itself), or delete the job and create it without them",
+            ),
+            Self::Ended(_) => of(ProblemPart::Producer, ProblemKind::Failing),
         }
-        text
+    }
+
+    /// Returns the error and everything behind it in one line, for statuses and logs.
+    pub fn chain(&self) -> String {
+        Chain(self).to_string()
     }
 }

@@ -7,6 +7,7 @@
 //! again), [`snapshot`] (snapshots on request). [`service`] runs one stream per database that a job needs.
 
 pub mod bench;
+mod checkpoint;
 pub mod config;
 mod context;
 mod duration_text;
@@ -14,6 +15,8 @@ mod enrich;
 pub mod error;
 mod locate;
 pub mod metrics;
+mod missing_stream;
+mod places;
 pub mod plan;
 mod publish;
 mod report;
@@ -22,6 +25,7 @@ pub mod service;
 pub mod snapshot;
 pub mod source;
 mod stream;
+mod survey;
 mod tail;
 
 pub use config::ProducerConfig;

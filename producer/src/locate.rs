@@ -3,52 +3,44 @@
 use ccr_log::{Offset, Record};
 use ccr_schemas::codec::RecordAt;
 use ccr_schemas::event::SnapshotTaken;
-use ccr_schemas::{CommitSeq, DbId, Envelope, Event, TimestampMs};
-use serde::{Deserialize, Serialize};
+use ccr_schemas::{Envelope, Event, TimestampMs};
 
+use crate::checkpoint::{Kept, LastRecord};
 use crate::context::Context;
 use crate::error::Error;
 use crate::plan::catalog::Catalog;
-use crate::plan::{LogEnd, Recent};
+use crate::plan::{Fingerprint, LogEnd, Published, Recent};
 
-/// Key of the one record of the catalogue topic.
-pub(crate) const CHECKPOINT_KEY: &str = "catalog";
 /// Records per read.
 const PAGE: usize = 1000;
-
-/// The catalogue at a position. Written after each append whose events changed it, before the next append; so a restart
-/// finds every later change in the last append.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Checkpoint {
-    pub position: CommitSeq,
-    pub db_id: DbId,
-    pub catalog: Catalog,
-}
 
 /// What the log says at a start.
 #[derive(Debug)]
 pub(crate) struct Tail {
     /// Where it ends; `None` when it is empty.
     pub end: Option<LogEnd>,
-    /// Snapshots announced near the end, with the moment of the announcement.
+    /// Snapshots of the timeline announced near the end, with the moment of the announcement.
     pub snapshots: Vec<(SnapshotTaken, TimestampMs)>,
-    /// The catalogue as of the end; `None` when there is no checkpoint of this database.
+    /// The catalogue as of the end; `None` when the log has none of this database and timeline that can be read. Then the
+    /// names have to be looked up at the source, as of the log's end: see [`crate::survey::survey_at`].
     pub catalog: Option<Catalog>,
 }
 
 /// Reads the tail.
+///
+/// # Errors
+/// A log that cannot be read: it is no proof that there is nothing to read.
 pub(crate) async fn locate(ctx: &Context) -> Result<Tail, Error> {
-    let envelopes = tail(ctx).await?;
+    let envelopes = of_newest_timeline(tail(ctx).await?);
+    let kept = Kept::read(ctx).await?;
     let end = envelopes
         .iter()
         .max_by_key(|envelope| envelope.commit_seq)
-        .map(|envelope| LogEnd {
-            position: envelope.commit_seq,
-            db_id: envelope.db_id,
-            recent: recent(&envelopes, envelope),
-        });
-    let catalog = match (&end, checkpoint(ctx).await) {
-        (Some(end), Some(checkpoint)) if checkpoint.db_id == end.db_id => {
+        .map(|envelope| log_end(&envelopes, envelope, kept.last_record.as_ref()));
+    let catalog = match (&end, kept.catalog) {
+        (Some(end), Some(checkpoint))
+            if checkpoint.db_id == end.db_id && checkpoint.timeline == end.timeline =>
+        {
             let mut catalog = checkpoint.catalog;
             for envelope in &envelopes {
                 if envelope.commit_seq > checkpoint.position {
@@ -75,18 +67,49 @@ pub(crate) async fn locate(ctx: &Context) -> Result<Tail, Error> {
     })
 }
 
+fn log_end(envelopes: &[Envelope], last: &Envelope, kept: Option<&LastRecord>) -> LogEnd {
+    let (timeline, position) = (last.timeline, last.commit_seq);
+    let recent = recent(envelopes, last);
+    let print = match recent.published.get(&position) {
+        Some(record) => record.print,
+        None => kept.and_then(|kept| kept.print(timeline, position)),
+    };
+    LogEnd {
+        timeline,
+        position,
+        db_id: last.db_id,
+        print,
+        recent,
+    }
+}
+
+/// Events of the timeline that the log is on. What stands before its beginning, or was written late by a producer that
+/// had lost the stream, is of another history.
+fn of_newest_timeline(mut envelopes: Vec<Envelope>) -> Vec<Envelope> {
+    let newest = envelopes.iter().map(|envelope| envelope.timeline).max();
+    envelopes.retain(|envelope| Some(envelope.timeline) == newest);
+    envelopes
+}
+
 /// What the last events say of published positions: every chained record since the last gap. A restart looks back over them.
 fn recent(envelopes: &[Envelope], last: &Envelope) -> Recent {
     let mut recent = Recent::none(last.commit_seq);
     for envelope in envelopes.iter().filter(|e| e.db_id == last.db_id) {
         if envelope.event.is_chained() {
             recent.after = recent.after.min(envelope.prev_commit_seq);
-            let at = envelope.source_at;
-            recent.published.insert(envelope.commit_seq, at);
+            let record = Published {
+                at: envelope.source_at,
+                print: Fingerprint::of_event(envelope),
+            };
+            recent.published.insert(envelope.commit_seq, record);
         } else if let Event::Gap(gap) = &envelope.event {
             if gap.up_to < envelope.commit_seq {
                 // A late record, told already.
-                recent.published.insert(gap.up_to, TimestampMs(0));
+                let late = Published {
+                    at: TimestampMs(0),
+                    print: None,
+                };
+                recent.published.insert(gap.up_to, late);
             } else {
                 recent = Recent::none(gap.up_to);
             }
@@ -148,11 +171,4 @@ fn decode(ctx: &Context, record: &Record) -> Result<Option<Envelope>, Error> {
         offset: record.offset.0,
     };
     Ok(Some(ctx.codec.decode(value, &at)?))
-}
-
-/// The checkpoint. One that can not be read is as good as none: the source is asked instead.
-async fn checkpoint(ctx: &Context) -> Option<Checkpoint> {
-    let records = ctx.log.read_compacted(&ctx.topics.catalog).await.ok()?;
-    let value = records.get(CHECKPOINT_KEY)?.value.as_ref()?;
-    serde_json::from_slice(value).ok()
 }

@@ -18,9 +18,11 @@ pub const SOURCE_LAG: &str = "ccr_producer_source_lag_positions";
 pub const SNAPSHOTS: &str = "ccr_producer_snapshots_total";
 /// Spans of history that the source forgot before they were read.
 pub const GAPS: &str = "ccr_producer_gaps_total";
+/// Timelines begun because the source's history was replaced.
+pub const TIMELINES: &str = "ccr_producer_timelines_total";
 /// Errors, by `kind`.
 pub const ERRORS: &str = "ccr_errors_total";
-/// Streams of this process, by `state`.
+/// Streams that jobs need and this process runs or waits to run.
 pub const STREAMS: &str = "ccr_producer_streams";
 
 /// Describes every metric, once per process.
@@ -41,6 +43,15 @@ pub fn describe() {
     );
     describe_counter!(SNAPSHOTS, Unit::Count, "Snapshots by outcome");
     describe_counter!(GAPS, Unit::Count, "Spans of history lost by the source");
+    describe_counter!(
+        TIMELINES,
+        Unit::Count,
+        "Timelines begun because the source's history was replaced"
+    );
     describe_counter!(ERRORS, Unit::Count, "Errors by kind");
-    describe_gauge!(STREAMS, Unit::Count, "Streams of this process by state");
+    describe_gauge!(
+        STREAMS,
+        Unit::Count,
+        "Streams that jobs need and this process runs or waits to run"
+    );
 }

@@ -1,15 +1,15 @@
 //! Events -> log. One append at a time, each as large as what waits: a hole can not arise, and the log's fsync is shared.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
-use bytes::Bytes;
 use ccr_log::{NewRecord, Offset};
 use ccr_schemas::{CommitSeq, EventKind};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::checkpoint::Kept;
 use crate::context::Context;
 use crate::error::Error;
-use crate::locate::CHECKPOINT_KEY;
 use crate::metrics as names;
 
 /// Encoded events that belong together.
@@ -25,8 +25,8 @@ pub(crate) struct Batch {
     pub position: Option<CommitSeq>,
     /// When the first of them was first seen, by the monotonic clock.
     pub seen: Option<Duration>,
-    /// The catalogue, when they changed it.
-    pub checkpoint: Option<Bytes>,
+    /// What a restart needs, when they changed it.
+    pub kept: Kept,
     /// Told when they are durable.
     pub durable: Vec<oneshot::Sender<Offset>>,
 }
@@ -38,17 +38,17 @@ impl Batch {
         self.kinds.extend(other.kinds);
         self.position = other.position.or(self.position);
         self.seen = self.seen.or(other.seen);
-        self.checkpoint = other.checkpoint.or(self.checkpoint.take());
+        self.kept.merge(other.kept);
         self.durable.extend(other.durable);
     }
 }
 
-/// Appends what comes until the other side is gone. The first failure ends the stream's present life: what is durable is
+/// Appends what comes as long as it is let. The first failure ends the stream's present life: what is durable is
 /// read back from the log before anything else is written.
 pub(crate) async fn publish(
     ctx: &Context,
     mut batches: mpsc::Receiver<Batch>,
-) -> Result<(), Error> {
+) -> Result<Infallible, Error> {
     while let Some(mut batch) = batches.recv().await {
         while batch.records.len() < ctx.config.append_records
             && batch.bytes < ctx.config.append_bytes
@@ -60,7 +60,7 @@ pub(crate) async fn publish(
         }
         append(ctx, batch).await?;
     }
-    Ok(())
+    Err(Error::Ended("the part that makes events ended"))
 }
 
 async fn append(ctx: &Context, batch: Batch) -> Result<(), Error> {
@@ -68,14 +68,7 @@ async fn append(ctx: &Context, batch: Batch) -> Result<(), Error> {
     let count = batch.records.len();
     let last = ctx.log.append(&ctx.topics.events, batch.records).await?;
     let now = ctx.clock.monotonic();
-    if let Some(checkpoint) = batch.checkpoint {
-        let record = NewRecord {
-            key: CHECKPOINT_KEY.to_owned(),
-            value: Some(checkpoint),
-            headers: Vec::new(),
-        };
-        ctx.log.append(&ctx.topics.catalog, vec![record]).await?;
-    }
+    batch.kept.append(ctx).await?;
     if let Some(position) = batch.position {
         ctx.report.published(position, count as u64);
     }

@@ -1,11 +1,25 @@
 //! What a stream tells about itself: kept in memory, written to the status topic by the stream's ticker.
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ccr_control::{StreamState, StreamStatus};
+use ccr_control::{Problem, SnapshotStatus, StreamState, StreamStatus};
 use ccr_schemas::CommitSeq;
 
 use crate::context::StreamKey;
+
+/// What a problem is about. One part of a stream that works again does not clear the problem of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Concern {
+    /// The run of the stream as a whole ended.
+    Run,
+    /// The requests of the stream cannot be read from the log.
+    Requests,
+    /// The database has no binlog stream.
+    Binlog,
+    /// A call to the source, by its name.
+    Call(&'static str),
+}
 
 /// Facts of one stream, shared by its parts.
 #[derive(Debug, Default)]
@@ -15,106 +29,136 @@ pub(crate) struct Report {
 
 #[derive(Clone, Debug)]
 struct Facts {
+    state: StreamState,
     read: CommitSeq,
     published: CommitSeq,
     source_end: CommitSeq,
+    source_end_at_ms: Option<i64>,
     events: u64,
-    stream_error: Option<String>,
-    snapshot_error: Option<String>,
+    problems: BTreeMap<Concern, Problem>,
+    snapshots: Vec<SnapshotStatus>,
     action: String,
-    snapshot_action: Option<String>,
 }
 
 impl Default for Facts {
     fn default() -> Self {
         Self {
+            state: StreamState::Starting,
             read: CommitSeq::BEFORE_FIRST,
             published: CommitSeq::BEFORE_FIRST,
             source_end: CommitSeq::BEFORE_FIRST,
+            source_end_at_ms: None,
             events: 0,
-            stream_error: None,
-            snapshot_error: None,
+            problems: BTreeMap::new(),
+            snapshots: Vec::new(),
             action: "starting".to_owned(),
-            snapshot_action: None,
         }
     }
 }
 
 impl Report {
-    fn edit(&self, edit: impl FnOnce(&mut Facts)) {
-        edit(&mut self.facts.lock().unwrap_or_else(PoisonError::into_inner));
+    fn facts(&self) -> MutexGuard<'_, Facts> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Newest position seen.
     pub(crate) fn read(&self, position: CommitSeq) {
-        self.edit(|facts| facts.read = position);
+        self.facts().read = position;
     }
 
     /// Newest position durable in the log, and how many events that took.
     pub(crate) fn published(&self, position: CommitSeq, events: u64) {
-        self.edit(|facts| {
-            facts.published = position;
-            facts.events += events;
-        });
+        let mut facts = self.facts();
+        facts.published = position;
+        facts.events += events;
     }
 
-    /// Newest position the source reported.
-    pub(crate) fn source_end(&self, position: CommitSeq) {
-        self.edit(|facts| facts.source_end = position);
+    /// Newest position of the source, and when it was learned.
+    pub(crate) fn source_end(&self, position: CommitSeq, at_ms: i64) {
+        let mut facts = self.facts();
+        facts.source_end = position;
+        facts.source_end_at_ms = Some(at_ms);
     }
 
-    /// The stream works.
-    pub(crate) fn well(&self, action: &str) {
-        self.edit(|facts| {
-            facts.stream_error = None;
-            if facts.action != action {
-                facts.action = action.to_owned();
+    /// Enters a state that is no failure. A run that follows has overcome what ended the one before.
+    pub(crate) fn enter(&self, state: StreamState, action: &str) {
+        let mut facts = self.facts();
+        facts.state = state;
+        action.clone_into(&mut facts.action);
+        match state {
+            StreamState::Following => {
+                facts.problems.remove(&Concern::Run);
             }
-        });
+            StreamState::Starting | StreamState::Retrying | StreamState::Halted => {}
+        }
     }
 
-    /// The stream does not work, and what it does about it.
-    pub(crate) fn failing(&self, action: &str, error: String) {
-        self.edit(|facts| {
-            facts.stream_error = Some(error);
-            facts.action = action.to_owned();
+    /// A run of the stream ended by a failure; what its parts complained of ended with it.
+    pub(crate) fn failed(&self, state: StreamState, action: &str, problem: Problem) {
+        let mut facts = self.facts();
+        let run = facts.problems.remove(&Concern::Run);
+        facts.problems.retain(|concern, _| match concern {
+            Concern::Requests => true,
+            Concern::Run | Concern::Binlog | Concern::Call(_) => false,
         });
+        let problem = problem.continuing(run.as_ref());
+        facts.problems.insert(Concern::Run, problem);
+        facts.state = state;
+        action.clone_into(&mut facts.action);
     }
 
-    /// What is being done about snapshots, and what went wrong with them.
-    pub(crate) fn snapshot(&self, action: Option<String>, error: Option<String>) {
-        self.edit(|facts| {
-            facts.snapshot_action = action;
-            facts.snapshot_error = error;
-        });
+    /// Something does not work and is tried again by the part that found it.
+    pub(crate) fn trouble(&self, concern: Concern, problem: Problem) {
+        let mut facts = self.facts();
+        let problem = problem.continuing(facts.problems.get(&concern));
+        facts.problems.insert(concern, problem);
+    }
+
+    /// It works again.
+    pub(crate) fn well(&self, concern: Concern) {
+        self.facts().problems.remove(&concern);
+    }
+
+    /// Snapshots that were asked for and are not announced.
+    pub(crate) fn snapshots(&self, snapshots: Vec<SnapshotStatus>) {
+        self.facts().snapshots = snapshots;
+    }
+
+    /// What is being done for the snapshot that is being taken.
+    pub(crate) fn snapshot_action(&self, action: &str, progress: Option<(u64, u64)>) {
+        let mut facts = self.facts();
+        if let Some(taken) = facts.snapshots.first_mut() {
+            action.clone_into(&mut taken.action);
+            taken.progress = progress;
+        }
     }
 
     /// Newest position durable in the log.
     pub(crate) fn published_position(&self) -> CommitSeq {
-        self.facts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .published
+        self.facts().published
     }
 
     /// Newest position the source reported.
     pub(crate) fn source_end_position(&self) -> CommitSeq {
-        self.facts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .source_end
+        self.facts().source_end
     }
 
     /// The record for the status topic.
     pub(crate) fn status(&self, key: &StreamKey, owner: &str, at_ms: i64) -> StreamStatus {
-        let facts = self
-            .facts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let action = match facts.snapshot_action {
-            Some(snapshot) => format!("{}, {snapshot}", facts.action),
-            None => facts.action,
+        let facts = self.facts().clone();
+        // The oldest problem is the likeliest cause of the others.
+        let problem = facts
+            .problems
+            .into_values()
+            .min_by_key(|problem| problem.since_ms);
+        let failed_snapshot = facts.snapshots.iter().find_map(|s| s.problem.as_ref());
+        let last_error = problem.as_ref().or(failed_snapshot);
+        let last_error = last_error.map(|problem| problem.what.clone());
+        let action = match facts.snapshots.first() {
+            Some(snapshot) if snapshot.next_attempt_at_ms.is_none() => {
+                format!("{}, {}", facts.action, snapshot.action)
+            }
+            Some(_) | None => facts.action,
         };
         StreamStatus {
             source: key.source.clone(),
@@ -122,15 +166,67 @@ impl Report {
             read: facts.read,
             published: facts.published,
             source_end: facts.source_end,
-            source_end_at_ms: None,
-            state: StreamState::Starting,
-            problem: None,
-            snapshots: Vec::new(),
+            source_end_at_ms: facts.source_end_at_ms,
+            state: facts.state,
+            problem,
+            snapshots: facts.snapshots,
             events_published: facts.events,
-            last_error: facts.stream_error.or(facts.snapshot_error),
+            last_error,
             action,
             at_ms,
             owner: owner.to_owned(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ccr_control::{ProblemKind, ProblemPart};
+
+    use super::*;
+
+    fn problem(what: &str, since_ms: i64) -> Problem {
+        Problem::new(
+            ProblemPart::Source,
+            ProblemKind::Unreachable,
+            what,
+            since_ms,
+        )
+    }
+
+    fn shown(report: &Report) -> Option<(String, Option<i64>)> {
+        let key = StreamKey {
+            source: "c1".to_owned(),
+            database: "db".to_owned(),
+        };
+        let problem = report.status(&key, "me", 99).problem?;
+        Some((problem.what, problem.since_ms))
+    }
+
+    #[test]
+    fn a_part_that_works_does_not_hide_another_that_does_not() {
+        let report = Report::default();
+        report.trouble(Concern::Call("get_meta"), problem("meta", 10));
+        report.trouble(Concern::Call("get_binlog"), problem("binlog", 20));
+        report.well(Concern::Call("get_binlog"));
+        assert_eq!(shown(&report), Some(("meta".to_owned(), Some(10))));
+        report.trouble(Concern::Call("get_meta"), problem("meta again", 30));
+        assert_eq!(shown(&report), Some(("meta again".to_owned(), Some(10))));
+        report.well(Concern::Call("get_meta"));
+        assert_eq!(shown(&report), None);
+    }
+
+    #[test]
+    fn a_failed_run_is_shown_until_the_next_one_follows() {
+        let report = Report::default();
+        report.trouble(Concern::Call("get_binlog"), problem("binlog", 20));
+        report.failed(StreamState::Retrying, "restarting", problem("run", 30));
+        assert_eq!(shown(&report), Some(("run".to_owned(), Some(30))));
+        report.enter(StreamState::Starting, "starting");
+        assert_eq!(shown(&report), Some(("run".to_owned(), Some(30))));
+        report.failed(StreamState::Retrying, "restarting", problem("again", 40));
+        assert_eq!(shown(&report), Some(("again".to_owned(), Some(30))));
+        report.enter(StreamState::Following, "following");
+        assert_eq!(shown(&report), None);
     }
 }

@@ -3,15 +3,17 @@
 //! `jobs topic -> wanted streams -> one task each -> restarted with backoff, stopped when no job needs it`
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ccr_control::process::Process;
-use ccr_control::{ClusterSpec, JobRegistry, JobSpec, StatusBoard};
+use ccr_control::{ClusterSpec, JobRegistry, JobSpec, StatusBoard, StreamState};
 use ccr_log::SharedLog;
 use ccr_ops::retry::policy;
 use ccr_ops::{Backoff, Clock, Sealer};
 use ccr_schemas::codec::{Codec, Framing};
+use futures::FutureExt;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
@@ -22,6 +24,7 @@ use crate::error::Error;
 use crate::metrics as names;
 use crate::report::Report;
 use crate::source::{Connect, connect_doris};
+use crate::stream::STATUS_INTERVAL;
 use crate::{schema_registry, stream};
 
 /// How long streams may take to leave their groups.
@@ -164,8 +167,8 @@ impl ProducerService {
         Ok(())
     }
 
-    /// Runs one stream until it is told to stop. Lives fail and begin again inside; what ends the stream as a whole (topics
-    /// that are not as they must be, a password that can not be opened) is tried again here.
+    /// Runs one stream until it is told to stop. Runs fail and begin again inside; what ends the stream as a whole (topics
+    /// that are not as they must be, a password that cannot be opened, a panic) is tried again here.
     fn task(
         &self,
         key: StreamKey,
@@ -179,10 +182,14 @@ impl ProducerService {
             let guard = token.clone().drop_guard();
             let mut backoff: Option<Backoff> = None;
             while !token.is_cancelled() {
-                let result = attempt(&deps, &config, &key, &cluster, &report, &token).await;
-                let Err(error) = result else {
+                let attempt = attempt(&deps, &config, &key, &cluster, &report, &token);
+                let result = AssertUnwindSafe(attempt).catch_unwind().await;
+                let error = match result {
+                    Ok(Err(error)) => error,
+                    Err(_) => Error::Ended("the stream broke by a programming error"),
                     // Told to stop.
-                    break;
+                    Ok(Ok(())) if token.is_cancelled() => break,
+                    Ok(Ok(())) => Error::Ended("the stream ended though it is wanted"),
                 };
                 let kind = error.kind();
                 metrics::counter!(names::ERRORS, "component" => "producer", "kind" => kind.as_str())
@@ -193,14 +200,21 @@ impl ProducerService {
                     .next_delay()
                     .unwrap_or(config.halt_retry);
                 error!(stream = %key, error = %error.chain(), retry_in_ms = delay.as_millis(), "stream failed");
-                report.failing("failed", error.chain());
-                let status = report.status(&key, &config.owner, deps.clock.now_ms());
-                // The log may be what failed; then there is nobody to tell.
-                let _ = deps.status.report_stream(status).await;
+                let problem = error.problem(deps.clock.now_ms());
+                report.failed(StreamState::Retrying, "restarting", problem);
+                let reporting = async {
+                    loop {
+                        let status = report.status(&key, &config.owner, deps.clock.now_ms());
+                        // The log may be what failed; then there is nobody to tell.
+                        let _ = deps.status.report_stream(status).await;
+                        deps.clock.sleep(STATUS_INTERVAL).await;
+                    }
+                };
                 tokio::select! {
                     biased;
                     () = token.cancelled() => {}
                     () = deps.clock.sleep(delay) => {}
+                    () = reporting => {}
                 }
             }
             drop(guard);

@@ -1,33 +1,42 @@
-//! One stream: owned through a consumer group, lived again and again.
+//! One stream: owned through a consumer group, run again and again.
 //!
-//! `join -> Assigned -> life { locate -> tail -> enrich -> publish, beside them ticker, lock and snapshot desk } -> Revoked`
+//! `join -> Assigned -> run { locate -> tail -> enrich -> publish, beside them ticker, lock and snapshot desk } -> Revoked`
 
+use std::convert::Infallible;
 use std::time::Duration;
 
-use ccr_control::{ProducerRequest, StatusBoard};
+use ccr_control::{Problem, ProducerRequest, StatusBoard, StreamState};
 use ccr_doris::error::Refusal;
 use ccr_log::{Committed, GroupReader, Offset, ReaderEvent, Record};
 use ccr_ops::retry::policy;
 use ccr_ops::{Backoff, ErrorKind};
 use ccr_schemas::topic::producer_group;
+use ccr_schemas::{CommitSeq, Timeline};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::context::Context;
-use crate::enrich::{Enricher, Own, survey};
+use crate::enrich::{Begin, Enricher, Own};
 use crate::error::Error;
 use crate::locate::locate;
 use crate::metrics as names;
+use crate::plan::catalog::Catalog;
 use crate::plan::{Input, Located, State, Step, step};
 use crate::publish::publish;
+use crate::report::Concern;
 use crate::snapshot::Desk;
+use crate::survey::{survey, survey_at};
 use crate::tail;
 
-/// Pages and batches between two parts of a life; each is bounded itself.
+/// Pages and batches between two parts of a run; each is bounded itself.
 const QUEUE: usize = 4;
 /// Pause between two statuses.
-const STATUS_INTERVAL: Duration = Duration::from_secs(1);
+pub(crate) const STATUS_INTERVAL: Duration = Duration::from_secs(1);
+/// Longest pause before a source that contradicts the log is asked again.
+const CONTRADICTION_RETRY: Duration = Duration::from_secs(5);
+/// Pause behind the beginning of a timeline: a source that changes its mind without end must not fill the log.
+const TIMELINE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs a stream until told to stop, whenever this process is the one to do it.
 pub(crate) async fn run(
@@ -43,7 +52,7 @@ pub(crate) async fn run(
         // 1. stop
         () = token.cancelled() => Ok(()),
         // 2. work
-        result = serve(ctx, status, reader.as_mut()) => result,
+        result = serve(ctx, status, reader.as_mut()) => never(result),
     };
     reader.close().await;
     result
@@ -53,15 +62,15 @@ async fn serve(
     ctx: &Context,
     status: &StatusBoard,
     reader: &mut dyn GroupReader,
-) -> Result<(), Error> {
+) -> Result<Infallible, Error> {
     loop {
         match reader.next().await? {
             ReaderEvent::Assigned { committed } => {
-                info!(stream = %ctx.key, "stream is ours");
+                info!(stream = %ctx.key, "stream assigned");
                 own(ctx, status, reader, committed).await?;
-                info!(stream = %ctx.key, "stream went to another producer");
+                info!(stream = %ctx.key, "stream revoked, another producer runs it");
             }
-            // Standing by.
+            // Another producer owns the stream.
             ReaderEvent::Revoked | ReaderEvent::Record(_) | ReaderEvent::CaughtUp { .. } => {}
         }
     }
@@ -79,16 +88,21 @@ async fn own(
     reader.seek(from).await?;
     let desk = Desk::new(from);
     let mut answered = desk.answered();
-    let lives = lives(ctx, status, &desk);
-    tokio::pin!(lives);
+    let runs = runs(ctx, status, &desk);
+    tokio::pin!(runs);
     loop {
         tokio::select! {
             biased;
             // 1. who owns the stream, and what is asked of it
             event = reader.next() => match event {
                 Ok(ReaderEvent::Revoked) => return Ok(()),
-                Ok(ReaderEvent::Record(record)) => take_request(ctx, &desk, &record),
-                Ok(ReaderEvent::Assigned { .. } | ReaderEvent::CaughtUp { .. }) => {}
+                Ok(ReaderEvent::Record(record)) => {
+                    ctx.report.well(Concern::Requests);
+                    take_request(ctx, &desk, &record);
+                }
+                Ok(ReaderEvent::Assigned { .. } | ReaderEvent::CaughtUp { .. }) => {
+                    ctx.report.well(Concern::Requests);
+                }
                 Err(ccr_log::Error::OffsetGone { oldest, .. }) => {
                     warn!(stream = %ctx.key, "requests were deleted by retention before they were read");
                     reader.seek(oldest).await?;
@@ -107,7 +121,7 @@ async fn own(
                 }
             }
             // 3. the stream itself
-            result = &mut lives => return result,
+            result = &mut runs => return never(result),
         }
     }
 }
@@ -115,7 +129,9 @@ async fn own(
 async fn wait_for_log(ctx: &Context, error: ccr_log::Error) -> Result<(), Error> {
     match error.kind() {
         ErrorKind::Transient | ErrorKind::Unavailable | ErrorKind::Throttled => {
-            debug!(stream = %ctx.key, error = %error, "requests can not be read, trying on");
+            debug!(stream = %ctx.key, error = %error, "requests cannot be read, retrying");
+            let problem = Problem::of_log(&error, ctx.clock.now_ms());
+            ctx.report.trouble(Concern::Requests, problem);
             ctx.clock.sleep(policy(error.kind()).initial).await;
             Ok(())
         }
@@ -139,92 +155,151 @@ fn take_request(ctx: &Context, desk: &Desk, record: &Record) {
     desk.delivered(Offset(record.offset.0 + 1));
 }
 
-/// Lives until told to stop: whatever ends a life, the next one begins by reading back what the log holds.
-async fn lives(ctx: &Context, status: &StatusBoard, desk: &Desk) -> Result<(), Error> {
-    let mut backoff: Option<(ErrorKind, Backoff)> = None;
-    let reporting = tick_status(ctx, status);
-    let living = async {
-        loop {
-            let began = ctx.clock.monotonic();
-            let Err(error) = life(ctx, desk).await else {
-                continue;
-            };
-            let kind = error.kind();
-            metrics::counter!(names::ERRORS, "component" => "producer", "kind" => kind.as_str())
-                .increment(1);
-            if kind == ErrorKind::Fenced {
-                return Err(error);
-            }
-            let halted = matches!(error, Error::Halted(_));
-            let lived_well = ctx.clock.monotonic() > began + Duration::from_secs(60);
-            let seed = ctx.clock.now_ms().unsigned_abs();
-            let waits = match &mut backoff {
-                Some((same, waits)) if *same == kind && !lived_well => waits,
-                other => &mut other.insert((kind, Backoff::new(policy(kind), seed))).1,
-            };
-            let delay = waits.next_delay().unwrap_or(ctx.config.halt_retry);
-            let action = if halted { "halted" } else { "restarting" };
-            error!(stream = %ctx.key, error = %error.chain(), retry_in_ms = delay.as_millis(), "stream {action}");
-            ctx.report.failing(action, error.chain());
-            ctx.clock.sleep(delay).await;
-        }
-    };
+/// Runs the stream again and again while this process owns it: whatever ends a run, the next one begins by reading back
+/// what the log holds.
+async fn runs(ctx: &Context, status: &StatusBoard, desk: &Desk) -> Result<Infallible, Error> {
     tokio::select! {
         biased;
-        result = living => result,
-        () = reporting => Ok(()),
+        result = run_again(ctx, desk) => result,
+        never = report_status(ctx, status) => match never {},
     }
 }
 
-/// One life: from the log's tail to the first failure.
-pub(crate) async fn life(ctx: &Context, desk: &Desk) -> Result<(), Error> {
+async fn run_again(ctx: &Context, desk: &Desk) -> Result<Infallible, Error> {
+    let mut backoff: Option<(ErrorKind, Backoff)> = None;
+    let mut doubt = None;
+    loop {
+        let began = ctx.clock.monotonic();
+        ctx.report.enter(StreamState::Starting, "starting");
+        let error = match run_once(ctx, desk, doubt).await {
+            Ok(TimelineBegun) => {
+                doubt = None;
+                ctx.clock.sleep(TIMELINE_PAUSE).await;
+                continue;
+            }
+            Err(error) => error,
+        };
+        let kind = error.kind();
+        count(kind);
+        let ran_well = ctx.clock.monotonic() > began + Duration::from_secs(60);
+        let seed = ctx.clock.now_ms().unsigned_abs();
+        let waits = match &mut backoff {
+            Some((same, waits)) if *same == kind && !ran_well => waits,
+            other => &mut other.insert((kind, Backoff::new(policy(kind), seed))).1,
+        };
+        let mut delay = waits.next_delay().unwrap_or(ctx.config.halt_retry);
+        let (state, action) = if let Error::Contradiction { since, .. } = &error {
+            doubt = Some(*since);
+            delay = delay.min(CONTRADICTION_RETRY);
+            (StreamState::Halted, "halted")
+        } else {
+            doubt = None;
+            match kind {
+                ErrorKind::Invalid | ErrorKind::Corrupt => (StreamState::Halted, "halted"),
+                ErrorKind::Transient
+                | ErrorKind::Unavailable
+                | ErrorKind::Throttled
+                | ErrorKind::Conflict
+                | ErrorKind::Fenced => (StreamState::Retrying, "restarting"),
+            }
+        };
+        error!(stream = %ctx.key, error = %error.chain(), retry_in_ms = delay.as_millis(), "stream {action}");
+        let problem = error.problem(ctx.clock.now_ms());
+        ctx.report.failed(state, action, problem);
+        ctx.clock.sleep(delay).await;
+    }
+}
+
+/// The one good end of a run: a new timeline is durable in the log, and the next run follows it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TimelineBegun;
+
+/// One run: from the log's tail to the first failure. `doubt`: since when earlier runs have found source and log to
+/// contradict each other.
+pub(crate) async fn run_once(
+    ctx: &Context,
+    desk: &Desk,
+    doubt: Option<Duration>,
+) -> Result<TimelineBegun, Error> {
     let log_tail = locate(ctx).await?;
-    let stream = tail::source_end(
-        ctx,
-        log_tail
-            .end
-            .as_ref()
-            .map_or(ccr_schemas::CommitSeq::BEFORE_FIRST, |end| end.position),
-    )
-    .await?;
-    // Asked after the stream's end, so that the catalogue is at least as new.
-    let (db_id, surveyed) = survey(ctx).await?;
+    let after = log_tail.end.as_ref().map(|end| end.position);
+    let stream = tail::source_end(ctx, after.unwrap_or(CommitSeq::BEFORE_FIRST)).await?;
+    let (db_id, _) = survey(ctx).await?;
+    let timeline = log_tail.end.as_ref().map(|end| end.timeline);
+    let timeline = timeline.unwrap_or(Timeline::FIRST);
     let located = Located {
         log: log_tail.end,
         db_id,
         stream,
-        now: ctx.clock.monotonic(),
+        at: ctx.now(),
+        doubt,
     };
     let rules = ctx.config.rules();
     let first: Step = step(&rules, State::Locating, Input::Located(located));
     let position = match &first.state {
         State::Following(following) => following.settle.released(),
-        State::Halted(reason) => return Err(Error::Halted(reason.clone())),
-        State::Locating => return Ok(()),
+        State::Replacing(replacing) => replacing.published,
+        State::Halted(reason) => {
+            let since = doubt.unwrap_or_else(|| ctx.clock.monotonic());
+            let reason = *reason;
+            return Err(Error::Contradiction { reason, since });
+        }
+        State::Locating | State::Replaced => {
+            return Err(Error::Ended("the stream has no place to begin at"));
+        }
     };
-    let is_fresh = log_tail.catalog.is_none();
-    let catalog = log_tail.catalog.unwrap_or(surveyed);
-    info!(stream = %ctx.key, position = position.0, "following");
+    let catalog_is_fresh = log_tail.catalog.is_none();
+    let catalog = match (log_tail.catalog, &first.state) {
+        (Some(catalog), _) => catalog,
+        // Nothing is published that needs names.
+        (None, State::Replacing(_)) => Catalog::default(),
+        (None, _) => survey_at(ctx, position).await?,
+    };
+    info!(stream = %ctx.key, position = position.0, timeline = timeline.0, "following");
     ctx.report.published(position, 0);
-    ctx.report.well("following");
-    desk.remember(log_tail.snapshots);
-    let enricher = Enricher::new(ctx, db_id, position, catalog, is_fresh);
+    if let State::Following(_) = &first.state {
+        ctx.report.enter(StreamState::Following, "following");
+    }
+    desk.begin(timeline, log_tail.snapshots);
+    let enricher = Enricher::new(
+        ctx,
+        Begin {
+            db_id,
+            timeline,
+            position,
+            catalog,
+            catalog_is_fresh,
+        },
+    );
     let (items_in, items_out) = mpsc::channel(QUEUE);
     let (own_in, own_out) = mpsc::channel(QUEUE);
     let (batches_in, batches_out) = mpsc::channel(QUEUE);
-    tokio::try_join!(
-        tail::follow(ctx, &rules, first, items_in),
-        enricher.run(items_out, own_out, batches_in),
-        publish(ctx, batches_out),
-        beat(ctx, own_in.clone()),
-        lock(ctx),
-        desk.serve(ctx, own_in),
-    )?;
-    Ok(())
+    // None of the parts but the first ends without an error, so that no run goes on without one of them.
+    tokio::select! {
+        biased;
+        result = tail::follow(ctx, &rules, first, items_in) => result.map(|()| TimelineBegun),
+        result = enricher.run(items_out, own_out, batches_in) => never(result),
+        result = publish(ctx, batches_out) => never(result),
+        result = beat(ctx, own_in.clone()) => never(result),
+        result = lock(ctx) => never(result),
+        result = desk.serve(ctx, own_in) => never(result),
+    }
+}
+
+fn never<T>(result: Result<Infallible, Error>) -> Result<T, Error> {
+    match result {
+        Err(error) => Err(error),
+        Ok(never) => match never {},
+    }
+}
+
+fn count(kind: ErrorKind) {
+    metrics::counter!(names::ERRORS, "component" => "producer", "kind" => kind.as_str())
+        .increment(1);
 }
 
 /// Heartbeats while nothing is published.
-async fn beat(ctx: &Context, own: mpsc::Sender<Own>) -> Result<(), Error> {
+async fn beat(ctx: &Context, own: mpsc::Sender<Own>) -> Result<Infallible, Error> {
     let mut last = ctx.report.published_position();
     loop {
         ctx.clock.sleep(ctx.config.heartbeat_interval).await;
@@ -238,9 +313,9 @@ async fn beat(ctx: &Context, own: mpsc::Sender<Own>) -> Result<(), Error> {
 }
 
 /// Tells the source now and then what is durable here, when that is wanted: see the setting for what it costs.
-async fn lock(ctx: &Context) -> Result<(), Error> {
+async fn lock(ctx: &Context) -> Result<Infallible, Error> {
     let Some(interval) = ctx.config.lock_interval else {
-        return Ok(());
+        return std::future::pending().await;
     };
     let (source, database) = (&ctx.key.source, &ctx.key.database);
     let holder = format!("ccr_{}_{source}_{database}", ctx.config.prefix);
@@ -251,8 +326,11 @@ async fn lock(ctx: &Context) -> Result<(), Error> {
             metrics::counter!(names::SOURCE_CALLS, "call" => "lock_binlog").increment(1);
             match ctx.source.lock_binlog(&at, &holder).await {
                 Ok(Some(_)) => {}
-                Ok(None) => return Ok(()),
-                Err(error) if error.refusal() == Some(Refusal::UnknownMethod) => return Ok(()),
+                // The FE is too old for locks.
+                Ok(None) => return std::future::pending().await,
+                Err(error) if error.refusal() == Some(Refusal::UnknownMethod) => {
+                    return std::future::pending().await;
+                }
                 Err(error) => {
                     debug!(stream = %ctx.key, error = %error, "position not acknowledged")
                 }
@@ -262,8 +340,8 @@ async fn lock(ctx: &Context) -> Result<(), Error> {
     }
 }
 
-/// Writes the status once a second. A log that is away is told by the stream itself.
-async fn tick_status(ctx: &Context, status: &StatusBoard) {
+/// Writes the status once a second. A log that is away is reported by the stream itself.
+pub(crate) async fn report_status(ctx: &Context, status: &StatusBoard) -> Infallible {
     loop {
         let now = ctx.clock.now_ms();
         let facts = ctx.report.status(&ctx.key, &ctx.config.owner, now);

@@ -13,8 +13,15 @@ fn record(seq: i64, dated: i64) -> RawBinlog {
         timestamp: TimestampMs(dated),
         binlog_type: 0,
         db_id: DbId(1),
-        table_ids: Vec::new(),
+        table_ids: vec![TableId(5)],
         data: String::new(),
+    }
+}
+
+fn published(at: i64) -> Published {
+    Published {
+        at: TimestampMs(at),
+        print: None,
     }
 }
 
@@ -28,7 +35,7 @@ fn settled(seqs: &[i64]) -> Vec<Settled> {
 }
 
 fn page(seqs: &[i64]) -> BinlogPage {
-    BinlogPage::Records(seqs.iter().map(|seq| record(*seq, 0)).collect())
+    BinlogPage::Records(seqs.iter().map(|seq| record(*seq, 1_000_000)).collect())
 }
 
 fn seconds(seconds: u64) -> Duration {
@@ -54,9 +61,9 @@ fn a_record_between_published_ones_is_told_once() {
     audit.note(&settled(&[19]), TimestampMs(1_000_000), seconds(4));
     assert_eq!(audit.begin(seconds(5)), None, "not old enough");
     assert_eq!(audit.begin(seconds(6)), Some(CommitSeq(10)));
-    let looked = audit.observe(CommitSeq(10), &page(&[11, 18, 19, 20]), 255);
+    let looked = audit.observe(CommitSeq(10), &page(&[11, 13, 17, 18, 19, 20]), 255);
     let late = Late {
-        after: CommitSeq(11),
+        after: CommitSeq(17),
         seq: CommitSeq(18),
     };
     assert_eq!(looked.late, [late], "20 is above what was published");
@@ -134,9 +141,9 @@ fn resumed() -> Audit {
     let recent = Recent {
         after: CommitSeq(10),
         published: BTreeMap::from([
-            (CommitSeq(11), TimestampMs(1_000_000)),
-            (CommitSeq(13), TimestampMs(0)),
-            (CommitSeq(17), TimestampMs(1_000_100)),
+            (CommitSeq(11), published(1_000_000)),
+            (CommitSeq(13), published(0)),
+            (CommitSeq(17), published(1_000_100)),
         ]),
     };
     Audit::resume(RULE, &recent, seconds(50))
@@ -169,10 +176,62 @@ fn a_start_leaves_alone_what_was_old_when_the_log_ended() {
     let recent = Recent {
         after: CommitSeq(10),
         published: BTreeMap::from([
-            (CommitSeq(11), TimestampMs(1_000_000)),
-            (CommitSeq(17), TimestampMs(1_005_000)),
+            (CommitSeq(11), published(1_000_000)),
+            (CommitSeq(17), published(1_005_000)),
         ]),
     };
     let mut audit = Audit::resume(RULE, &recent, seconds(50));
     assert_eq!(audit.begin(seconds(50)), Some(CommitSeq(11)));
+}
+
+/// Published records that the source does not have, or has another record for. A full page says nothing of what is above it.
+#[test]
+fn a_published_record_that_is_lost_is_told_by_its_position() {
+    let other = |seq: i64| RawBinlog {
+        data: "other".to_owned(),
+        ..record(seq, 1_000_000)
+    };
+    let same = |seq: i64| record(seq, 1_000_000);
+    let missing = |seq: i64| {
+        let how = HowLost::Missing {
+            table: Some(TableId(5)),
+        };
+        let seq = CommitSeq(seq);
+        Some(Lost { seq, how })
+    };
+    let changed = |seq: i64| {
+        let how = HowLost::Changed;
+        let seq = CommitSeq(seq);
+        Some(Lost { seq, how })
+    };
+    let cases = [
+        (vec![same(11), same(13), same(17)], None),
+        (vec![same(11), same(17)], missing(13)),
+        (vec![same(11), same(12), same(14)], missing(13)),
+        (vec![same(11), other(13), same(17)], changed(13)),
+        (vec![other(11), same(17)], changed(11)),
+        (vec![same(11)], missing(13)),
+        (vec![same(20)], missing(11)),
+        (vec![], missing(11)),
+    ];
+    for (shown, expected) in cases {
+        let mut audit = audit();
+        audit.begin(seconds(6));
+        let seqs: Vec<_> = shown.iter().map(|r| r.commit_seq.0).collect();
+        let page = match shown.is_empty() {
+            true => BinlogPage::CaughtUp,
+            false => BinlogPage::Records(shown),
+        };
+        let looked = audit.observe(CommitSeq(10), &page, 255);
+        assert_eq!(looked.lost, expected, "{seqs:?}");
+        assert!(looked.late.is_empty() || expected.is_none(), "{seqs:?}");
+    }
+    let mut audit = audit();
+    audit.begin(seconds(6));
+    let full = audit.observe(CommitSeq(10), &BinlogPage::Records(vec![same(11)]), 1);
+    assert_eq!((full.lost, full.next), (None, Some(CommitSeq(11))));
+    let mut audit = self::audit();
+    audit.begin(seconds(6));
+    let away = audit.observe(CommitSeq(10), &BinlogPage::NoStream, 255);
+    assert_eq!(away.lost, None, "without a stream nothing is said");
 }

@@ -167,12 +167,19 @@ impl Catalog {
         }
     }
 
-    fn kind(&self, id: TableId) -> String {
+    /// The kind of an object; a table where it is not known.
+    pub(super) fn kind(&self, id: TableId) -> String {
         self.get(id)
             .map_or_else(|| OLAP.to_owned(), |object| object.kind.clone())
     }
 
-    fn put(&mut self, id: TableId, name: &str, kind: &str) -> bool {
+    /// Forgets an object.
+    pub(super) fn remove(&mut self, id: TableId) {
+        self.objects.remove(&id);
+    }
+
+    /// Gives an id a name. True when that changes something.
+    pub(super) fn put(&mut self, id: TableId, name: &str, kind: &str) -> bool {
         let new = object(name, kind);
         if self.objects.get(&id) == Some(&new) {
             return false;

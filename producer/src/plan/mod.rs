@@ -6,19 +6,28 @@ pub mod action;
 pub mod audit;
 pub mod catalog;
 mod decision;
+pub mod fingerprint;
+pub mod following;
 pub mod layout;
+pub mod pace;
 pub mod settle;
 pub mod sqltext;
 pub mod state;
 pub mod translate;
+pub mod undo;
 
 pub use action::Action;
-pub use audit::{Audit, AuditRule, Late, Recent};
+pub use audit::{Audit, AuditRule, Late, Published, Recent};
+pub use fingerprint::Fingerprint;
+pub use following::{Following, Sight};
+pub use pace::{Pace, PaceRule};
 pub use settle::{Settle, SettleRule, Settled};
-pub use state::{Following, HaltReason, Input, Located, LogEnd, Moment, Rules, State};
+pub use state::{
+    Contradiction, Finding, Input, Located, LogEnd, Moment, Replacing, Rules, State, Suspicion,
+};
 
-use ccr_doris::{BinlogLag, BinlogPage};
-use ccr_schemas::CommitSeq;
+use ccr_doris::BinlogLag;
+use ccr_schemas::{CommitSeq, Timeline};
 
 /// The new state, and what has to be done, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,208 +46,100 @@ pub fn step(rules: &Rules, state: State, input: Input) -> Step {
         (State::Following(following), Input::PageRead { page, at }) => {
             following.take(rules, page, at)
         }
-        (State::Following(following), Input::LookedBack { after, page }) => {
-            following.look(rules, after, &page)
+        (State::Following(following), Input::LookedBack { after, page, at }) => {
+            following.look(rules, after, &page, at)
         }
-        (State::Following(following), Input::SourceEnd(end)) => following.compare(end),
-        // Answers to questions of an earlier life of the stream.
+        (State::Following(following), Input::SourceEnd { end, .. }) => following.compare(end),
         (
-            State::Locating,
-            Input::Due(_) | Input::PageRead { .. } | Input::LookedBack { .. } | Input::SourceEnd(_),
-        ) => Step::stay(State::Locating),
-        (State::Following(following), Input::Located(_)) => Step::stay(State::Following(following)),
+            State::Following(following),
+            Input::RetentionChecked {
+                suspicion,
+                finding,
+                at,
+            },
+        ) => following.checked(rules, &suspicion, finding, at),
+        (State::Replacing(replacing), Input::SourceEnd { end, at }) => replace(&replacing, end, at),
+        // Answers to questions that were asked before.
         (
-            State::Halted(reason),
+            state @ State::Locating,
+            Input::Due(_)
+            | Input::PageRead { .. }
+            | Input::LookedBack { .. }
+            | Input::SourceEnd { .. }
+            | Input::RetentionChecked { .. },
+        )
+        | (state @ State::Following(_), Input::Located(_))
+        | (
+            state @ State::Replacing(_),
             Input::Located(_)
             | Input::Due(_)
             | Input::PageRead { .. }
             | Input::LookedBack { .. }
-            | Input::SourceEnd(_),
-        ) => Step::stay(State::Halted(reason)),
-    }
-}
-
-impl Step {
-    fn stay(state: State) -> Self {
-        Self {
+            | Input::RetentionChecked { .. },
+        )
+        | (
+            state @ (State::Replaced | State::Halted(_)),
+            Input::Located(_)
+            | Input::Due(_)
+            | Input::PageRead { .. }
+            | Input::LookedBack { .. }
+            | Input::SourceEnd { .. }
+            | Input::RetentionChecked { .. },
+        ) => Step {
             state,
             actions: Vec::new(),
-        }
-    }
-
-    fn halt(reason: HaltReason) -> Self {
-        Self {
-            state: State::Halted(reason.clone()),
-            actions: vec![Action::Halt(reason)],
-        }
+        },
     }
 }
 
 /// The first step of a stream: where the log ends decides where the source is read on.
 fn start(rules: &Rules, located: &Located) -> Step {
-    let source_end = located.stream.and_then(|lag| lag.last);
-    let (position, mut actions) = match &located.log {
-        Some(end) => {
-            if end.db_id != located.db_id {
-                return Step::halt(HaltReason::OtherDatabase {
-                    expected: end.db_id,
-                    found: located.db_id,
-                });
-            }
-            if let Some(reason) = ahead(end.position, located.stream) {
-                return Step::halt(reason);
-            }
-            (end.position, Vec::new())
-        }
-        None => {
-            let position = source_end.unwrap_or(CommitSeq::BEFORE_FIRST);
-            (position, vec![Action::PublishOrigin { position }])
-        }
+    let now = located.at.monotonic;
+    let Some(end) = &located.log else {
+        let source_end = located.stream.and_then(|lag| lag.last);
+        let position = source_end.unwrap_or(CommitSeq::BEFORE_FIRST);
+        let mut following = Following::at_origin(rules, located.db_id, position, now);
+        following.know(located.stream);
+        let origin = Action::PublishOrigin { position };
+        return following.wait(rules, located.at, vec![origin]);
     };
-    let audit = match &located.log {
-        Some(end) => Audit::resume(rules.audit, &end.recent, located.now),
-        None => Audit::new(rules.audit, position),
-    };
-    let mut settle = Settle::new(rules.settle, position);
-    if let Some(at) = located.stream.and_then(|lag| lag.last_at) {
-        settle.know(at);
-    }
-    actions.push(Action::Wait);
-    Step {
-        state: State::Following(Following {
-            db_id: located.db_id,
-            settle,
-            audit,
-            pass: None,
-        }),
-        actions,
-    }
-}
-
-/// A position that the source never reached. Old FEs do not tell their newest position; then nothing can be said.
-fn ahead(position: CommitSeq, stream: Option<BinlogLag>) -> Option<HaltReason> {
-    let source_end = match stream {
-        Some(lag) => Some(lag.last?),
-        None => None,
-    };
-    (position > source_end.unwrap_or(CommitSeq::BEFORE_FIRST)).then_some(
-        HaltReason::AheadOfSource {
-            position,
-            source_end,
-        },
-    )
-}
-
-impl Following {
-    /// Begins a pass at the last position given out.
-    fn read(mut self, rules: &Rules, at: Moment) -> Step {
-        let after = self.settle.released();
-        self.pass = Some(self.settle.begin(at.monotonic));
-        let most = rules.batch;
-        let mut actions = vec![Action::Read { after, most }];
-        if let Some(after) = self.audit.begin(at.monotonic) {
-            actions.insert(0, Action::LookBack { after, most });
-        }
-        Step {
-            state: State::Following(self),
-            actions,
-        }
-    }
-
-    /// Takes a page of the look back over what was published.
-    fn look(mut self, rules: &Rules, after: CommitSeq, page: &BinlogPage) -> Step {
-        let most = rules.batch;
-        let looked = self.audit.observe(after, page, most);
-        let mut actions: Vec<_> = looked.late.into_iter().map(Action::PublishLate).collect();
-        actions.extend(looked.next.map(|after| Action::LookBack { after, most }));
-        Step {
-            state: State::Following(self),
-            actions,
-        }
-    }
-
-    fn take(mut self, rules: &Rules, page: BinlogPage, at: Moment) -> Step {
-        let Some(pass) = self.pass.take() else {
-            return Step::stay(State::Following(self));
-        };
-        let records = match page {
-            BinlogPage::Records(records) => records,
-            BinlogPage::CaughtUp | BinlogPage::NoStream => {
-                return Step {
-                    state: State::Following(self),
-                    actions: vec![Action::Wait],
-                };
-            }
-            BinlogPage::TooOld { forgotten } => return self.gap(rules, forgotten, at),
-        };
-        if let Some(reason) = self.foreign(&records) {
-            return Step::halt(reason);
-        }
-        let full = records.len() >= rules.batch;
-        let edge = records.last().map(|record| record.commit_seq);
-        let settled = self.settle.observe(&pass, at, records);
-        self.audit.note(&settled, pass.horizon, at.monotonic);
-        let mut actions = Vec::new();
-        let moved = !settled.is_empty();
-        if moved {
-            actions.push(Action::Publish(settled));
-        }
-        let next = match edge {
-            // Nothing waits below the edge: a new pass from there sees the newest horizon.
-            Some(_) if full && self.settle.waiting() == 0 => {
-                self.pass = Some(self.settle.begin(at.monotonic));
-                Action::Read {
-                    after: self.settle.released(),
-                    most: rules.batch,
-                }
-            }
-            // More may lie above the edge: the pass goes on, so that those records are seen, and their time starts.
-            Some(edge) if full && self.settle.waiting() < rules.window => {
-                self.pass = Some(pass);
-                Action::Read {
-                    after: edge,
-                    most: rules.batch,
-                }
-            }
-            Some(_) | None => Action::Wait,
-        };
-        actions.push(next);
-        Step {
-            state: State::Following(self),
-            actions,
-        }
-    }
-
-    fn gap(mut self, rules: &Rules, forgotten: CommitSeq, at: Moment) -> Step {
-        let after = self.settle.released();
-        if forgotten <= after {
-            // Asked further up within a pass while the source moved its head: the next pass tells.
-            return Step {
-                state: State::Following(self),
-                actions: vec![Action::Wait],
-            };
-        }
-        self.settle.skip_to(forgotten);
-        self.audit.skip_to(forgotten);
-        let mut step = self.read(rules, at);
-        step.actions.insert(
-            0,
-            Action::PublishGap {
-                after,
-                up_to: forgotten,
+    if end.db_id != located.db_id {
+        let replacing = Replacing {
+            timeline: end.timeline,
+            published: end.position,
+            reason: Contradiction::OtherDatabase {
+                expected: end.db_id,
+                found: located.db_id,
             },
-        );
-        step
+        };
+        return following::contradict(rules, replacing, located.doubt, located.at);
     }
+    let mut following = Following::resume(rules, end, now, located.doubt);
+    following.know(located.stream);
+    match following.behind(located.stream, true) {
+        Some(suspicion) => following.suspect(suspicion),
+        None => following.wait(rules, located.at, Vec::new()),
+    }
+}
 
-    fn compare(mut self, end: Option<BinlogLag>) -> Step {
-        if let Some(reason) = ahead(self.settle.released(), end) {
-            return Step::halt(reason);
-        }
-        if let Some(at) = end.and_then(|lag| lag.last_at) {
-            self.settle.know(at);
-        }
-        Step::stay(State::Following(self))
+/// Ends a timeline. The chain begins again at the source's end: the jobs need a snapshot that is newer than that anyway.
+fn replace(replacing: &Replacing, end: Option<BinlogLag>, at: Moment) -> Step {
+    let Replacing {
+        timeline: previous,
+        published,
+        reason,
+    } = *replacing;
+    let position = end.and_then(|lag| lag.last);
+    Step {
+        state: State::Replaced,
+        actions: vec![Action::PublishTimeline {
+            // By the clock, so that two producers that begin one at the same moment do not begin the same one.
+            timeline: Timeline(at.wall.0.max(previous.0 + 1)),
+            position: position.unwrap_or(CommitSeq::BEFORE_FIRST),
+            previous,
+            published,
+            reason,
+        }],
     }
 }
 

@@ -97,20 +97,33 @@ impl Settle {
         }
     }
 
-    /// Takes a page of a pass and gives out what has settled, in order. `edge` is the last position of the page: nothing
-    /// above it was looked at in this pass.
-    pub fn observe(&mut self, pass: &Pass, at: Moment, page: Vec<RawBinlog>) -> Vec<Settled> {
+    /// Takes a page of a pass, read after `after`, and gives out what has settled, in order. The last position of the page
+    /// is its edge: nothing above it was looked at in this pass. What waits below the edge and is not in the page, or is
+    /// another record there, was taken back by the source; it was not given out, so nothing is lost.
+    pub fn observe(
+        &mut self,
+        pass: &Pass,
+        at: Moment,
+        after: CommitSeq,
+        page: Vec<RawBinlog>,
+    ) -> Vec<Settled> {
         let Some(edge) = page.last().map(|record| record.commit_seq) else {
             return Vec::new();
         };
+        let mut shown = BTreeMap::new();
         for record in page {
             self.newest_at = self.newest_at.max(record.timestamp);
-            if record.commit_seq > self.released {
-                self.waiting
-                    .entry(record.commit_seq)
-                    .or_insert(Waiting { record, seen: at });
+            if record.commit_seq <= self.released {
+                continue;
             }
+            let seen = match self.waiting.remove(&record.commit_seq) {
+                Some(known) if known.record == record => known.seen,
+                Some(_) | None => at,
+            };
+            shown.insert(record.commit_seq, Waiting { record, seen });
         }
+        self.waiting.retain(|seq, _| *seq <= after || *seq > edge);
+        self.waiting.append(&mut shown);
         let mut out = Vec::new();
         while let Some(first) = self.waiting.first_entry() {
             if *first.key() > edge || !self.rule.settled(pass, first.get()) {
@@ -124,6 +137,11 @@ impl Settle {
             });
         }
         out
+    }
+
+    /// Forgets what waits above a position: the source has nothing there any more.
+    pub fn retract(&mut self, after: CommitSeq) {
+        self.waiting.split_off(&CommitSeq(after.0 + 1));
     }
 
     /// Moves on after history was lost up to a position; what waited below it is covered by the gap.

@@ -34,17 +34,21 @@ fn seqs(settled: &[Settled]) -> Vec<i64> {
 fn nothing_is_released_on_first_sight() {
     let mut settle = Settle::new(RULE, CommitSeq(-1));
     let pass = settle.begin(Duration::from_millis(0));
-    assert!(settle.observe(&pass, at(1), vec![record(5, 0)]).is_empty());
+    assert!(
+        settle
+            .observe(&pass, at(1), settle.released(), vec![record(5, 0)])
+            .is_empty()
+    );
     let pass = settle.begin(Duration::from_millis(100));
     assert!(
         settle
-            .observe(&pass, at(101), vec![record(5, 0)])
+            .observe(&pass, at(101), CommitSeq(-1), vec![record(5, 0)])
             .is_empty(),
         "seen for 99 ms when the pass began"
     );
     let pass = settle.begin(Duration::from_millis(101));
     assert_eq!(
-        seqs(&settle.observe(&pass, at(102), vec![record(5, 0)])),
+        seqs(&settle.observe(&pass, at(102), settle.released(), vec![record(5, 0)])),
         [5]
     );
     assert_eq!(settle.released(), CommitSeq(5));
@@ -54,15 +58,24 @@ fn nothing_is_released_on_first_sight() {
 fn a_late_smaller_record_goes_first() {
     let mut settle = Settle::new(RULE, CommitSeq(-1));
     let pass = settle.begin(Duration::ZERO);
-    assert!(settle.observe(&pass, at(0), vec![record(9, 0)]).is_empty());
+    assert!(
+        settle
+            .observe(&pass, at(0), settle.released(), vec![record(9, 0)])
+            .is_empty()
+    );
     let pass = settle.begin(Duration::from_millis(100));
     let page = vec![record(8, 0), record(9, 0)];
     assert!(
-        settle.observe(&pass, at(100), page.clone()).is_empty(),
+        settle
+            .observe(&pass, at(100), settle.released(), page.clone())
+            .is_empty(),
         "8 was seen just now, 9 waits behind it"
     );
     let pass = settle.begin(Duration::from_millis(200));
-    assert_eq!(seqs(&settle.observe(&pass, at(201), page)), [8, 9]);
+    assert_eq!(
+        seqs(&settle.observe(&pass, at(201), settle.released(), page)),
+        [8, 9]
+    );
 }
 
 #[test]
@@ -71,7 +84,10 @@ fn records_dated_long_ago_are_released_at_once() {
     settle.know(TimestampMs(10_000));
     let pass = settle.begin(Duration::ZERO);
     let page = vec![record(1, 9_000), record(2, 9_500), record(3, 9_501)];
-    assert_eq!(seqs(&settle.observe(&pass, at(0), page)), [1, 2]);
+    assert_eq!(
+        seqs(&settle.observe(&pass, at(0), settle.released(), page)),
+        [1, 2]
+    );
     assert_eq!(settle.waiting(), 1);
 }
 
@@ -80,17 +96,26 @@ fn the_newest_date_of_the_same_pass_does_not_count() {
     let mut settle = Settle::new(RULE, CommitSeq(-1));
     let pass = settle.begin(Duration::ZERO);
     let page = vec![record(1, 0), record(2, 9_000)];
-    assert!(settle.observe(&pass, at(0), page).is_empty());
+    assert!(
+        settle
+            .observe(&pass, at(0), settle.released(), page)
+            .is_empty()
+    );
 }
 
 #[test]
 fn nothing_above_the_edge_of_a_page_is_released() {
     let mut settle = Settle::new(RULE, CommitSeq(-1));
     let pass = settle.begin(Duration::ZERO);
-    settle.observe(&pass, at(0), vec![record(1, 0), record(2, 0)]);
+    settle.observe(
+        &pass,
+        at(0),
+        settle.released(),
+        vec![record(1, 0), record(2, 0)],
+    );
     let pass = settle.begin(Duration::from_millis(500));
     assert_eq!(
-        seqs(&settle.observe(&pass, at(500), vec![record(1, 0)])),
+        seqs(&settle.observe(&pass, at(500), settle.released(), vec![record(1, 0)])),
         [1]
     );
 }
@@ -99,7 +124,12 @@ fn nothing_above_the_edge_of_a_page_is_released() {
 fn a_gap_drops_what_it_covers() {
     let mut settle = Settle::new(RULE, CommitSeq(3));
     let pass = settle.begin(Duration::ZERO);
-    settle.observe(&pass, at(0), vec![record(4, 0), record(9, 0)]);
+    settle.observe(
+        &pass,
+        at(0),
+        settle.released(),
+        vec![record(4, 0), record(9, 0)],
+    );
     settle.skip_to(CommitSeq(7));
     assert_eq!(settle.released(), CommitSeq(7));
     assert_eq!(settle.waiting(), 1);
@@ -154,6 +184,29 @@ fn sources() -> impl Strategy<Value = Source> {
     })
 }
 
+/// What waits is not published yet, so the source may still say otherwise.
+#[test]
+fn the_last_page_is_the_truth_about_what_waits() {
+    let mut settle = Settle::new(RULE, CommitSeq(3));
+    let pass = settle.begin(Duration::ZERO);
+    let seen = vec![record(4, 0), record(5, 0), record(9, 0)];
+    settle.observe(&pass, at(0), CommitSeq(3), seen);
+    let pass = settle.begin(Duration::from_millis(200));
+    let other = RawBinlog {
+        data: "other".to_owned(),
+        ..record(5, 0)
+    };
+    let page = vec![other.clone()];
+    let out = settle.observe(&pass, at(200), CommitSeq(3), page.clone());
+    assert_eq!(seqs(&out), [0_i64; 0], "4 is gone, 5 was seen just now");
+    assert_eq!(settle.waiting(), 2, "nothing was said of 9");
+    settle.retract(CommitSeq(5));
+    assert_eq!(settle.waiting(), 1);
+    let pass = settle.begin(Duration::from_millis(300));
+    let out = settle.observe(&pass, at(300), CommitSeq(3), page);
+    assert_eq!(out[0].record, other);
+}
+
 proptest! {
     #[test]
     fn any_interleaving_within_the_settle_time_comes_out_in_order_and_complete(
@@ -174,10 +227,11 @@ proptest! {
             for _ in 0..4 {
                 let page = source.page(after, most, now);
                 let Some(last) = page.last() else { break };
+                let asked = CommitSeq(after);
                 after = last.commit_seq.0;
                 let full = page.len() == most;
                 now += answer;
-                out.extend(seqs(&settle.observe(&pass, at(now), page)));
+                out.extend(seqs(&settle.observe(&pass, at(now), asked, page)));
                 if !full {
                     break;
                 }

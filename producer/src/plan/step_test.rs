@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use ccr_doris::RawBinlog;
-use ccr_schemas::{DbId, TimestampMs};
+use ccr_doris::{BinlogPage, RawBinlog};
+use ccr_schemas::{DbId, TableId, TimestampMs};
 
 use super::*;
 
@@ -13,8 +13,15 @@ const RULES: Rules = Rules {
     audit: AuditRule {
         look_back: Duration::from_millis(1000),
     },
+    pace: PaceRule {
+        busy: Duration::from_millis(20),
+        idle: Duration::from_secs(1),
+        idle_after: Duration::from_secs(60),
+    },
     batch: 3,
     window: 4,
+    confirm: Duration::from_secs(30),
+    end_interval: Duration::from_secs(1),
 };
 
 fn lag(last: i64) -> BinlogLag {
@@ -29,39 +36,46 @@ fn lag(last: i64) -> BinlogLag {
     }
 }
 
-fn located(log: Option<(i64, i64)>, stream: Option<BinlogLag>) -> Input {
-    Input::Located(Located {
-        log: log.map(|(position, db)| LogEnd {
-            position: CommitSeq(position),
-            db_id: DbId(db),
-            recent: Recent::none(CommitSeq(position)),
-        }),
+fn end(position: i64, db: i64) -> LogEnd {
+    LogEnd {
+        timeline: Timeline(5),
+        position: CommitSeq(position),
+        db_id: DbId(db),
+        print: Some(Fingerprint::of(&record(position, ""))),
+        recent: Recent::none(CommitSeq(position)),
+    }
+}
+
+fn located(log: Option<(i64, i64)>, stream: Option<BinlogLag>) -> Located {
+    Located {
+        log: log.map(|(position, db)| end(position, db)),
         db_id: DbId(1),
         stream,
-        now: Duration::ZERO,
-    })
+        at: at(0),
+        doubt: None,
+    }
 }
 
 fn at(ms: u64) -> Moment {
     Moment {
         monotonic: Duration::from_millis(ms),
-        wall: TimestampMs(0),
+        wall: TimestampMs(1_000_000),
+    }
+}
+
+fn record(seq: i64, data: &str) -> RawBinlog {
+    RawBinlog {
+        commit_seq: CommitSeq(seq),
+        timestamp: TimestampMs(0),
+        binlog_type: 0,
+        db_id: DbId(1),
+        table_ids: vec![TableId(77)],
+        data: data.to_owned(),
     }
 }
 
 fn records(seqs: &[i64]) -> BinlogPage {
-    BinlogPage::Records(
-        seqs.iter()
-            .map(|seq| RawBinlog {
-                commit_seq: CommitSeq(*seq),
-                timestamp: TimestampMs(0),
-                binlog_type: 0,
-                db_id: DbId(1),
-                table_ids: Vec::new(),
-                data: String::new(),
-            })
-            .collect(),
-    )
+    BinlogPage::Records(seqs.iter().map(|seq| record(*seq, "")).collect())
 }
 
 fn shown(actions: &[Action]) -> String {
@@ -72,13 +86,17 @@ fn shown(actions: &[Action]) -> String {
         .join("; ")
 }
 
+fn begun(located: Located) -> Step {
+    step(&RULES, State::Locating, Input::Located(located))
+}
+
+/// A stream whose log ends at a position, from a source that answers with several records at a time.
 fn following(position: i64) -> State {
-    step(
-        &RULES,
-        State::Locating,
-        located(Some((position, 1)), Some(lag(1000))),
-    )
-    .state
+    let mut following = begun(located(Some((position, 1)), Some(lag(1000)))).state;
+    if let State::Following(following) = &mut following {
+        following.assume_full_pages();
+    }
+    following
 }
 
 /// Feeds inputs and shows all actions.
@@ -92,24 +110,40 @@ fn run(mut state: State, inputs: Vec<Input>) -> (State, Vec<String>) {
     (state, out)
 }
 
+fn answer(page: BinlogPage, ms: u64) -> Input {
+    Input::PageRead { page, at: at(ms) }
+}
+
 fn page(seqs: &[i64], ms: u64) -> Input {
-    Input::PageRead {
-        page: records(seqs),
+    answer(records(seqs), ms)
+}
+
+fn look(after: i64, page: BinlogPage, ms: u64) -> Input {
+    Input::LookedBack {
+        after: CommitSeq(after),
+        page,
         at: at(ms),
     }
+}
+
+fn ends_at(end: Option<BinlogLag>, ms: u64) -> Input {
+    Input::SourceEnd { end, at: at(ms) }
 }
 
 #[test]
 fn a_start_is_decided_by_both_ends() {
     let cases = [
         // log ends at, of database; source's stream -> what happens
-        (None, None, "PublishOrigin -1; Wait"),
-        (None, Some(lag(70)), "PublishOrigin 70; Wait"),
-        (Some((70, 1)), Some(lag(70)), "Wait"),
-        (Some((-1, 1)), None, "Wait"),
+        (None, None, "PublishOrigin -1; Wait 20ms"),
+        (None, Some(lag(70)), "PublishOrigin 70; Wait 20ms"),
+        (Some((70, 1)), Some(lag(70)), "Wait 20ms"),
+        (Some((-1, 1)), None, "Wait 20ms"),
+        // Whether the stream comes back, and what it has then, is seen by reading.
+        (Some((71, 1)), None, "Wait 20ms"),
+        (Some((71, 1)), Some(lag(70)), "CheckRetention 71"),
     ];
     for (log, stream, expected) in cases {
-        let step = step(&RULES, State::Locating, located(log, stream));
+        let step = begun(located(log, stream));
         assert_eq!(shown(&step.actions), expected, "{log:?} {stream:?}");
         assert!(matches!(step.state, State::Following(_)));
     }
@@ -117,20 +151,10 @@ fn a_start_is_decided_by_both_ends() {
 
 #[test]
 fn a_start_never_guesses() {
-    let cases = [
-        (Some((71, 1)), Some(lag(70)), "position ahead of source"),
-        (Some((71, 1)), None, "no binlog at all"),
-        (Some((70, 2)), Some(lag(70)), "dropped and created again"),
-    ];
-    for (log, stream, expected) in cases {
-        let step = step(&RULES, State::Locating, located(log, stream));
-        assert!(
-            shown(&step.actions).contains(expected),
-            "{} lacks {expected}",
-            shown(&step.actions)
-        );
-        assert!(matches!(step.state, State::Halted(_)));
-    }
+    let step = begun(located(Some((70, 2)), Some(lag(70))));
+    let text = shown(&step.actions);
+    assert!(text.contains("database of that name has id 1"), "{text}");
+    assert!(matches!(step.state, State::Halted(_)));
 }
 
 #[test]
@@ -139,29 +163,30 @@ fn records_are_published_after_a_second_look() {
         following(10),
         vec![
             Input::Due(at(0)),
-            page(&[12], 0),
+            page(&[10, 12], 0),
             Input::Due(at(50)),
-            page(&[11, 12], 50),
+            page(&[10, 11, 12], 50),
+            page(&[12], 50),
             Input::Due(at(150)),
-            page(&[11, 12], 151),
+            page(&[10, 11, 12], 151),
+            page(&[12], 151),
             Input::Due(at(160)),
-            Input::PageRead {
-                page: BinlogPage::CaughtUp,
-                at: at(160),
-            },
+            page(&[12], 160),
         ],
     );
     assert_eq!(
         out,
         [
-            "Read after 10 x3",
-            "Wait",
-            "Read after 10 x3",
-            "Wait",
-            "Read after 10 x3",
-            "Publish 11 12; Wait",
-            "Read after 12 x3",
-            "Wait"
+            "Read after 9 x3",
+            "Wait 20ms",
+            "Read after 9 x3",
+            "Read after 11 x3",
+            "Wait 20ms",
+            "Read after 9 x3",
+            "Publish 11 12; Read after 11 x3",
+            "Wait 20ms",
+            "Read after 11 x3",
+            "Wait 20ms",
         ]
     );
 }
@@ -172,71 +197,128 @@ fn a_full_page_is_read_on_until_the_window_is_full() {
         following(10),
         vec![
             Input::Due(at(0)),
-            page(&[11, 12, 13], 0),
-            page(&[14, 15, 16], 0),
+            page(&[10, 11, 12], 0),
+            page(&[12, 13, 14], 0),
             Input::Due(at(100)),
-            page(&[11, 12, 13], 100),
+            page(&[10, 11, 12], 100),
+            page(&[12, 13, 14], 100),
         ],
     );
     assert_eq!(
         out,
         [
+            "Read after 9 x3",
+            "Read after 11 x3",
+            "Wait 20ms",
+            "Read after 9 x3",
+            "Publish 11 12; Read after 11 x3",
+            "Publish 13 14; Read after 13 x3",
+        ]
+    );
+}
+
+/// Releases up to 2024 answer with one record whatever is asked for: a page of one says nothing of the next.
+#[test]
+fn a_source_that_answers_with_one_record_at_a_time_is_followed() {
+    let one_at_a_time = begun(located(Some((10, 1)), Some(lag(1000)))).state;
+    let (_, out) = run(
+        one_at_a_time,
+        vec![
+            Input::Due(at(0)),
+            page(&[10], 0),
+            page(&[11], 0),
+            page(&[12], 0),
+            answer(BinlogPage::CaughtUp, 0),
+            Input::Due(at(100)),
+            page(&[10], 100),
+            page(&[11], 100),
+            page(&[12], 100),
+        ],
+    );
+    assert_eq!(
+        out,
+        [
+            "Read after 9 x3",
             "Read after 10 x3",
-            "Read after 13 x3",
-            "Wait",
+            "Read after 11 x3",
+            "Read after 12 x3",
+            "Wait 20ms",
+            "Read after 9 x3",
             "Read after 10 x3",
-            "Publish 11 12 13; Read after 13 x3",
+            "Publish 11; Read after 11 x3",
+            "Publish 12; Read after 12 x3",
         ]
     );
 }
 
 #[test]
 fn lost_history_becomes_a_gap_and_the_chain_goes_on_behind_it() {
-    let (_, out) = run(
-        following(10),
-        vec![
-            Input::Due(at(0)),
-            Input::PageRead {
-                page: BinlogPage::TooOld {
-                    forgotten: CommitSeq(40),
-                },
-                at: at(1),
-            },
-            page(&[41], 2),
-        ],
-    );
-    assert_eq!(
-        out,
-        [
-            "Read after 10 x3",
-            "PublishGap 10..40; Read after 40 x3",
-            "Wait"
-        ]
-    );
-}
-
-#[test]
-fn a_record_that_comes_after_its_successors_were_published_is_told() {
-    let look = |seqs: &[i64]| Input::LookedBack {
-        after: CommitSeq(10),
-        page: records(seqs),
+    let forgotten = BinlogPage::TooOld {
+        forgotten: CommitSeq(40),
     };
     let (_, out) = run(
         following(10),
         vec![
             Input::Due(at(0)),
-            page(&[12], 0),
+            answer(forgotten, 1),
+            page(&[41, 42], 2),
             Input::Due(at(150)),
-            page(&[12], 150),
+        ],
+    );
+    assert_eq!(
+        out,
+        [
+            "Read after 9 x3",
+            "PublishGap 10..40; Read after 40 x3",
+            "Wait 20ms",
+            "Read after 40 x3",
+        ]
+    );
+}
+
+#[test]
+fn a_last_record_that_retention_removed_is_no_loss() {
+    let forgotten = BinlogPage::TooOld {
+        forgotten: CommitSeq(10),
+    };
+    let (_, out) = run(
+        following(10),
+        vec![
+            Input::Due(at(0)),
+            answer(forgotten, 1),
+            answer(BinlogPage::CaughtUp, 2),
+            Input::Due(at(100)),
+        ],
+    );
+    assert_eq!(
+        out,
+        [
+            "Read after 9 x3",
+            "Read after 10 x3",
+            "Wait 20ms",
+            "Read after 10 x3"
+        ]
+    );
+}
+
+#[test]
+fn a_record_that_comes_after_its_successors_were_published_is_reported() {
+    let (_, out) = run(
+        following(10),
+        vec![
+            Input::Due(at(0)),
+            page(&[10, 12], 0),
+            Input::Due(at(150)),
+            page(&[10, 12], 150),
             Input::Due(at(1200)),
-            look(&[11, 12]),
+            look(10, records(&[11, 12]), 1200),
         ],
     );
     assert_eq!(
         out[3..],
         [
-            "Publish 12; Wait",
-            "LookBack after 10 x3; Read after 12 x3",
+            "Publish 12; Wait 20ms",
+            "LookBack after 10 x3; Read after 11 x3",
             "PublishLate 10..11",
         ]
     );
@@ -244,34 +326,243 @@ fn a_record_that_comes_after_its_successors_were_published_is_told() {
 
 #[test]
 fn records_of_another_database_halt_the_stream() {
-    let mut foreign = RawBinlog {
-        commit_seq: CommitSeq(11),
-        timestamp: TimestampMs(0),
-        binlog_type: 0,
-        db_id: DbId(9),
-        table_ids: Vec::new(),
-        data: String::new(),
-    };
+    let mut foreign = record(11, "");
     foreign.db_id = DbId(9);
     let (state, out) = run(
         following(10),
         vec![
             Input::Due(at(0)),
-            Input::PageRead {
-                page: BinlogPage::Records(vec![foreign]),
-                at: at(0),
-            },
+            answer(BinlogPage::Records(vec![foreign]), 0),
         ],
     );
     assert!(out[1].contains("has id 9"), "{}", out[1]);
     assert!(matches!(state, State::Halted(_)));
 }
 
+/// Every way in which a source says that its history is not the published one; nothing of such an answer is published.
 #[test]
-fn a_source_that_falls_behind_the_log_halts_the_stream() {
-    let (state, out) = run(following(10), vec![Input::SourceEnd(Some(lag(9)))]);
-    assert!(out[0].contains("position ahead of source"));
+fn a_source_with_another_history_stops_the_stream() {
+    let other = |seq: i64| BinlogPage::Records(vec![record(seq, "other"), record(seq + 1, "")]);
+    let cases = [
+        // The last published record is missing, or another one is there.
+        (
+            vec![Input::Due(at(0)), page(&[12, 13], 0)],
+            "CheckRetention 10",
+        ),
+        (
+            vec![Input::Due(at(0)), answer(BinlogPage::CaughtUp, 0)],
+            "CheckRetention 10",
+        ),
+        (
+            vec![Input::Due(at(0)), answer(other(10), 0)],
+            "Halt (the source has another record at position 10 than the one that was published)",
+        ),
+        // The source's end lies below it.
+        (vec![ends_at(Some(lag(9)), 0)], "CheckRetention 10"),
+        // A record before it is missing, or another one is there.
+        (looking_back(&[12, 14, 15]), "CheckRetention 13"),
+        (
+            {
+                let mut inputs = looking_back(&[]);
+                inputs.pop();
+                inputs.push(look(10, other(12), 1200));
+                inputs
+            },
+            "Halt (the source has another record at position 12 than the one that was published)",
+        ),
+    ];
+    for (inputs, expected) in cases {
+        let (_, out) = run(following(10), inputs);
+        let last = out.last().unwrap();
+        assert!(last.starts_with(expected), "{last}: {expected}");
+        assert!(!last.contains("Publish"), "{last}");
+    }
+}
+
+/// 12 and 13 are published; at 1200 ms the look back shows `seqs`.
+fn looking_back(seqs: &[i64]) -> Vec<Input> {
+    vec![
+        Input::Due(at(0)),
+        page(&[10, 12, 13], 0),
+        page(&[13], 0),
+        Input::Due(at(150)),
+        page(&[10, 12, 13], 150),
+        page(&[13], 150),
+        Input::Due(at(1200)),
+        look(10, records(seqs), 1200),
+    ]
+}
+
+fn suspicion(ends_pass: bool) -> Suspicion {
+    let seq = CommitSeq(10);
+    Suspicion {
+        seq,
+        table: Some(TableId(77)),
+        reason: Contradiction::Missing { seq },
+        ends_pass,
+    }
+}
+
+fn checked(finding: Finding, ends_pass: bool, ms: u64) -> Input {
+    Input::RetentionChecked {
+        suspicion: suspicion(ends_pass),
+        finding,
+        at: at(ms),
+    }
+}
+
+#[test]
+fn a_missing_record_is_looked_for_before_anything_is_concluded() {
+    let missed = || vec![Input::Due(at(0)), page(&[12, 13], 0)];
+    let cases = [
+        // A short answer was not a complete one: the stream goes on as it was.
+        (Finding::Present, "Wait 20ms", "Read after 9 x3"),
+        // The record cannot be compared any more.
+        (Finding::Removed, "Wait 20ms", "Read after 10 x3"),
+        (
+            Finding::Unexplained,
+            "Halt (the source does not have position 10 any more, which was published) since 0ns",
+            "",
+        ),
+    ];
+    for (finding, expected, next) in cases {
+        let mut inputs = missed();
+        inputs.push(checked(finding, true, 0));
+        inputs.push(Input::Due(at(20)));
+        let (_, out) = run(following(10), inputs);
+        assert_eq!(out[1], "CheckRetention 10");
+        assert_eq!(out[2..], [expected, next], "{finding:?}");
+    }
+    // The look back and the source's end do not end a pass: another one is under way.
+    let (_, out) = run(following(10), vec![checked(Finding::Present, false, 0)]);
+    assert_eq!(out, [""]);
+}
+
+#[test]
+fn a_contradiction_that_lasts_begins_a_new_timeline_at_the_sources_end() {
+    let doubtful = |since: u64| {
+        let mut located = located(Some((10, 1)), Some(lag(7)));
+        located.doubt = Some(Duration::from_millis(since));
+        located.at = at(40_000);
+        begun(located).state
+    };
+    let (state, out) = run(
+        doubtful(10_001),
+        vec![checked(Finding::Unexplained, true, 40_000)],
+    );
+    assert!(
+        out[0].ends_with("since 10.001s"),
+        "not long enough: {out:?}"
+    );
     assert!(matches!(state, State::Halted(_)));
-    let (state, _) = run(following(10), vec![Input::SourceEnd(None)]);
-    assert!(matches!(state, State::Halted(_)));
+
+    let (state, out) = run(
+        doubtful(10_000),
+        vec![
+            checked(Finding::Unexplained, true, 40_000),
+            // What was asked before is of no interest any more.
+            Input::Due(at(40_000)),
+            page(&[12], 40_000),
+            ends_at(Some(lag(8)), 40_010),
+            Input::Due(at(40_020)),
+        ],
+    );
+    assert_eq!(
+        out,
+        ["AskEnd", "", "", "PublishTimeline 5@10 -> 1000000@8", ""]
+    );
+    assert!(matches!(state, State::Replaced));
+}
+
+#[test]
+fn an_answer_that_agrees_ends_the_doubt() {
+    let mut located = located(Some((10, 1)), Some(lag(70)));
+    located.doubt = Some(Duration::ZERO);
+    let (_, out) = run(
+        begun(located).state,
+        vec![
+            Input::Due(at(40_000)),
+            page(&[10, 12], 40_000),
+            Input::Due(at(40_020)),
+            answer(BinlogPage::CaughtUp, 40_020),
+            checked(Finding::Unexplained, true, 40_020),
+        ],
+    );
+    let last = out.last().unwrap();
+    assert!(last.ends_with("since 40.02s"), "{last}");
+}
+
+#[test]
+fn another_database_of_that_name_begins_a_new_timeline_too() {
+    let mut located = located(Some((70, 2)), Some(lag(30)));
+    located.doubt = Some(Duration::ZERO);
+    located.at = at(30_000);
+    let (_, out) = run(
+        State::Locating,
+        vec![Input::Located(located), ends_at(None, 30_000)],
+    );
+    assert_eq!(out, ["AskEnd", "PublishTimeline 5@70 -> 1000000@-1"]);
+}
+
+/// A record that was seen and is gone again was never published: nothing is lost, and nothing is published of it.
+#[test]
+fn what_the_source_takes_back_before_it_is_published_is_forgotten() {
+    let (_, out) = run(
+        following(10),
+        vec![
+            Input::Due(at(0)),
+            page(&[10, 12], 0),
+            Input::Due(at(150)),
+            page(&[10], 150),
+            Input::Due(at(300)),
+            page(&[10, 13], 300),
+            Input::Due(at(450)),
+            page(&[10, 13], 450),
+        ],
+    );
+    assert_eq!(out[7], "Publish 13; Wait 20ms");
+}
+
+#[test]
+fn the_end_is_asked_for_only_while_the_source_has_more() {
+    let (_, out) = run(
+        following(10),
+        vec![
+            Input::Due(at(5_000)),
+            page(&[10, 12], 5_000),
+            Input::Due(at(10_000)),
+            page(&[10, 12], 10_000),
+            Input::Due(at(15_000)),
+        ],
+    );
+    assert_eq!(out[0], "AskEnd; Read after 9 x3");
+    assert_eq!(out[2], "Read after 9 x3", "nothing beyond 12");
+    assert!(!out[4].contains("AskEnd"), "{}", out[4]);
+}
+
+#[test]
+fn a_database_without_a_stream_is_asked_rarely_and_followed_when_it_comes() {
+    let (state, out) = run(
+        following(-1),
+        vec![
+            Input::Due(at(0)),
+            answer(BinlogPage::NoStream, 0),
+            Input::Due(at(100_000)),
+            answer(BinlogPage::NoStream, 100_000),
+            Input::Due(at(105_000)),
+            page(&[4, 5], 105_000),
+        ],
+    );
+    assert_eq!(
+        out,
+        [
+            "Read after -1 x3",
+            "Wait 100ms",
+            "Read after -1 x3",
+            "Wait 5s",
+            "Read after -1 x3",
+            "Wait 20ms"
+        ]
+    );
+    assert!(matches!(state, State::Following(_)));
 }

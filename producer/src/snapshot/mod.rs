@@ -8,15 +8,16 @@ pub mod plan;
 mod statements;
 mod take;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ccr_control::ProducerRequest;
+use ccr_control::{Problem, ProblemPart, ProducerRequest, SnapshotStatus};
 use ccr_log::Offset;
 use ccr_ops::ErrorKind;
-use ccr_schemas::TimestampMs;
 use ccr_schemas::event::SnapshotTaken;
+use ccr_schemas::{Timeline, TimestampMs};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tracing::{error, info, warn};
 
@@ -32,11 +33,14 @@ const MAX_REQUESTS: usize = 10_000;
 const MAX_KEPT: usize = 8;
 /// A request that fails this often is dropped; whoever needs it asks again.
 const MAX_FAILURES: u32 = 20;
+/// Failures for want of a table that are not worth a warning: a table that is renamed or dropped after the event that asks
+/// for its snapshot is explained by a later event, and its request is withdrawn.
+const EXPECTED_FAILURES: u32 = 4;
 /// First pause after a failure; doubles up to [`MAX_RETRY`].
 const FIRST_RETRY: Duration = Duration::from_secs(2);
 const MAX_RETRY: Duration = Duration::from_secs(60);
 
-/// Where requests wait. Outlives the lives of its stream.
+/// Where requests wait. Outlives the runs of its stream.
 pub(crate) struct Desk {
     state: Mutex<State>,
     wake: Notify,
@@ -47,6 +51,12 @@ struct State {
     requests: Vec<Request>,
     kept: Vec<Kept>,
     delivered: Offset,
+    /// Timeline of the snapshots that are kept.
+    timeline: Timeline,
+    /// What is being taken, and for whom.
+    taking: Option<(Scope, Vec<String>)>,
+    /// Why the last attempt for a request failed.
+    problems: BTreeMap<String, Problem>,
 }
 
 impl Desk {
@@ -57,6 +67,9 @@ impl Desk {
                 requests: Vec::new(),
                 kept: Vec::new(),
                 delivered: from,
+                timeline: Timeline::FIRST,
+                taking: None,
+                problems: BTreeMap::new(),
             }),
             wake: Notify::new(),
             answered: watch::channel(from).0,
@@ -112,16 +125,26 @@ impl Desk {
         self.tell_answered();
     }
 
-    /// Snapshots found in the log at a start.
-    pub(crate) fn remember(&self, snapshots: Vec<(SnapshotTaken, TimestampMs)>) {
+    /// Takes over the snapshots that a run of the stream found in the log. Those of another timeline show a history that the
+    /// source does not have any more.
+    pub(crate) fn begin(&self, timeline: Timeline, snapshots: Vec<(SnapshotTaken, TimestampMs)>) {
         let mut state = self.lock();
+        state.taking = None;
+        if state.timeline != timeline {
+            state.timeline = timeline;
+            state.kept.clear();
+        }
         for (snapshot, at) in snapshots {
             state.keep(snapshot, at);
         }
     }
 
-    /// Answers requests until dropped. Only a log that fails ends it: then the whole life of the stream ends.
-    pub(crate) async fn serve(&self, ctx: &Context, own: mpsc::Sender<Own>) -> Result<(), Error> {
+    /// Answers requests until dropped. Only a log that fails ends it: then the whole run of the stream ends.
+    pub(crate) async fn serve(
+        &self,
+        ctx: &Context,
+        own: mpsc::Sender<Own>,
+    ) -> Result<Infallible, Error> {
         let bounds = Bounds {
             reuse: ctx.config.snapshot_reuse,
             margin: ctx.config.snapshot_margin,
@@ -133,12 +156,9 @@ impl Desk {
                 let state = self.lock();
                 decide(&state.requests, &state.kept, &bounds, &now)
             };
+            self.show(ctx);
             match decision {
-                Decision::Idle => {
-                    // Nobody waits: what went wrong for those who withdrew is over.
-                    ctx.report.snapshot(None, None);
-                    self.wake.notified().await;
-                }
+                Decision::Idle => self.wake.notified().await,
                 Decision::WaitUntil(at) => {
                     let pause = at
                         .saturating_sub(now.monotonic)
@@ -173,14 +193,17 @@ impl Desk {
         requests: &[String],
     ) -> Result<(), Error> {
         let started = ctx.clock.monotonic();
-        let failure = match take::take(ctx, &scope).await {
+        self.lock().taking = Some((scope.clone(), requests.to_vec()));
+        self.show(ctx);
+        let taken = take::take(ctx, &scope).await;
+        self.lock().taking = None;
+        let failure = match taken {
             Ok(snapshot) => {
                 metrics::counter!(names::SNAPSHOTS, "outcome" => "taken").increment(1);
                 let seconds = (ctx.clock.monotonic() - started).as_secs();
                 info!(stream = %ctx.key, label = snapshot.label, tables = snapshot.tables.len(),
                       chunks = snapshot.chunk_count, seconds, "snapshot taken");
                 self.announce(ctx, own, snapshot, requests).await;
-                ctx.report.snapshot(None, None);
                 // A request that a snapshot of this moment does not answer names a position the source never reached.
                 Error::Snapshot {
                     database: ctx.key.database.clone(),
@@ -190,11 +213,17 @@ impl Desk {
             Err(Error::Log(error)) => return Err(error.into()),
             Err(error) => error,
         };
-        let left = self.fail(requests, &failure, ctx.clock.monotonic());
+        let left = self.fail(ctx, requests, &failure);
         if !left.is_empty() {
             metrics::counter!(names::SNAPSHOTS, "outcome" => "failed").increment(1);
-            warn!(stream = %ctx.key, error = %failure.chain(), requests = left.len(), "snapshot failed");
-            ctx.report.snapshot(None, Some(failure.chain()));
+            let failures = left.iter().map(|(_, failures)| *failures).min();
+            let is_early = failures.is_some_and(|failures| failures < EXPECTED_FAILURES);
+            if is_early && matches!(failure, Error::MissingTables { .. }) {
+                info!(stream = %ctx.key, error = %failure.chain(), requests = left.len(),
+                      "snapshot postponed, a later event may drop or rename the table");
+            } else {
+                warn!(stream = %ctx.key, error = %failure.chain(), requests = left.len(), "snapshot failed");
+            }
         }
         self.tell_answered();
         Ok(())
@@ -224,7 +253,7 @@ impl Desk {
             .is_err()
             || durable.await.is_err()
         {
-            // The life of the stream ends; the requests still wait for the next one.
+            // The run of the stream ends; the requests still wait for the next one.
             return;
         }
         info!(stream = %ctx.key, label, requests = answered.len(), "snapshot announced");
@@ -235,9 +264,13 @@ impl Desk {
         self.tell_answered();
     }
 
-    /// Marks requests that still wait as failed; those that failed too often are dropped.
-    fn fail(&self, requests: &[String], failure: &Error, now: Duration) -> Vec<String> {
-        let mut state = self.lock();
+    /// Marks requests that still wait as failed; those that failed too often are dropped. Returns each with its failures.
+    fn fail(&self, ctx: &Context, requests: &[String], failure: &Error) -> Vec<(String, u32)> {
+        let now = ctx.clock.monotonic();
+        let mut problem = failure.problem(ctx.clock.now_ms());
+        problem.part = ProblemPart::Snapshot;
+        let mut guard = self.lock();
+        let state = &mut *guard;
         let mut left = Vec::new();
         for request in &mut state.requests {
             if !requests.contains(&request.id) {
@@ -253,7 +286,10 @@ impl Desk {
                     .min(MAX_RETRY)
             };
             request.retry_at = Some(now + pause);
-            left.push(request.id.clone());
+            let before = state.problems.get(&request.id);
+            let problem = problem.clone().continuing(before);
+            state.problems.insert(request.id.clone(), problem);
+            left.push((request.id.clone(), request.failures));
         }
         let lasting = failure.kind() != ErrorKind::Unavailable;
         state.requests.retain(|request| {
@@ -265,6 +301,58 @@ impl Desk {
             !dropped
         });
         left
+    }
+
+    /// Shows what is being taken, and what waits for another attempt.
+    fn show(&self, ctx: &Context) {
+        let (now, now_ms) = (ctx.clock.monotonic(), ctx.clock.now_ms());
+        let mut guard = self.lock();
+        let State {
+            requests,
+            problems,
+            taking,
+            ..
+        } = &mut *guard;
+        problems.retain(|id, _| requests.iter().any(|request| request.id == *id));
+        let of_request = |request: &Request| SnapshotStatus {
+            tables: request.tables.iter().cloned().collect(),
+            request_ids: vec![request.id.clone()],
+            since_ms: now_ms - millis(now.saturating_sub(request.asked_at)),
+            action: "waiting for the next attempt".to_owned(),
+            progress: None,
+            failures: request.failures,
+            problem: problems.get(&request.id).cloned(),
+            next_attempt_at_ms: request
+                .retry_at
+                .map(|at| now_ms + millis(at.saturating_sub(now))),
+        };
+        let (taken, waiting): (Vec<&Request>, Vec<&Request>) =
+            requests.iter().partition(|request| {
+                taking
+                    .as_ref()
+                    .is_some_and(|(_, ids)| ids.contains(&request.id))
+            });
+        let mut shown = Vec::new();
+        if let (Some((scope, _)), Some(first)) = (&*taking, taken.first()) {
+            let each: Vec<SnapshotStatus> =
+                taken.iter().map(|request| of_request(request)).collect();
+            shown.push(SnapshotStatus {
+                tables: match scope {
+                    Scope::Database => Vec::new(),
+                    Scope::Tables(tables) => tables.iter().cloned().collect(),
+                },
+                request_ids: taken.iter().map(|request| request.id.clone()).collect(),
+                since_ms: each.iter().map(|one| one.since_ms).min().unwrap_or(now_ms),
+                action: "starting a backup".to_owned(),
+                failures: each.iter().map(|one| one.failures).max().unwrap_or(0),
+                problem: each.iter().find_map(|one| one.problem.clone()),
+                next_attempt_at_ms: None,
+                ..of_request(first)
+            });
+        }
+        let failed = waiting.iter().filter(|request| request.failures > 0);
+        shown.extend(failed.map(|request| of_request(request)));
+        ctx.report.snapshots(shown);
     }
 
     fn tell_answered(&self) {
@@ -311,6 +399,10 @@ impl State {
             self.kept.remove(0);
         }
     }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 async fn present(ctx: &Context) -> Result<Present, Error> {

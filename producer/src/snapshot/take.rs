@@ -52,7 +52,7 @@ pub(crate) async fn take(ctx: &Context, scope: &Scope) -> Result<SnapshotTaken, 
         match begin(ctx, scope, &label).await? {
             Begun::Running => {
                 ctx.report
-                    .snapshot(Some(format!("backup {label} runs")), None);
+                    .snapshot_action(&format!("backup {label} runs"), None);
                 wait_for_backup(ctx, &label, deadline).await?;
                 return collect(ctx, scope, label, resume).await;
             }
@@ -60,8 +60,8 @@ pub(crate) async fn take(ctx: &Context, scope: &Scope) -> Result<SnapshotTaken, 
                 if ctx.clock.monotonic() >= deadline {
                     return Err(failed(ctx, text));
                 }
-                ctx.report.snapshot(
-                    Some("waiting for another backup or restore of the database".to_owned()),
+                ctx.report.snapshot_action(
+                    "waiting for another backup or restore of the database",
                     None,
                 );
                 let delay = backoff.next_delay().unwrap_or(waits.max);
@@ -172,7 +172,7 @@ async fn collect(
     })?;
     let payload = Payload::of(&snapshot.job_info, &snapshot.meta);
     ctx.report
-        .snapshot(Some(format!("snapshot {label} goes into the log")), None);
+        .snapshot_action(&format!("writing snapshot {label} into the log"), None);
     let chunks_offset = append(ctx, &label, &payload).await?;
     let chunk_count = i32::try_from(payload.chunks.len())
         .map_err(|_| failed(ctx, format!("snapshot {label} is too large for the log")))?;
@@ -274,13 +274,10 @@ fn check_tables(ctx: &Context, scope: &Scope, names: &BTreeSet<String>) -> Resul
     if missing.is_empty() {
         return Ok(());
     }
-    Err(failed(
-        ctx,
-        format!(
-            "the source has no table {}; create it, or take it out of the job",
-            missing.join(", ")
-        ),
-    ))
+    Err(Error::MissingTables {
+        database: ctx.key.database.clone(),
+        tables: missing.join(", "),
+    })
 }
 
 /// `ccrs_<db>_<hash>_<ms>`: labels are found by name alone in all databases of a cluster, so the hash tells databases apart

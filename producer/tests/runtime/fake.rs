@@ -25,6 +25,14 @@ pub struct World {
     pub has_stream: bool,
     pub tables: BTreeMap<i64, String>,
     pub down: bool,
+    /// Every call is refused for this reason.
+    pub refusal: Option<Refusal>,
+    /// Calls that end in a panic of the client.
+    pub panics: u32,
+    /// The definition of the database switches the binlog on.
+    pub binlog_on: bool,
+    /// The table's own stream has forgotten everything up to here.
+    pub forgotten_by_table: i64,
     pub calls: BTreeMap<&'static str, u64>,
     pub backups: Vec<Backup>,
     pub busy: u32,
@@ -46,6 +54,8 @@ impl FakeSource {
             db_id: 1,
             forgotten: -1,
             has_stream: true,
+            binlog_on: true,
+            forgotten_by_table: -1,
             tables: BTreeMap::from([(TABLE, "t".to_owned())]),
             ..World::default()
         })))
@@ -57,8 +67,13 @@ impl FakeSource {
 
     /// A transaction on the table becomes visible.
     pub fn write(&self, seq: i64) {
+        self.load(seq, &format!("l{seq}"));
+    }
+
+    /// As `write`, with a label.
+    pub fn load(&self, seq: i64, label: &str) {
         let data = format!(
-            "{{\"txnId\":{seq},\"label\":\"l{seq}\",\"tableRecords\":{{\"{TABLE}\":{{\"partitionRecords\":[{{\
+            "{{\"txnId\":{seq},\"label\":\"{label}\",\"tableRecords\":{{\"{TABLE}\":{{\"partitionRecords\":[{{\
              \"partitionId\":{},\"range\":\"\",\"version\":{},\"isTempPartition\":false,\"stid\":-1}}],\"indexIds\":[{}]}}}}}}",
             TABLE + 1,
             seq + 1,
@@ -92,6 +107,11 @@ impl FakeSource {
         self.world().tables.insert(TABLE, new.to_owned());
     }
 
+    /// The source is put back to what it was at a position.
+    pub fn rewind(&self, seq: i64) {
+        self.world().records.retain(|at, _| *at <= seq);
+    }
+
     /// The source forgets everything up to a position.
     pub fn forget(&self, seq: i64) {
         let mut world = self.world();
@@ -106,6 +126,15 @@ impl FakeSource {
     fn enter(&self, call: &'static str) -> Result<MutexGuard<'_, World>, Error> {
         let mut world = self.world();
         *world.calls.entry(call).or_default() += 1;
+        if world.panics > 0 {
+            world.panics -= 1;
+            drop(world);
+            panic!("the client broke");
+        }
+        if let Some(cause) = world.refusal {
+            drop(world);
+            return refused(call, cause);
+        }
         if world.down {
             return Err(Error::Connection {
                 call: call.to_owned(),
@@ -165,6 +194,11 @@ fn column(name: &str, value: &str) -> (String, Option<String>) {
 impl Frontend for FakeSource {
     async fn get_binlog(&self, at: &BinlogPosition, most: usize) -> Result<BinlogPage, Error> {
         let world = self.enter("get_binlog")?;
+        if at.table.is_some() && at.after.0 < world.forgotten_by_table {
+            return Ok(BinlogPage::TooOld {
+                forgotten: CommitSeq(world.forgotten_by_table),
+            });
+        }
         if !world.has_stream {
             return Ok(BinlogPage::NoStream);
         }
@@ -337,6 +371,12 @@ impl SqlSession for FakeSource {
 
     async fn query(&self, _: Option<&str>, sql: &str) -> Result<Vec<Row>, Error> {
         let mut world = self.enter("query")?;
+        if sql.starts_with("SHOW CREATE DATABASE ") {
+            let on = world.binlog_on;
+            let text =
+                format!("CREATE DATABASE `db`\nPROPERTIES (\n\"binlog.enable\" = \"{on}\"\n)");
+            return Ok(vec![Row::from([column("Create Database", &text)])]);
+        }
         if sql.starts_with("SHOW TABLES FROM ") {
             return Ok(world
                 .tables

@@ -13,7 +13,7 @@ use ccr_ops::{Sealer, Secret, SystemClock};
 use ccr_producer::{Deps, ProducerConfig, ProducerService, Source};
 use ccr_schemas::codec::{Codec, RecordAt};
 use ccr_schemas::event::SnapshotTaken;
-use ccr_schemas::invariant::{Link, link};
+use ccr_schemas::invariant::{History, Link, history, link};
 use ccr_schemas::{CommitSeq, Envelope, Event, Incarnation, TopicName};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -56,6 +56,7 @@ pub fn config(owner: &str) -> ProducerConfig {
         backup_poll: Duration::from_millis(10),
         coalesce: Duration::from_millis(50),
         halt_retry: Duration::from_millis(100),
+        timeline_confirm: Duration::from_millis(300),
         ..ProducerConfig::new(owner)
     }
 }
@@ -112,10 +113,15 @@ impl Harness {
     }
 
     pub fn start_with(&self, config: ProducerConfig) -> Running {
+        self.start_on(self.log.clone(), config)
+    }
+
+    /// With another view of the log than the harness has.
+    pub fn start_on(&self, log: SharedLog, config: ProducerConfig) -> Running {
         let source = self.source.clone();
         let service = ProducerService::new(
             Deps {
-                log: self.log.clone(),
+                log,
                 registry: self.registry.clone(),
                 status: self.status.clone(),
                 sealer: self.sealer.clone(),
@@ -159,9 +165,10 @@ impl Harness {
         }
     }
 
-    /// Positions as a reader takes them from the beginning: repeats dropped, a broken chain is a failure.
+    /// Positions as a reader takes them from the beginning of the newest timeline: repeats dropped, a broken chain is a failure.
     pub async fn positions(&self) -> Vec<i64> {
         let mut last: Option<CommitSeq> = None;
+        let mut timeline = None;
         let mut out = Vec::new();
         for (_, envelope) in self.envelopes().await {
             // The first event of a log is its origin; a gap moves the chain on.
@@ -169,6 +176,16 @@ impl Harness {
                 assert!(gap.after <= last.unwrap());
                 last = Some(gap.up_to);
                 continue;
+            }
+            // A reader halts here and begins anew behind it.
+            match history(timeline, &envelope).unwrap() {
+                History::Same => timeline = Some(envelope.timeline),
+                History::Ended => continue,
+                History::Replaced => {
+                    timeline = Some(envelope.timeline);
+                    last = None;
+                    out.clear();
+                }
             }
             let from = *last.get_or_insert(envelope.commit_seq);
             match link(from, &envelope).unwrap() {
@@ -180,6 +197,31 @@ impl Harness {
             }
         }
         out
+    }
+
+    /// Every timeline that was begun: the one before, its last position, where the new one begins, and why.
+    pub async fn timelines(&self) -> Vec<(i64, i64, i64, String)> {
+        self.envelopes()
+            .await
+            .into_iter()
+            .filter_map(|(_, envelope)| match envelope.event {
+                Event::TimelineChanged(changed) => Some((
+                    changed.previous.0,
+                    changed.published.0,
+                    envelope.commit_seq.0,
+                    changed.reason,
+                )),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Waits until this many timelines were begun.
+    pub async fn timelines_begun(&self, count: usize) {
+        self.until(&format!("{count} new timelines"), || async {
+            self.timelines().await.len() == count
+        })
+        .await;
     }
 
     pub async fn snapshots(&self) -> Vec<SnapshotTaken> {

@@ -3,7 +3,10 @@
 
 mod fake;
 mod harness;
+mod names;
+mod rewound;
 mod snapshots;
+mod status;
 
 use std::time::Duration;
 
@@ -176,70 +179,6 @@ async fn lost_history_is_a_gap_in_the_log() {
         .collect();
     assert_eq!(gaps, [(1, 10)]);
     running.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn another_cluster_or_database_halts_the_stream_by_name() {
-    let h = Harness::new().await;
-    let running = h.start();
-    h.begun().await;
-    h.source.write(50);
-    h.published(50).await;
-    let healthy = h.envelopes().await.len();
-    h.source.world().records.clear();
-    h.source.write(7);
-    h.until("halted", || async {
-        h.stream_status().is_some_and(|s| {
-            s.action == "halted"
-                && s.last_error
-                    .is_some_and(|e| e.contains("position ahead of source"))
-        })
-    })
-    .await;
-    let mut published = h.envelopes().await.split_off(healthy);
-    published.retain(|(_, e)| e.event.is_chained());
-    assert!(published.is_empty(), "{published:?}");
-    {
-        let mut world = h.source.world();
-        world.db_id = 2;
-        world.records.clear();
-    }
-    h.source.write(60);
-    h.until("halted by the other id", || async {
-        h.stream_status()
-            .and_then(|s| s.last_error)
-            .is_some_and(|e| e.contains("dropped and created again"))
-    })
-    .await;
-    running.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn names_are_those_of_the_moment_also_after_a_restart() {
-    let h = Harness::new().await;
-    let running = h.start();
-    h.begun().await;
-    h.source.write(1);
-    h.published(1).await;
-    running.stop().await;
-    // While nobody looks: written under the old name, renamed, written under the new one.
-    h.source.write(2);
-    h.source.rename(3, "u");
-    h.source.write(4);
-    let running = h.start();
-    h.published(4).await;
-    running.stop().await;
-    let names: Vec<(i64, String)> = h
-        .envelopes()
-        .await
-        .iter()
-        .filter_map(|(_, e)| match &e.event {
-            Event::RowsetsCommitted(r) => Some((e.commit_seq.0, r.tables[0].table.name.clone())),
-            _ => None,
-        })
-        .collect();
-    let expected = [(1, "t"), (2, "t"), (4, "u")].map(|(seq, name)| (seq, name.to_owned()));
-    assert_eq!(names, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
