@@ -15,6 +15,7 @@ mod quickstart;
 mod renew;
 mod resync;
 mod secured;
+mod source_rewound;
 mod status;
 mod table_job;
 mod take_over;
