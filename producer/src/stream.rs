@@ -170,7 +170,9 @@ async fn run_again(ctx: &Context, desk: &Desk) -> Result<Infallible, Error> {
     let mut doubt = None;
     loop {
         let began = ctx.clock.monotonic();
-        ctx.report.enter(StreamState::Starting, "starting");
+        if doubt.is_none() {
+            ctx.report.enter(StreamState::Starting, "starting");
+        }
         let error = match run_once(ctx, desk, doubt).await {
             Ok(TimelineBegun) => {
                 doubt = None;
@@ -188,6 +190,7 @@ async fn run_again(ctx: &Context, desk: &Desk) -> Result<Infallible, Error> {
             other => &mut other.insert((kind, Backoff::new(policy(kind), seed))).1,
         };
         let mut delay = waits.next_delay().unwrap_or(ctx.config.halt_retry);
+        let is_known = doubt.is_some();
         let (state, action) = if let Error::Contradiction { since, .. } = &error {
             doubt = Some(*since);
             delay = delay.min(CONTRADICTION_RETRY);
@@ -203,7 +206,11 @@ async fn run_again(ctx: &Context, desk: &Desk) -> Result<Infallible, Error> {
                 | ErrorKind::Fenced => (StreamState::Retrying, "restarting"),
             }
         };
-        error!(stream = %ctx.key, error = %error.chain(), retry_in_ms = delay.as_millis(), "stream {action}");
+        if is_known && doubt.is_some() {
+            debug!(stream = %ctx.key, error = %error.chain(), "source and log still contradict each other");
+        } else {
+            error!(stream = %ctx.key, error = %error.chain(), retry_in_ms = delay.as_millis(), "stream {action}");
+        }
         let problem = error.problem(ctx.clock.now_ms());
         ctx.report.failed(state, action, problem);
         ctx.clock.sleep(delay).await;
@@ -255,9 +262,12 @@ pub(crate) async fn run_once(
         (None, State::Replacing(_)) => Catalog::default(),
         (None, _) => survey_at(ctx, position).await?,
     };
-    info!(stream = %ctx.key, position = position.0, timeline = timeline.0, "following");
+    if doubt.is_none() {
+        info!(stream = %ctx.key, position = position.0, timeline = timeline.0, "following");
+    }
     ctx.report.published(position, 0);
-    if let State::Following(_) = &first.state {
+    // A doubtful source is not followed before it has agreed.
+    if matches!(first.state, State::Following(_)) && doubt.is_none() {
         ctx.report.enter(StreamState::Following, "following");
     }
     desk.begin(timeline, log_tail.snapshots);

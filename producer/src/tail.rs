@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 
+use ccr_control::StreamState;
 use ccr_doris::error::Refusal;
 use ccr_doris::{BinlogLag, BinlogPage, BinlogPosition};
 use ccr_schemas::{CommitSeq, TableId};
 use tokio::sync::{mpsc, oneshot};
-use tracing::debug;
+use tracing::{debug, info};
 
 use crate::context::Context;
 use crate::enrich::Item;
@@ -23,6 +24,7 @@ pub(crate) async fn follow(
     items: mpsc::Sender<Item>,
 ) -> Result<(), Error> {
     let mut tail = Tail {
+        is_doubted: doubted(&first.state),
         ctx,
         rules,
         state: first.state,
@@ -50,6 +52,14 @@ struct Tail<'a> {
     queue: VecDeque<Action>,
     items: mpsc::Sender<Item>,
     missing: MissingStream,
+    is_doubted: bool,
+}
+
+fn doubted(state: &State) -> bool {
+    match state {
+        State::Following(following) => following.is_doubted(),
+        State::Locating | State::Replacing(_) | State::Replaced | State::Halted(_) => false,
+    }
 }
 
 impl Tail<'_> {
@@ -57,6 +67,11 @@ impl Tail<'_> {
         let state = std::mem::replace(&mut self.state, State::Locating);
         let Step { state, actions } = step(self.rules, state, input);
         if let State::Following(following) = &state {
+            if self.is_doubted && !following.is_doubted() {
+                self.is_doubted = false;
+                info!(stream = %self.ctx.key, "the source has the published history again, following");
+                self.ctx.report.enter(StreamState::Following, "following");
+            }
             let report = &self.ctx.report;
             report.read(following.settle.newest());
             match following.sight {

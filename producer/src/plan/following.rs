@@ -131,6 +131,11 @@ impl Following {
         }
     }
 
+    /// Source and log have contradicted each other, and no answer has agreed since.
+    pub fn is_doubted(&self) -> bool {
+        self.doubt.is_some()
+    }
+
     /// Begins a pass at the last published record.
     pub(super) fn read(mut self, rules: &Rules, at: Moment) -> Step {
         let most = rules.batch;
