@@ -7,6 +7,7 @@ use ccr_doris::{Error, Inspect, PartitionMeta, Row};
 use ccr_schemas::TableId;
 
 use crate::destination::Destination;
+use crate::plan::checkpoint::PairFound;
 use crate::plan::ddl::Effect;
 use crate::plan::mapping::Layout;
 
@@ -38,7 +39,7 @@ pub async fn in_effect(
     dest: &dyn Destination,
     database: &str,
     effect: &Effect,
-    evidence: Option<i64>,
+    evidence: Option<PairFound>,
 ) -> Result<Option<bool>, Error> {
     Ok(Some(match effect {
         Effect::Repeatable => return Ok(None),
@@ -48,11 +49,15 @@ pub async fn in_effect(
             let there = objects(dest, database).await?;
             there.contains(new) && !there.contains(old)
         }
-        Effect::Swapped { name } => match evidence {
-            None => return Ok(None),
-            Some(before) => {
-                let now = layout(dest, database, name, None).await?;
+        Effect::Exchanged { original, .. } => match evidence {
+            Some(PairFound::Both(before)) => {
+                let now = layout(dest, database, original, None).await?;
                 now.is_some_and(|layout| layout.table.id.0 != before)
+            }
+            // What is run instead has an effect of its own.
+            None
+            | Some(PairFound::ReplacementOnly | PairFound::OriginalOnly | PairFound::Neither) => {
+                return Ok(None);
             }
         },
         Effect::PartitionThere { table, partition } => {
@@ -90,15 +95,19 @@ pub async fn in_effect(
     }))
 }
 
-/// Id of the table that bears the name.
-pub async fn table_id(
+/// Which tables of an exchange are there.
+pub async fn pair(
     dest: &dyn Destination,
     database: &str,
-    name: &str,
-) -> Result<Option<i64>, Error> {
-    Ok(layout(dest, database, name, None)
-        .await?
-        .map(|layout| layout.table.id.0))
+    original: &str,
+    replacement: &str,
+) -> Result<PairFound, Error> {
+    let meta = dest.get_meta(database, None).await?.unwrap_or_default();
+    let id = |name: &str| {
+        let table = meta.tables.iter().find(|table| table.name == name);
+        table.map(|table| table.id)
+    };
+    Ok(PairFound::of(id(original), id(replacement)))
 }
 
 /// Partitions of a table; none when the table is not there.

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ccr_doris::{BeginTxn, CommitTxn, Error, SubTxnCommit, TabletCommit, TxnState};
+use ccr_doris::error::Refusal;
+use ccr_doris::{BeginTxn, CommitTxn, Error, Inspect, SubTxnCommit, TabletCommit, TxnState};
 use ccr_log::Offset;
 use ccr_ops::{Clock, ErrorKind};
 use ccr_schemas::{CommitSeq, TableId, TxnId};
@@ -16,6 +17,7 @@ use crate::inspect;
 use crate::look_ahead::LookAhead;
 use crate::metrics as names;
 use crate::plan::action::{Begun, Held};
+use crate::plan::checkpoint::PairFound;
 use crate::plan::ddl::{Before, Ddl, Effect};
 use crate::plan::mapping::{Dest, IngestPlan};
 use crate::plan::{Action, Failure, Input, LayoutRead, Outcome};
@@ -141,14 +143,10 @@ impl Performer {
             Action::RenewTable {
                 seq,
                 renewal,
-                must_be_absent,
                 from,
                 failures,
             } => {
                 self.back_off(failures).await;
-                if must_be_absent && let Err(failure) = self.refuse_existing(&renewal.dest).await {
-                    return Some(Input::Performed(seq, Outcome::Failed(failure)));
-                }
                 let outcome = match self.renewer.renew(seq, &renewal, Offset(from)).await {
                     Ok(Renewed::UpTo(upto)) => Outcome::Renewed { upto },
                     Ok(Renewed::DroppedAt(at)) => Outcome::DroppedAtSource { at },
@@ -281,58 +279,55 @@ impl Performer {
     }
 
     async fn read_evidence(&self, ddl: &Ddl) -> Result<Outcome, Error> {
-        match &ddl.effect {
-            Effect::Swapped { name } => {
-                let id = inspect::table_id(&*self.dest, &self.database, name).await?;
-                Ok(Outcome::Evidence(id))
+        let is_taken = match &ddl.before {
+            Before::Absent(name) => self.is_there(name).await?,
+            Before::NoTable(name) => {
+                self.is_there(name).await? && !self.dest.views(&self.database).await?.contains(name)
             }
-            Effect::Repeatable
-            | Effect::ObjectThere(_)
-            | Effect::ObjectGone(_)
-            | Effect::ObjectRenamed { .. }
-            | Effect::PartitionThere { .. }
-            | Effect::PartitionGone { .. }
-            | Effect::PartitionRenamed { .. }
-            | Effect::ColumnsAre { .. }
-            | Effect::ColumnRenamed { .. }
-            | Effect::IndexesGone { .. }
-            | Effect::RollupGone { .. }
-            | Effect::RollupRenamed { .. } => Ok(Outcome::Evidence(None)),
+            Before::Anything | Before::MayBeInEffect => false,
+        };
+        if is_taken {
+            return Ok(Outcome::NameTaken);
         }
+        let Effect::Exchanged {
+            original,
+            replacement,
+            ..
+        } = &ddl.effect
+        else {
+            return Ok(Outcome::Evidence(None));
+        };
+        let found = inspect::pair(&*self.dest, &self.database, original, replacement).await?;
+        Ok(Outcome::Evidence(Some(found)))
     }
 
-    async fn refuse_existing(&self, name: &str) -> Result<(), Failure> {
-        let there = inspect::objects(&*self.dest, &self.database).await;
-        if !there.map_err(|e| failure(&e))?.contains(name) {
-            return Ok(());
-        }
-        Err(Failure {
-            kind: ErrorKind::Invalid,
-            refusal: None,
-            text: format!(
-                "{name} exists already at the destination and its content is not known; keep what is \
-                 needed of it elsewhere, then let the job replace it with `ccr job resync`"
-            ),
-        })
+    async fn is_there(&self, name: &str) -> Result<bool, Error> {
+        let there = inspect::objects(&*self.dest, &self.database).await?;
+        Ok(there.contains(name))
     }
 
     async fn run_ddl(
         &self,
         ddl: &Ddl,
         replay: bool,
-        evidence: Option<i64>,
+        evidence: Option<PairFound>,
     ) -> Result<Outcome, Failure> {
         let look = || inspect::in_effect(&*self.dest, &self.database, &ddl.effect, evidence);
-        if replay {
-            if look().await.map_err(|e| failure(&e))? == Some(true) {
-                return Ok(Outcome::DdlInEffect { before: true });
-            }
-        } else if let Before::Absent(name) = &ddl.before {
-            self.refuse_existing(name).await?;
+        let looks_first = replay || ddl.before == Before::MayBeInEffect;
+        if looks_first && look().await.map_err(|e| failure(&e))? == Some(true) {
+            return Ok(Outcome::DdlInEffect { before: true });
         }
         for statement in &ddl.statements {
-            let done = self.dest.execute(Some(&self.database), statement).await;
-            done.map_err(|e| failure(&e))?;
+            let Err(error) = self.dest.execute(Some(&self.database), statement).await else {
+                continue;
+            };
+            if error.refusal() == Some(Refusal::UnknownTable)
+                && let Some(needed) = &ddl.needs
+                && !self.is_there(needed).await.map_err(|e| failure(&e))?
+            {
+                return Ok(Outcome::TableAbsent);
+            }
+            return Err(failure(&error));
         }
         match look().await.map_err(|e| failure(&e))? {
             Some(true) | None => Ok(Outcome::DdlInEffect { before: false }),

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ccr_control::{JobSpec, ProducerRequest};
+use ccr_control::{JobSpec, ProducerRequest, TableFilter};
 use ccr_doris::ddl::{ObjectName, ident};
 use ccr_doris::{Inspect, JobState as JobPhase, RestoreSnapshot, ddl as sql};
 use ccr_log::{Offset, SharedLog};
@@ -94,6 +94,7 @@ impl Renewer {
             Told::Snapshot(taken) => taken,
             Told::DroppedAt(at) => {
                 self.clear_away(&aside).await?;
+                self.drop_vacated(renewal).await?;
                 return Ok(Renewed::DroppedAt(at));
             }
         };
@@ -110,6 +111,7 @@ impl Renewer {
         self.restore(&asked, &taken, name, &aside).await?;
         // Under the name it had at the event, whatever it is called at the source by now: the events that say so are still to come.
         self.put_into_place(&aside, &renewal.dest).await?;
+        self.drop_vacated(renewal).await?;
         tracing::info!(job = %self.spec.name, table = name, position = found.commit_seq.0,
                        reason = renewal.reason, "table renewed by a snapshot");
         Ok(Renewed::UpTo(found.commit_seq))
@@ -140,7 +142,7 @@ impl Renewer {
             for record in &records {
                 next = Offset(record.offset.0 + 1);
                 let envelope = decode(&topic, record).map_err(|error| of(&error))?;
-                match told(envelope.event, &asked, renewal.table) {
+                match told(envelope.event, &asked, renewal.table, &self.spec.tables) {
                     Word::Nothing => {}
                     Word::Snapshot(taken) => return Ok(Told::Snapshot(taken)),
                     Word::Dropped => {
@@ -257,6 +259,18 @@ impl Renewer {
             .map_err(|error| failure(&error))
     }
 
+    /// Drops the copies under names that no source table bears any more. They can be recovered, as what the source drops.
+    async fn drop_vacated(&self, renewal: &Renewal) -> Result<(), Failure> {
+        for name in &renewal.vacates {
+            let drop = sql::drop_table(ObjectName::bare(name), false);
+            self.dest
+                .execute(Some(&self.spec.dest.database), &drop)
+                .await
+                .map_err(|error| failure(&error))?;
+        }
+        Ok(())
+    }
+
     /// Starts the job. One that is busy with another is asked again by the next attempt's back-off.
     async fn start(&self, request: &RestoreSnapshot) -> Result<(), Failure> {
         let Err(error) = self.dest.restore_snapshot(request).await else {
@@ -348,7 +362,7 @@ enum Word {
     OtherTable,
 }
 
-fn told(event: Event, asked: &[String], table: TableId) -> Word {
+fn told(event: Event, asked: &[String], table: TableId, filter: &TableFilter) -> Word {
     if let Event::SnapshotTaken(taken) = event {
         let is_ours = taken.request_ids.iter().any(|id| asked.contains(id));
         let has_table = taken.tables.iter().any(|found| found.table.id == table);
@@ -367,8 +381,10 @@ fn told(event: Event, asked: &[String], table: TableId) -> Word {
     }
     if let Event::TableReplaced(replaced) = &event {
         let is = |one: &TableRef| one.id == table;
+        let leaves = !filter.takes(&replaced.replacement.name);
         return match (is(&replaced.original), is(&replaced.replacement)) {
-            (true, _) if !replaced.swap => Word::Dropped,
+            // It is gone, or none of the job's tables any more: another takes its name.
+            (true, _) if !replaced.swap || leaves => Word::Dropped,
             (true, _) => Word::Renamed(replaced.replacement.name.clone()),
             (false, true) => Word::Renamed(replaced.original.name.clone()),
             (false, false) => Word::Nothing,

@@ -539,6 +539,7 @@ fn settings(spec: &JobSpec) -> Settings {
         filter: spec.tables.clone(),
         options: spec.options.clone(),
         job: spec.name.clone(),
+        replaces_existing: spec.replaces_existing(),
     }
 }
 

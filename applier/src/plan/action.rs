@@ -11,7 +11,7 @@ use ccr_ops::ErrorKind;
 use ccr_schemas::event::RowsetsCommitted;
 use ccr_schemas::{BackendId, CommitSeq, EventKind, TableId, TabletId, TimestampMs, TxnId};
 
-use crate::plan::checkpoint::Checkpoint;
+use crate::plan::checkpoint::{Checkpoint, PairFound};
 use crate::plan::ddl::Ddl;
 use crate::plan::mapping::{Dest, IngestPlan, Layout};
 use crate::plan::state::Renewal;
@@ -109,7 +109,8 @@ pub enum Action {
         /// Failures so far.
         failures: u32,
     },
-    /// Reads what a swap's shape afterwards would not tell. Changes nothing.
+    /// Reads what the shape afterwards would not tell: which tables of an exchange are there, and whether the name of a new
+    /// object is free. Changes nothing.
     ReadEvidence {
         /// Event.
         seq: CommitSeq,
@@ -127,7 +128,7 @@ pub enum Action {
         /// It may have been started before: look before running it.
         replay: bool,
         /// Evidence read before it was first started.
-        evidence: Option<i64>,
+        evidence: Option<PairFound>,
         /// Failures so far.
         failures: u32,
     },
@@ -138,8 +139,6 @@ pub enum Action {
         seq: CommitSeq,
         /// Table.
         renewal: Arc<Renewal>,
-        /// Nothing may bear the destination name yet.
-        must_be_absent: bool,
         /// Offset behind the event: the table may be dropped or renamed from there on.
         from: i64,
         /// Failures so far.
@@ -213,7 +212,11 @@ pub enum Outcome {
     /// [`Action::AwaitVisible`].
     Visible,
     /// [`Action::ReadEvidence`].
-    Evidence(Option<i64>),
+    Evidence(Option<PairFound>),
+    /// [`Action::ReadEvidence`]: the name of the object to create is taken by one of unknown content.
+    NameTaken,
+    /// [`Action::RunDdl`]: not run, the table that it changes is not at the destination.
+    TableAbsent,
     /// [`Action::RunDdl`]: in effect.
     DdlInEffect {
         /// It was in effect before a statement was run.

@@ -1,19 +1,23 @@
 //! A change of shape: wait until everything before it on its lanes is visible, make `Started` durable, run it, make `Done`
-//! durable before anything behind it starts. After a crash a started change is judged by the object's shape.
+//! durable before anything behind it starts. After a crash a started change is judged by the object's shape. A table that the
+//! change needs and that is absent is brought by a snapshot instead.
 
 use std::sync::Arc;
 
 use ccr_log::MAX_METADATA_BYTES;
 use ccr_ops::ErrorKind;
-use ccr_schemas::{CommitSeq, TableId, TxnId};
+use ccr_schemas::{CommitSeq, EventKind, TableId, TxnId};
 
-use crate::plan::checkpoint::{Floor, Progress};
+use crate::plan::checkpoint::{Floor, PairFound, Progress};
 use crate::plan::ddl::Ddl;
+use crate::plan::exchange::exchange;
 use crate::plan::state::{Apply, ChangePhase, Unit, Work};
-use crate::plan::{Action, Failure, Outcome};
+use crate::plan::{Action, Failure, Outcome, Settings};
 
 /// How often a statement that the destination refuses for no known reason is tried before its table stands.
 const MOST_REFUSALS: u32 = 8;
+/// Why snapshots take the place of a statement.
+const ABSENT: &str = "the table is not at the destination";
 
 impl Apply {
     /// The change is at the front of all its lanes.
@@ -63,15 +67,7 @@ impl Apply {
     ) {
         let seq = unit.seq;
         if let Some(floor) = floor {
-            unit.work = Work::Change(ddl.clone(), ChangePhase::Running(floor.evidence));
-            self.units.insert(seq, unit);
-            actions.push(Action::RunDdl {
-                seq,
-                ddl,
-                replay: true,
-                evidence: floor.evidence,
-                failures: 0,
-            });
+            self.run(unit, ddl, true, floor.evidence, actions);
         } else if ddl.needs_evidence() {
             unit.work = Work::Change(ddl.clone(), ChangePhase::Looking);
             self.units.insert(seq, unit);
@@ -81,15 +77,16 @@ impl Apply {
                 failures: 0,
             });
         } else {
-            self.run(unit, ddl, None, actions);
+            self.start(unit, ddl, None, actions);
         }
     }
 
-    fn run(
+    /// Makes `Started` durable, then runs it.
+    fn start(
         &mut self,
         mut unit: Unit,
         ddl: Arc<Ddl>,
-        evidence: Option<i64>,
+        evidence: Option<PairFound>,
         actions: &mut Vec<Action>,
     ) {
         let seq = unit.seq;
@@ -99,32 +96,53 @@ impl Apply {
             evidence,
         };
         self.set_floor(&unit, floor);
-        unit.work = Work::Change(ddl.clone(), ChangePhase::Running(evidence));
-        self.units.insert(seq, unit);
-        let first = self.units.keys().next() == Some(&seq);
-        let room = if first {
+        if !self.has_room_for_floor(seq) {
+            // The window shrinks as other lanes go on, then it is tried again.
+            self.unset_floor(&unit);
+            unit.work = Work::Change(ddl, ChangePhase::Waiting(None));
+            self.units.insert(seq, unit);
+            return;
+        }
+        self.record(actions);
+        self.run(unit, ddl, false, evidence, actions);
+    }
+
+    /// Some room of the metadata is kept for the first of the window, which nothing else can make room for.
+    fn has_room_for_floor(&mut self, seq: CommitSeq) -> bool {
+        let is_first = self.units.keys().next().is_none_or(|first| *first >= seq);
+        let room = if is_first {
             MAX_METADATA_BYTES
         } else {
             MAX_METADATA_BYTES * 3 / 4
         };
         let text = self.checkpoint().1.encode();
-        if text.is_none_or(|text| text.len() > room) {
-            // No room for the floor: the window shrinks as other lanes go on, then it is tried again. Some is kept for
-            // the first of the window, which nothing else can make room for.
-            if let Some(mut unit) = self.units.remove(&seq) {
-                self.unset_floor(&unit);
-                unit.work = Work::Change(ddl, ChangePhase::Waiting(None));
-                self.units.insert(seq, unit);
-            }
+        text.is_some_and(|text| text.len() <= room)
+    }
+
+    /// Runs what the evidence leaves to run; without a statement its tables come by snapshots at once.
+    fn run(
+        &mut self,
+        mut unit: Unit,
+        ddl: Arc<Ddl>,
+        replay: bool,
+        evidence: Option<PairFound>,
+        actions: &mut Vec<Action>,
+    ) {
+        let seq = unit.seq;
+        let failures = unit.failures;
+        let exchange = exchange(&ddl, evidence);
+        let Some(statement) = exchange.ddl else {
+            self.resync_instead(unit, exchange.absent, ABSENT, actions);
             return;
-        }
-        self.record(actions);
+        };
+        unit.work = Work::Change(ddl, ChangePhase::Running(evidence));
+        self.units.insert(seq, unit);
         actions.push(Action::RunDdl {
             seq,
-            ddl,
-            replay: false,
+            ddl: Arc::new(statement),
+            replay,
             evidence,
-            failures: 0,
+            failures,
         });
     }
 
@@ -168,9 +186,19 @@ impl Apply {
                 self.look(unit, ddl, floor, actions);
             }
             (ChangePhase::Looking, Outcome::Evidence(evidence)) => {
-                self.run(unit, ddl, evidence, actions);
+                self.start(unit, ddl, evidence, actions);
             }
-            (ChangePhase::Running(_), Outcome::DdlInEffect { before }) => {
+            (ChangePhase::Looking, Outcome::NameTaken) => self.name_taken(unit, &ddl, actions),
+            (ChangePhase::Running(_), Outcome::TableAbsent) => {
+                self.resync_instead(unit, ddl.bearers.clone(), ABSENT, actions);
+            }
+            (ChangePhase::Running(evidence), Outcome::DdlInEffect { before }) => {
+                let absent = exchange(&ddl, evidence).absent;
+                if !absent.is_empty() {
+                    self.layouts.clear();
+                    self.resync_instead(unit, absent, ABSENT, actions);
+                    return;
+                }
                 self.set_floor(
                     &unit,
                     Floor {
@@ -193,6 +221,9 @@ impl Apply {
                     before,
                 });
                 self.last_error = None;
+                if unit.kind == EventKind::TableDropped {
+                    self.forget_tables(unit.tables.keys().copied());
+                }
                 self.finish(unit);
                 self.record(actions);
             }
@@ -203,6 +234,21 @@ impl Apply {
             }
             (phase, outcome) => self.unexpected_outcome(&unit, phase.name(), &outcome, actions),
         }
+    }
+
+    /// The name of a table to create is taken by a table of unknown content.
+    fn name_taken(&mut self, mut unit: Unit, ddl: &Arc<Ddl>, actions: &mut Vec<Action>) {
+        let (Some(bearer), true) = (ddl.bearers.first(), self.settings.replaces_existing) else {
+            let name = ddl.creates().unwrap_or_default();
+            let reason = format!("{} failed: {}", ddl.what, name_taken(name, &self.settings));
+            let seq = unit.seq;
+            unit.work = Work::Change(ddl.clone(), ChangePhase::Failed(reason));
+            self.units.insert(seq, unit);
+            self.touched.insert(seq);
+            return;
+        };
+        let reason = "a table of its name is at the destination already";
+        self.resync_instead(unit, vec![bearer.clone()], reason, actions);
     }
 
     fn change_failed(
@@ -231,13 +277,11 @@ impl Apply {
                 return;
             }
             // The outcome is unknown, or it was refused for now: look at the object before running it again.
-            ChangePhase::Running(evidence) => Some(Action::RunDdl {
-                seq,
-                ddl: ddl.clone(),
-                replay: true,
-                evidence: *evidence,
-                failures,
-            }),
+            ChangePhase::Running(evidence) => {
+                let evidence = *evidence;
+                self.run(unit, ddl, true, evidence, actions);
+                return;
+            }
             ChangePhase::Settling(_) => Some(Action::AwaitVisible {
                 seq,
                 txns: self.unseen(&unit),
@@ -254,4 +298,13 @@ impl Apply {
         self.units.insert(seq, unit);
         actions.extend(next);
     }
+}
+
+/// Why an object cannot be created, with the next step.
+pub(super) fn name_taken(dest: &str, settings: &Settings) -> String {
+    format!(
+        "{dest} exists already at the destination and its content is not known; keep what is needed of it elsewhere, then let \
+         the job replace it with `ccr job resync {}`",
+        settings.job
+    )
 }

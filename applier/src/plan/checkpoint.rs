@@ -51,7 +51,7 @@ pub struct Checkpoint {
     pub restore: Option<RestoreMark>,
 }
 
-/// Everything of a lane below `at` is applied, and the change at `at` is started or done.
+/// Everything of a lane below `at` is applied, and the event at `at` is started or done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "FloorRepr", into = "FloorRepr")]
 pub struct Floor {
@@ -59,9 +59,57 @@ pub struct Floor {
     pub at: CommitSeq,
     /// How far it is.
     pub progress: Progress,
-    /// What the destination looked like before, where its shape afterwards does not tell: the table id of the name that
-    /// a swap exchanges.
-    pub evidence: Option<i64>,
+    /// What the destination looked like before, where its shape afterwards does not tell.
+    pub evidence: Option<PairFound>,
+}
+
+/// Which tables of an exchange of names were at the destination before it. In the metadata a number: the table id, or
+/// -1, -2, -3 for the other variants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "i64", into = "i64")]
+pub enum PairFound {
+    /// Both. The one whose name is taken over had this id.
+    Both(i64),
+    /// The one that takes the name over, alone.
+    ReplacementOnly,
+    /// The one whose name is taken over, alone.
+    OriginalOnly,
+    /// Neither.
+    Neither,
+}
+
+impl PairFound {
+    /// From the ids of the tables that bear the two names.
+    pub fn of(original: Option<TableId>, replacement: Option<TableId>) -> Self {
+        match (original, replacement) {
+            (Some(id), Some(_)) => Self::Both(id.0),
+            (None, Some(_)) => Self::ReplacementOnly,
+            (Some(_), None) => Self::OriginalOnly,
+            (None, None) => Self::Neither,
+        }
+    }
+}
+
+impl From<i64> for PairFound {
+    fn from(number: i64) -> Self {
+        match number {
+            -1 => Self::ReplacementOnly,
+            -2 => Self::OriginalOnly,
+            -3 => Self::Neither,
+            id => Self::Both(id),
+        }
+    }
+}
+
+impl From<PairFound> for i64 {
+    fn from(found: PairFound) -> Self {
+        match found {
+            PairFound::Both(id) => id,
+            PairFound::ReplacementOnly => -1,
+            PairFound::OriginalOnly => -2,
+            PairFound::Neither => -3,
+        }
+    }
 }
 
 /// How far the change at a floor is.
@@ -73,13 +121,17 @@ pub enum Progress {
     /// Done; events behind it may have been started.
     #[serde(rename = "d")]
     Done,
+    /// Instead of the event its table is re-synced by a snapshot, which may be in place; nothing behind it on the lane was
+    /// started.
+    #[serde(rename = "r")]
+    Resync,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum FloorRepr {
     Plain(CommitSeq, Progress),
-    Evident(CommitSeq, Progress, i64),
+    Evident(CommitSeq, Progress, PairFound),
 }
 
 impl From<FloorRepr> for Floor {
@@ -221,7 +273,7 @@ mod tests {
             database: Some(Floor {
                 at: CommitSeq(50),
                 progress: Progress::Started,
-                evidence: Some(77),
+                evidence: Some(PairFound::Both(77)),
             }),
             floors: BTreeMap::from([(
                 TableId(7),

@@ -6,7 +6,7 @@ use ccr_schemas::{CommitSeq, TableId};
 
 use crate::plan::Action;
 use crate::plan::checkpoint::Halted;
-use crate::plan::state::{Apply, ChangePhase, LoadPhase, RenewPhase, Unit, Work};
+use crate::plan::state::{Apply, ChangePhase, LoadPhase, Redo, RenewPhase, Renewal, Unit, Work};
 
 impl Apply {
     /// Starts and finishes whatever can be.
@@ -43,6 +43,10 @@ impl Apply {
                 let reason = reason.clone();
                 self.halt_tables(seq, &tables, &reason, actions);
             }
+            Work::Load(_, LoadPhase::Unfit(reason)) => {
+                let reason = reason.clone();
+                self.resync_load(seq, &reason, actions);
+            }
             Work::Change(_, ChangePhase::Failed(reason)) => {
                 let tables = unit.tables.keys().copied().collect();
                 let reason = reason.clone();
@@ -52,8 +56,8 @@ impl Apply {
                 self.start_change(seq, actions)
             }
             Work::Renew(_, RenewPhase::Waiting) if start_more => self.start_renewal(seq, actions),
-            Work::Renew(_, RenewPhase::Failed(reason)) => {
-                let tables = unit.tables.keys().copied().collect();
+            Work::Renew(renewal, RenewPhase::Failed(reason)) => {
+                let tables = BTreeSet::from([renewal.table]);
                 let reason = reason.clone();
                 self.halt_tables(seq, &tables, &reason, actions);
             }
@@ -74,7 +78,13 @@ impl Apply {
                 | LoadPhase::Ingesting(..)
                 | LoadPhase::Committing(..),
             )
-            | Work::Renew(_, RenewPhase::Waiting | RenewPhase::Settling | RenewPhase::Running) => {}
+            | Work::Renew(
+                _,
+                RenewPhase::Waiting
+                | RenewPhase::Settling
+                | RenewPhase::Looking
+                | RenewPhase::Running,
+            ) => {}
         }
     }
 
@@ -235,7 +245,7 @@ impl Apply {
         unit.tables.remove(&table);
         self.leave_lane(table, seq);
         if unit.in_flight() {
-            unit.dirty = true;
+            unit.redo = unit.redo.max(Redo::Plan);
             self.units.insert(seq, unit);
             return;
         }
@@ -244,7 +254,7 @@ impl Apply {
             Work::Load(..) | Work::Change(..) | Work::Renew(..) => None,
         };
         if let Some((plan, txn)) = with_txn {
-            unit.dirty = true;
+            unit.redo = unit.redo.max(Redo::Plan);
             self.undo(
                 unit,
                 plan,
@@ -258,8 +268,19 @@ impl Apply {
             self.leave_out(unit, actions);
             return;
         }
+        let is_renewed = |renewal: &Renewal| renewal.table == table;
+        unit.later.retain(|renewal| !is_renewed(renewal));
         match &mut unit.work {
-            // Stands in one lane, so it was left out above.
+            Work::Renew(renewal, phase) if is_renewed(renewal) => match unit.later.pop_front() {
+                Some(next) => {
+                    unit.failures = 0;
+                    (*renewal, *phase) = (next, RenewPhase::Waiting);
+                }
+                None => {
+                    self.leave_out(unit, actions);
+                    return;
+                }
+            },
             Work::Renew(..) => {}
             Work::Change(_, phase) => {
                 *phase = ChangePhase::Failed(format!(
@@ -267,7 +288,7 @@ impl Apply {
                 ));
             }
             Work::Load(_, phase) => match phase {
-                LoadPhase::Failed(..) => *phase = LoadPhase::Mapping(None),
+                LoadPhase::Failed(..) | LoadPhase::Unfit(_) => *phase = LoadPhase::Mapping(None),
                 LoadPhase::Waiting
                 | LoadPhase::Mapping(_)
                 | LoadPhase::Beginning(_)

@@ -11,7 +11,7 @@ use ccr_schemas::{CommitSeq, TxnId};
 use crate::plan::action::{Begun, Held};
 use crate::plan::judge::{Evidence, Verdict, judge};
 use crate::plan::mapping::IngestPlan;
-use crate::plan::state::{Apply, LoadPhase, Then, Unit, Work};
+use crate::plan::state::{Apply, LoadPhase, Redo, Then, Unit, Work};
 use crate::plan::{Action, Failure, Outcome};
 
 /// Failures of an ingest before events that are not taken yet are asked for the reason.
@@ -86,7 +86,7 @@ impl Apply {
                 self.undone(unit, plan, then, outcome, actions);
             }
             (LoadPhase::Ingesting(plan, begun, _), Outcome::Ingested(held)) => {
-                if unit.dirty {
+                if unit.redo != Redo::No {
                     self.undo(unit, plan, begun.txn, Then::PlanAgain, actions);
                     return;
                 }
@@ -109,11 +109,11 @@ impl Apply {
                 let gone = self.removed_later(seq, &event);
                 if gone.len() > unit.gone.len() {
                     unit.gone = gone;
-                    unit.dirty = true;
+                    unit.redo = unit.redo.max(Redo::Plan);
                 } else {
                     self.look_ahead(unit.failures, actions);
                 }
-                if unit.dirty {
+                if unit.redo != Redo::No {
                     self.undo(unit, plan, begun.txn, Then::PlanAgain, actions);
                 } else if restart {
                     self.undo(unit, plan, begun.txn, Then::BeginAgain, actions);
@@ -164,7 +164,7 @@ impl Apply {
                 txn: None,
                 state: LabelState::Running | LabelState::Precommitted,
             } => self.ask_label(unit, plan, actions),
-            BeginOutcome::Begun { txn, .. } if unit.dirty => {
+            BeginOutcome::Begun { txn, .. } if unit.redo != Redo::No => {
                 self.undo(unit, plan, txn, Then::PlanAgain, actions);
             }
             BeginOutcome::Begun { txn, sub_txns } => {
@@ -263,9 +263,13 @@ impl Apply {
         let failures = unit.failures;
         let table_gone = failure.refusal == Some(Refusal::UnknownTable);
         let action = match &phase {
-            LoadPhase::Beginning(_) if unit.dirty || table_gone => {
+            LoadPhase::Beginning(_) if unit.redo == Redo::Start => {
+                self.unstart(unit, actions);
+                return;
+            }
+            LoadPhase::Beginning(_) if unit.redo == Redo::Plan || table_gone => {
                 self.forget_layouts(&unit);
-                unit.dirty = false;
+                unit.redo = Redo::No;
                 unit.misses += u32::from(table_gone);
                 if unit.tables.is_empty() {
                     self.finish(unit);
@@ -314,7 +318,8 @@ impl Apply {
             LoadPhase::Waiting
             | LoadPhase::Mapping(_)
             | LoadPhase::Ingested(..)
-            | LoadPhase::Failed(..) => {
+            | LoadPhase::Failed(..)
+            | LoadPhase::Unfit(_) => {
                 unit.work = Work::Load(event, phase);
                 self.units.insert(seq, unit);
                 return;

@@ -10,7 +10,7 @@ use ccr_schemas::{CommitSeq, TableId, TxnId};
 use crate::plan::Action;
 use crate::plan::action::{Begun, Held};
 use crate::plan::mapping::IngestPlan;
-use crate::plan::state::{Apply, LoadPhase, Then, Unit, Work};
+use crate::plan::state::{Apply, LoadPhase, Redo, Then, Unit, Work};
 
 /// Transactions per table whose visibility the next change waits for; older ones are visible long before.
 const MOST_UNSEEN: usize = 16;
@@ -50,7 +50,7 @@ impl Apply {
             Then::BeginAgain => "begun again",
             Then::PlanAgain => "planned again without a part",
             Then::AlreadyApplied => "applied before",
-            Then::Fail(_) => "can not be applied",
+            Then::Fail(_) | Then::Resync(_) => "cannot be applied",
         };
         let seq = unit.seq;
         if let Work::Load(_, phase) = &mut unit.work {
@@ -108,8 +108,13 @@ impl Apply {
             (Then::AlreadyApplied, RollbackOutcome::Aborted | RollbackOutcome::NotFound) => {
                 self.took_effect(unit, true, None, actions);
             }
+            (Then::PlanAgain, RollbackOutcome::Aborted | RollbackOutcome::NotFound)
+                if unit.redo == Redo::Start =>
+            {
+                self.unstart(unit, actions);
+            }
             (Then::PlanAgain, RollbackOutcome::Aborted | RollbackOutcome::NotFound) => {
-                unit.dirty = false;
+                unit.redo = Redo::No;
                 if unit.tables.is_empty() {
                     self.leave_out(unit, actions);
                     return;
@@ -119,6 +124,13 @@ impl Apply {
                 }
                 self.units.insert(seq, unit);
                 self.map(seq, actions);
+            }
+            (Then::Resync(reason), RollbackOutcome::Aborted | RollbackOutcome::NotFound) => {
+                if let Work::Load(_, phase) = &mut unit.work {
+                    *phase = LoadPhase::Unfit(reason);
+                }
+                self.units.insert(seq, unit);
+                self.touched.insert(seq);
             }
             (Then::Fail(reason), RollbackOutcome::Aborted | RollbackOutcome::NotFound) => {
                 if let Work::Load(_, phase) = &mut unit.work {
@@ -174,6 +186,9 @@ impl Apply {
         unseen: Option<TxnId>,
         actions: &mut Vec<Action>,
     ) {
+        for table in unit.tables.keys() {
+            self.unfit.remove(table);
+        }
         if let Some(txn) = unseen {
             for table in unit.tables.keys() {
                 if let Some(lane) = self.lanes.get_mut(table) {

@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use ccr_control::Policy;
 use ccr_schemas::event::RowsetsCommitted;
-use ccr_schemas::{CommitSeq, PartitionId, TableId};
+use ccr_schemas::{CommitSeq, PartitionId, TableId, TxnId};
 
 use crate::plan::action::{Begun, Held};
-use crate::plan::mapping::{self, IngestPlan};
-use crate::plan::state::{Apply, LayoutKnown, LoadPhase, Unit, Work};
+use crate::plan::mapping::{self, IngestPlan, Miss};
+use crate::plan::state::{Apply, LayoutKnown, LoadPhase, Then, Unit, Work};
 use crate::plan::{Action, LayoutRead};
 
-/// How often a layout is read again for something that has no counterpart, before its table stands.
+/// How often a layout is read again for something that has no counterpart, before its table is re-synced.
 const MOST_MISSES: u32 = 5;
 
 impl Apply {
@@ -70,20 +71,41 @@ impl Apply {
                 }
                 self.map(seq, actions);
             }
-            Err(miss) => {
-                let reason = format!(
-                    "{}; sync the job again with `ccr job resync {}`",
-                    miss.what, self.settings.job
-                );
-                self.fail_or_undo(
-                    seq,
-                    again.map(|(begun, _)| begun.txn),
-                    miss.table,
-                    reason,
-                    actions,
-                );
-            }
+            Err(miss) => self.unfit(seq, again.map(|(begun, _)| begun.txn), &miss, actions),
         }
+    }
+
+    /// The destination's table is not as the transaction needs it: a snapshot repairs it, unless one just did not.
+    fn unfit(
+        &mut self,
+        seq: CommitSeq,
+        txn: Option<TxnId>,
+        miss: &Miss,
+        actions: &mut Vec<Action>,
+    ) {
+        let snapshots = self.settings.options.on_unsupported == Policy::Halt;
+        if !snapshots || self.unfit.contains(&miss.table) {
+            let reason = format!(
+                "{}; sync the job again with `ccr job resync {}`",
+                miss.what, self.settings.job
+            );
+            self.fail_or_undo(seq, txn, miss.table, reason, actions);
+            return;
+        }
+        self.unfit.insert(miss.table);
+        let Some(mut unit) = self.units.remove(&seq) else {
+            return;
+        };
+        if let Some(txn) = txn {
+            let then = Then::Resync(miss.what.clone());
+            self.undo(unit, Arc::default(), txn, then, actions);
+            return;
+        }
+        if let Work::Load(_, phase) = &mut unit.work {
+            *phase = LoadPhase::Unfit(miss.what.clone());
+        }
+        self.units.insert(seq, unit);
+        self.touched.insert(seq);
     }
 
     fn mapped(

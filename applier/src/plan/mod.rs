@@ -1,6 +1,6 @@
 //! Decides what to do next. Pure: the same state and input give the same step.
 //!
-//! Read in this order: [`state`], [`action`], `admit` (an event becomes a unit of work in its lanes), `load_map`,
+//! Read in this order: [`state`], [`action`], `admit` and `queue` (an event becomes a unit of work in its lanes), `load_map`,
 //! `load` and `load_end` (a transaction from begin to commit), `change` (a statement from floor to floor), `renew` (a table
 //! by a snapshot of its own), `secure` (nobody waits for the slowest), [`judge`], [`mapping`], [`ddl`], [`checkpoint`], [`window`].
 
@@ -9,17 +9,22 @@ mod admit;
 mod change;
 pub mod checkpoint;
 pub mod ddl;
+pub mod exchange;
 pub mod judge;
 mod lane;
 mod load;
 mod load_end;
 mod load_map;
 pub mod mapping;
+mod queue;
 pub mod removal;
 mod renew;
 pub mod route;
+mod scope;
 mod secure;
 pub mod state;
+pub mod unit;
+mod unstart;
 mod violation;
 pub mod window;
 

@@ -32,9 +32,9 @@ pub fn removals(envelope: &Envelope, settings: &Settings) -> Vec<Removal> {
     }
     let at = envelope.commit_seq;
     let of_table = |table: TableId| Removal::Table { table, at };
-    if let Route::Renew(renewal) = route(envelope, settings) {
-        // Its snapshot brings what the source may have no rowsets of any more.
-        return vec![of_table(renewal.table)];
+    if let Route::Renew { tables, .. } = route(envelope, settings) {
+        // Their snapshots bring what the source may have no rowsets of any more.
+        return tables.into_keys().map(of_table).collect();
     }
     if let Event::TableDropped(dropped) = &envelope.event {
         return vec![of_table(dropped.table.id)];

@@ -9,6 +9,7 @@ use ccr_schemas::{Envelope, Event, Replay, TableId};
 
 use crate::plan::ddl::{self, Ddl};
 use crate::plan::mapping::left_out;
+use crate::plan::scope;
 use crate::plan::state::{Renewal, Settings};
 
 /// What an event means.
@@ -29,16 +30,21 @@ pub enum Route {
         /// Everything before it ends first, and nothing behind it starts.
         barrier: bool,
     },
-    /// A change that no statement repeats: its table is brought by a snapshot.
-    Renew(Box<Renewal>),
-    /// These tables can not go on.
+    /// What no statement repeats: tables are re-synced by snapshots, one after the other.
+    Renew {
+        /// At least one.
+        renewals: Vec<Renewal>,
+        /// Its tables: those, and the ones that leave the job's names to them.
+        tables: BTreeMap<TableId, String>,
+    },
+    /// These tables cannot go on.
     Stand {
         /// Tables.
         tables: BTreeMap<TableId, String>,
         /// Why, with the next step.
         reason: String,
     },
-    /// The job can not go on.
+    /// The job cannot go on.
     Halt(String),
 }
 
@@ -49,7 +55,10 @@ pub fn route(envelope: &Envelope, settings: &Settings) -> Route {
         return Route::Skip("skipped by the job's options".to_owned());
     }
     if let Event::RowsetsCommitted(event) = &envelope.event {
-        return load(event, settings);
+        return load(event, envelope, settings);
+    }
+    if let Some(route) = scope::crossing(envelope, settings) {
+        return route;
     }
     let tables: BTreeMap<TableId, String> = envelope
         .event
@@ -66,9 +75,12 @@ pub fn route(envelope: &Envelope, settings: &Settings) -> Route {
         Replay::Skip { reason } => return Route::Skip(reason.clone()),
         Replay::Control => return Route::Pass,
         Replay::Snapshot { reason } => {
-            // What bears the name before is not known, so it could not be taken away.
-            let is_rename = matches!(envelope.event, Event::TableRenamed(_));
-            return if is_rename {
+            // Names that changed in a way that is not known cannot be put right by a snapshot.
+            let changes_names = matches!(
+                envelope.event,
+                Event::TableRenamed(_) | Event::TableReplaced(_)
+            );
+            return if changes_names {
                 unsupported(tables, reason, settings, envelope)
             } else {
                 renew(tables, reason, settings, envelope)
@@ -87,7 +99,7 @@ fn takes(table: &TableRef, settings: &Settings) -> bool {
     settings.filter.takes(&table.name)
 }
 
-fn load(event: &RowsetsCommitted, settings: &Settings) -> Route {
+fn load(event: &RowsetsCommitted, envelope: &Envelope, settings: &Settings) -> Route {
     let mut why = None;
     let mut tables = BTreeMap::new();
     for rowsets in &event.tables {
@@ -103,10 +115,16 @@ fn load(event: &RowsetsCommitted, settings: &Settings) -> Route {
     if tables.is_empty() {
         return Route::Skip(why.unwrap_or("nothing written").to_owned());
     }
-    Route::Load(tables)
+    match &envelope.replay {
+        Replay::Transaction | Replay::Sql => Route::Load(tables),
+        Replay::Snapshot { reason } => renew(tables, reason, settings, envelope),
+        Replay::Skip { reason } => Route::Skip(reason.clone()),
+        Replay::Halt { reason } => unsupported(tables, reason, settings, envelope),
+        Replay::Control => Route::Pass,
+    }
 }
 
-fn unsupported(
+pub(super) fn unsupported(
     tables: BTreeMap<TableId, String>,
     reason: &str,
     settings: &Settings,
@@ -117,44 +135,47 @@ fn unsupported(
     match (settings.options.on_unsupported, tables.is_empty()) {
         (Policy::Skip, _) => Route::Skip(format!("not supported: {kind}")),
         (Policy::Halt, true) => Route::Halt(format!(
-            "event {seq} ({kind}) can not be repeated: {reason}; sync the job again with `ccr job resync {}`, or repair \
+            "event {seq} ({kind}) cannot be repeated: {reason}; sync the job again with `ccr job resync {}`, or repair \
              the destination by hand and let the job leave the event out with `ccr job skip {} {seq}`",
             settings.job, settings.job
         )),
         (Policy::Halt, false) => Route::Stand {
             tables,
             reason: format!(
-                "{kind} can not be repeated by a statement: {reason}; sync the job again with `ccr job resync {}`",
+                "{kind} cannot be repeated by a statement: {reason}; sync the job again with `ccr job resync {}`",
                 settings.job
             ),
         },
     }
 }
 
-/// A change of one table whose name is known.
+/// Tables whose names are known come by snapshots.
 fn renew(
     tables: BTreeMap<TableId, String>,
     reason: &str,
     settings: &Settings,
     envelope: &Envelope,
 ) -> Route {
-    let one = match settings.options.on_unsupported {
-        Policy::Halt if tables.len() == 1 => tables.first_key_value(),
-        Policy::Halt | Policy::Skip => None,
-    };
-    match one {
-        Some((table, name)) if !name.is_empty() => Route::Renew(Box::new(Renewal {
+    let is_named = !tables.is_empty() && tables.values().all(|name| !name.is_empty());
+    if settings.options.on_unsupported == Policy::Skip || !is_named {
+        return unsupported(tables, reason, settings, envelope);
+    }
+    let creates = matches!(envelope.event, Event::TableCreated(_));
+    let renewals = tables
+        .iter()
+        .map(|(table, name)| Renewal {
             table: *table,
             name: name.clone(),
             dest: settings.dest_name(name).to_owned(),
             reason: format!(
-                "{} can not be repeated by a statement: {reason}",
+                "{} cannot be repeated by a statement: {reason}",
                 envelope.event.kind().as_str()
             ),
-            creates: matches!(envelope.event, Event::TableCreated(_)),
-        })),
-        Some(_) | None => unsupported(tables, reason, settings, envelope),
-    }
+            creates: creates && !settings.replaces_existing,
+            vacates: Vec::new(),
+        })
+        .collect();
+    Route::Renew { renewals, tables }
 }
 
 /// An event that the producer says a statement repeats. What has no statement here is brought by a snapshot.
@@ -175,23 +196,8 @@ fn change(envelope: &Envelope, tables: BTreeMap<TableId, String>, settings: &Set
     match &envelope.event {
         Event::TableCreated(e) => rewritten(ddl::table_created(e, settings), true),
         Event::TableDropped(e) => barrier(ddl::table_dropped(e, settings)),
-        Event::TableRenamed(e) => {
-            if settings.filter.takes(&e.new) {
-                barrier(ddl::table_renamed(e, settings))
-            } else {
-                not_by_sql(&format!(
-                    "the new name {} is not among the job's tables",
-                    e.new
-                ))
-            }
-        }
-        Event::TableReplaced(e) => {
-            if tables.len() == 2 {
-                barrier(ddl::table_replaced(e, settings))
-            } else {
-                not_by_sql("only one of the two tables is among the job's tables")
-            }
-        }
+        Event::TableRenamed(e) => barrier(ddl::table_renamed(e, settings)),
+        Event::TableReplaced(e) => barrier(ddl::table_replaced(e, settings)),
         Event::ViewRedefined(e) => match ddl::view_redefined(e, settings) {
             Some(ddl) => barrier(ddl),
             None => not_by_sql("the event has neither a definition nor a comment"),
@@ -214,9 +220,7 @@ fn change(envelope: &Envelope, tables: BTreeMap<TableId, String>, settings: &Set
         Event::RollupDropped(e) => lane(ddl::rollup_dropped(e, settings)),
         Event::RollupRenamed(e) => lane(ddl::rollup_renamed(e, settings)),
         Event::BucketCountModified(e) => lane(ddl::bucket_count(e, settings)),
-        Event::DistributionTypeModified(e) => {
-            lane(ddl::distribution_random(&e.table.name, settings))
-        }
+        Event::DistributionTypeModified(e) => lane(ddl::distribution_random(e, settings)),
         Event::IndexesChanged(_)
         | Event::AlterJobChanged(_)
         | Event::PartitionsReplaced(_)

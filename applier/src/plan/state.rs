@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use ccr_control::{JobOptions, TableFilter};
-use ccr_schemas::event::RowsetsCommitted;
-use ccr_schemas::{CommitSeq, EventKind, PartitionId, TableId, Timeline, TimestampMs, TxnId};
+use ccr_schemas::{CommitSeq, PartitionId, TableId, Timeline, TimestampMs, TxnId};
 
-use crate::plan::action::{Begun, Held};
 use crate::plan::checkpoint::{Checkpoint, Floor, Halted};
-use crate::plan::ddl::Ddl;
-use crate::plan::mapping::{IngestPlan, Layout};
+use crate::plan::mapping::Layout;
 use crate::plan::window::Window;
+
+pub use crate::plan::unit::{ChangePhase, LoadPhase, Redo, RenewPhase, Renewal, Then, Unit, Work};
 
 /// Most events with work between the committed offset and the newest one read. Doris forgets labels above 2000 finished
 /// ones, so every label of the window is still known unless others write much to the same database.
@@ -56,6 +55,8 @@ pub struct Settings {
     pub options: JobOptions,
     /// Name of the job, for the commands that texts name.
     pub job: String,
+    /// The job may replace tables of the destination that bear the names of its own.
+    pub replaces_existing: bool,
 }
 
 impl Settings {
@@ -135,6 +136,10 @@ pub struct Apply {
     pub(crate) done_upto: BTreeMap<TableId, CommitSeq>,
     /// Positions contained in the snapshot that replaced a table.
     pub(crate) renewed: BTreeMap<TableId, CommitSeq>,
+    /// Tables that were re-synced because a transaction did not fit them, and to which none was applied since.
+    pub(crate) unfit: BTreeSet<TableId>,
+    /// Halted tables that an event of this position re-syncs under a new name: what follows it is queued again.
+    pub(crate) returning: BTreeMap<TableId, CommitSeq>,
     pub(crate) witness: Option<CommitSeq>,
     /// Last transaction known to be finished, with its place in the order in which that was learned.
     pub(crate) last_finished: (u64, Option<CommitSeq>),
@@ -203,143 +208,6 @@ pub enum LayoutKnown {
     Missing,
 }
 
-/// An event with work, until it is done.
-#[derive(Clone, Debug)]
-pub struct Unit {
-    pub(crate) seq: CommitSeq,
-    pub(crate) kind: EventKind,
-    pub(crate) source_at: TimestampMs,
-    /// Lanes it stands in; tables that halt meanwhile leave.
-    pub(crate) tables: BTreeMap<TableId, String>,
-    pub(crate) barrier: bool,
-    /// May have been started by a process before this one.
-    pub(crate) judge: bool,
-    /// A table halted while a transaction of the unit was under way: undo it and plan again.
-    pub(crate) dirty: bool,
-    /// Partitions whose data the source has no more and a later event removes.
-    pub(crate) gone: BTreeSet<PartitionId>,
-    pub(crate) failures: u32,
-    pub(crate) misses: u32,
-    pub(crate) work: Work,
-}
-
-/// What a unit does.
-#[derive(Clone, Debug)]
-pub enum Work {
-    /// A transaction.
-    Load(Arc<RowsetsCommitted>, LoadPhase),
-    /// A change of shape.
-    Change(Arc<Ddl>, ChangePhase),
-    /// A table is brought anew by a snapshot.
-    Renew(Arc<Renewal>, RenewPhase),
-}
-
-/// How far a transaction is.
-#[derive(Clone, Debug)]
-pub enum LoadPhase {
-    /// Not started.
-    Waiting,
-    /// Layouts are being read; with a transaction when only its missing parts are planned again.
-    Mapping(Option<(Begun, Arc<BTreeSet<Held>>)>),
-    /// beginTxn under way.
-    Beginning(Arc<IngestPlan>),
-    /// The label's state is being asked for.
-    Asking(Arc<IngestPlan>),
-    /// rollbackTxn under way.
-    Undoing(Arc<IngestPlan>, TxnId, Then),
-    /// Ingest under way.
-    Ingesting(Arc<IngestPlan>, Begun, Arc<BTreeSet<Held>>),
-    /// Waits for its turn.
-    Ingested(Arc<IngestPlan>, Begun, Arc<BTreeSet<Held>>),
-    /// commitTxn under way.
-    Committing(Arc<IngestPlan>, Begun, Arc<BTreeSet<Held>>),
-    /// Waits for its turn to halt these tables (all when empty).
-    Failed(BTreeSet<TableId>, String),
-}
-
-/// What follows a rollback.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Then {
-    /// Begin under the same label.
-    BeginAgain,
-    /// Plan again: tables left.
-    PlanAgain,
-    /// Applied before.
-    AlreadyApplied,
-    /// Halt: nothing can tell whether it was applied.
-    Fail(String),
-}
-
-/// How far a change is.
-#[derive(Clone, Debug)]
-pub enum ChangePhase {
-    /// Not started. With the floor when a process before this one started it.
-    Waiting(Option<Floor>),
-    /// Earlier transactions become visible.
-    Settling(Option<Floor>),
-    /// Evidence is being read.
-    Looking,
-    /// Running.
-    Running(Option<i64>),
-    /// Waits for its turn to halt its tables.
-    Failed(String),
-}
-
-/// A table that a snapshot of its own is to replace.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Renewal {
-    /// Source table.
-    pub table: TableId,
-    /// Name at the source, as of the event.
-    pub name: String,
-    /// Name at the destination.
-    pub dest: String,
-    /// What can not be repeated by a statement.
-    pub reason: String,
-    /// The event creates the table, and no process before this one began to: what bears its name is not the job's.
-    pub creates: bool,
-}
-
-/// How far a renewal is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RenewPhase {
-    /// Not started, as far as this process knows.
-    Waiting,
-    /// Earlier transactions become visible.
-    Settling,
-    /// The snapshot is asked for, restored and put into place.
-    Running,
-    /// Waits for its turn to halt its table.
-    Failed(String),
-}
-
-impl Unit {
-    /// A call of the unit is under way.
-    pub(crate) fn in_flight(&self) -> bool {
-        match &self.work {
-            Work::Load(_, phase) => match phase {
-                LoadPhase::Waiting
-                | LoadPhase::Mapping(_)
-                | LoadPhase::Ingested(..)
-                | LoadPhase::Failed(..) => false,
-                LoadPhase::Beginning(_)
-                | LoadPhase::Asking(_)
-                | LoadPhase::Undoing(..)
-                | LoadPhase::Ingesting(..)
-                | LoadPhase::Committing(..) => true,
-            },
-            Work::Change(_, phase) => match phase {
-                ChangePhase::Waiting(_) | ChangePhase::Failed(_) => false,
-                ChangePhase::Settling(_) | ChangePhase::Looking | ChangePhase::Running(_) => true,
-            },
-            Work::Renew(_, phase) => match phase {
-                RenewPhase::Waiting | RenewPhase::Failed(_) => false,
-                RenewPhase::Settling | RenewPhase::Running => true,
-            },
-        }
-    }
-}
-
 impl Apply {
     /// Builds the state from what was committed.
     pub fn new(settings: Arc<Settings>, start: Start) -> Self {
@@ -369,6 +237,8 @@ impl Apply {
             halted: checkpoint.halted,
             done_upto: BTreeMap::new(),
             renewed: checkpoint.renewed,
+            unfit: BTreeSet::new(),
+            returning: BTreeMap::new(),
             witness: checkpoint.witness,
             last_finished: (0, checkpoint.witness),
             issued: BTreeMap::new(),

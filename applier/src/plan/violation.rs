@@ -46,6 +46,8 @@ impl Outcome {
             Self::Visible => "visible",
             Self::Evidence(_) => "evidence",
             Self::DdlInEffect { .. } => "DDL in effect",
+            Self::TableAbsent => "table absent",
+            Self::NameTaken => "name taken",
             Self::Renewed { .. } => "table re-synced",
             Self::DroppedAtSource { .. } => "table dropped at the source",
             Self::Failed(_) => "failed",
@@ -66,6 +68,7 @@ impl LoadPhase {
             Self::Ingested(..) => "waiting for its turn to commit",
             Self::Committing(..) => "being committed",
             Self::Failed(..) => "waiting for its turn to fail",
+            Self::Unfit(_) => "waiting for its turn to be re-synced",
         }
     }
 }
@@ -89,6 +92,7 @@ impl RenewPhase {
         match self {
             Self::Waiting => "waiting",
             Self::Settling => "waiting for visible transactions",
+            Self::Looking => "looking whether its name is free",
             Self::Running => "being re-synced",
             Self::Failed(_) => "waiting for its turn to fail",
         }

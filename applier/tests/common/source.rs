@@ -153,6 +153,19 @@ impl Source {
         self.wrap(event, Replay::Sql)
     }
 
+    /// Two tables exchange their names.
+    pub fn swap(&mut self, original: i64, replacement: i64) -> Envelope {
+        let (a, b) = (self.table_ref(original), self.table_ref(replacement));
+        self.tables.get_mut(&original).unwrap().name = b.name.clone();
+        self.tables.get_mut(&replacement).unwrap().name = a.name.clone();
+        let event = Event::TableReplaced(TableReplaced {
+            original: a,
+            replacement: b,
+            swap: true,
+        });
+        self.wrap(event, Replay::Sql)
+    }
+
     /// One table takes the place of another, which is gone then.
     pub fn replace(&mut self, original: i64, replacement: i64) -> Envelope {
         let event = Event::TableReplaced(TableReplaced {

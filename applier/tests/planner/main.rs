@@ -5,6 +5,7 @@
 mod common;
 mod renewal;
 mod routes;
+mod scope;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -36,13 +37,18 @@ impl Planner {
     }
 
     fn behind(covered: Covered, checkpoint: Checkpoint, judge_end: i64) -> Self {
+        Self::of(TableFilter::default(), covered, checkpoint, judge_end)
+    }
+
+    fn of(filter: TableFilter, covered: Covered, checkpoint: Checkpoint, judge_end: i64) -> Self {
         let settings = Settings {
             database: "dst".to_owned(),
             source_database: "src".to_owned(),
             table_names: BTreeMap::new(),
-            filter: TableFilter::default(),
+            filter,
             options: JobOptions::default(),
             job: "job".to_owned(),
+            replaces_existing: false,
         };
         let start = Start {
             offset: 0,

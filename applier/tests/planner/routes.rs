@@ -18,6 +18,7 @@ fn settings() -> Settings {
         filter: TableFilter::default(),
         options: JobOptions::default(),
         job: "job".to_owned(),
+        replaces_existing: false,
     }
 }
 
@@ -72,7 +73,7 @@ fn a_truncate_of_partitions_never_empties_the_others() {
     for unknown in [vec![], vec![partition(5, "")]] {
         let scope = TruncateScope::TruncatedPartitions(unknown);
         let route = routed(truncated(scope), Replay::Sql);
-        assert!(matches!(route, Route::Renew(_)), "{route:?}");
+        assert!(matches!(route, Route::Renew { .. }), "{route:?}");
     }
 }
 
@@ -185,9 +186,10 @@ fn every_kind_is_repeated_as_the_event_says() {
         let reason = || "as the producer says".to_owned();
         let kind = event.kind();
         let route = routed(event.clone(), Replay::Snapshot { reason: reason() });
-        let Route::Renew(renewal) = route else {
+        let Route::Renew { renewals, .. } = route else {
             panic!("{kind:?} does not come by a snapshot: {route:?}");
         };
+        let renewal = &renewals[0];
         assert!(renewal.reason.contains("as the producer says"), "{kind:?}");
         let route = routed(event.clone(), Replay::Skip { reason: reason() });
         assert!(

@@ -14,6 +14,7 @@ mod kafka;
 mod quickstart;
 mod renew;
 mod resync;
+mod scope;
 mod secured;
 mod source_rewound;
 mod status;
