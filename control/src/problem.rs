@@ -93,6 +93,9 @@ impl Problem {
                 | Refusal::TooManyRequests
                 | Refusal::LockTimeout
                 | Refusal::UnknownMethod
+                | Refusal::TooFewBackends
+                | Refusal::BackendAway
+                | Refusal::SnapshotRefused
                 | Refusal::Other => ProblemKind::Failing,
             },
         };

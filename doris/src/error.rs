@@ -90,8 +90,37 @@ pub enum Refusal {
     FeatureOff,
     /// Disk full.
     NoSpace,
+    /// Not enough backends for the replicas. It passes when one is only away, and lasts when there are too few:
+    /// [`crate::Frontend::get_backends`] tells.
+    TooFewBackends,
+    /// A backend, of this cluster or of the one that files are read from, can not be reached.
+    BackendAway,
+    /// The server can not read a snapshot, or can never restore it over what is there: another attempt ends alike.
+    SnapshotRefused,
     /// Anything else.
     Other,
+}
+
+impl Refusal {
+    /// Returns what the caller should do.
+    pub fn kind(self) -> ErrorKind {
+        match self {
+            Self::AccessDenied
+            | Self::UnknownDatabase
+            | Self::UnknownMethod
+            | Self::FeatureOff
+            | Self::SnapshotRefused => ErrorKind::Invalid,
+            Self::UnknownTable
+            | Self::UnknownPartition
+            | Self::UnknownColumn
+            | Self::AlreadyExists => ErrorKind::Conflict,
+            Self::BackupBusy | Self::TableBusy | Self::TooManyRequests | Self::NoSpace => {
+                ErrorKind::Throttled
+            }
+            Self::TooFewBackends | Self::BackendAway => ErrorKind::Unavailable,
+            Self::LockTimeout | Self::Other => ErrorKind::Transient,
+        }
+    }
 }
 
 impl Error {
@@ -102,21 +131,7 @@ impl Error {
                 ErrorKind::Unavailable
             }
             Self::Protocol { .. } => ErrorKind::Transient,
-            Self::Refused { cause, .. } => match cause {
-                Refusal::AccessDenied
-                | Refusal::UnknownDatabase
-                | Refusal::UnknownMethod
-                | Refusal::FeatureOff => ErrorKind::Invalid,
-                Refusal::UnknownTable
-                | Refusal::UnknownPartition
-                | Refusal::UnknownColumn
-                | Refusal::AlreadyExists => ErrorKind::Conflict,
-                Refusal::BackupBusy
-                | Refusal::TableBusy
-                | Refusal::TooManyRequests
-                | Refusal::NoSpace => ErrorKind::Throttled,
-                Refusal::LockTimeout | Refusal::Other => ErrorKind::Transient,
-            },
+            Self::Refused { cause, .. } => cause.kind(),
         }
     }
 

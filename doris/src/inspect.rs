@@ -11,7 +11,7 @@ use crate::digest::{self, TableDigest};
 use crate::error::{Error, Refusal};
 use crate::frontend::TxnState;
 use crate::sql::{Row, SqlSession};
-use crate::status::{self, SchemaConflict};
+use crate::status;
 
 /// How a BACKUP or RESTORE job stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,13 +28,6 @@ pub struct JobProgress {
     pub unfinished_tasks: String,
     /// Status and task errors: the reason of a cancellation.
     pub status: String,
-}
-
-impl JobProgress {
-    /// The object whose schema differs, when that is why a restore job was cancelled.
-    pub fn schema_conflict(&self) -> Option<SchemaConflict> {
-        status::schema_conflict(&self.status)
-    }
 }
 
 /// Phase of a job.
@@ -507,9 +500,5 @@ mod tests {
         ])];
         let found = newest_job(&rows, "Label", "l").unwrap();
         assert!(found.status.ends_with("; t"));
-        assert_eq!(
-            found.schema_conflict(),
-            Some(SchemaConflict::Table("orders".to_owned()))
-        );
     }
 }

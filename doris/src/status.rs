@@ -77,6 +77,11 @@ const TEXTS: &[(&str, Refusal)] = &[
         "Another backup or restore job is being submitted",
         Refusal::BackupBusy,
     ),
+    ("Failed to find enough backend", Refusal::TooFewBackends),
+    (
+        "should be less than the number of available backends",
+        Refusal::TooFewBackends,
+    ),
     ("is in restore process", Refusal::TableBusy),
     ("atomic restore state", Refusal::TableBusy),
     ("state is not NORMAL", Refusal::TableBusy),
@@ -110,6 +115,42 @@ const TEXTS: &[(&str, Refusal)] = &[
     ("already exist", Refusal::AlreadyExists),
     ("Duplicate partition name", Refusal::AlreadyExists),
 ];
+
+/// As `TEXTS`, for what is told of a restore: by the call that starts it, or by SHOW RESTORE when its job was cancelled
+/// (`RestoreJob`, `RestoreCommand` and the download tasks of a BE).
+const RESTORE_TEXTS: &[(&str, Refusal)] = &[
+    ("meta and job info failed", Refusal::SnapshotRefused),
+    // An FE of another line takes the bytes of the meta for a length.
+    ("Java heap space", Refusal::SnapshotRefused),
+    ("Unknown restore job properties", Refusal::SnapshotRefused),
+    ("with colocate group", Refusal::SnapshotRefused),
+    ("Only support restore OLAP table", Refusal::SnapshotRefused),
+    (
+        "but a different type of backup meta",
+        Refusal::SnapshotRefused,
+    ),
+    (
+        "should be same as type of remote table",
+        Refusal::SnapshotRefused,
+    ),
+    ("binlog<Row> enabled", Refusal::SnapshotRefused),
+    ("with temp partitions", Refusal::TableBusy),
+    ("Failed to create replicas", Refusal::BackendAway),
+    ("create replicas timeout", Refusal::BackendAway),
+    ("BAD_CONNECTION", Refusal::BackendAway),
+    ("Connection refused", Refusal::BackendAway),
+    ("connect to server", Refusal::BackendAway),
+    ("Timeout was reached", Refusal::BackendAway),
+    ("error sending request", Refusal::BackendAway),
+];
+
+/// Returns the meaning of a refusal to restore, or of the reason for which a restore job was cancelled.
+pub fn restore_refusal(text: &str) -> Refusal {
+    match RESTORE_TEXTS.iter().find(|(core, _)| text.contains(core)) {
+        Some((_, meaning)) => *meaning,
+        None => text_refusal(text),
+    }
+}
 
 fn text_refusal(text: &str) -> Refusal {
     if let Some((_, meaning)) = TEXTS.iter().find(|(core, _)| text.contains(core)) {
@@ -260,48 +301,6 @@ pub fn ingest_state(status: Option<TIngestBinlogStatus>, text: &str) -> IngestSt
             text: text.to_owned(),
         },
     }
-}
-
-/// An object whose schema differs from the one in the snapshot, named in the status of a restore job:
-/// `Table T already exist but with different schema`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SchemaConflict {
-    /// A table at the destination, by its name there.
-    Table(String),
-    /// A view.
-    View(String),
-}
-
-/// Finds a [`SchemaConflict`] in a job's status.
-pub fn schema_conflict(text: &str) -> Option<SchemaConflict> {
-    let (before, _) = text.split_once(" already exist but with different schema")?;
-    let table = before.find("Table ").map(|at| (at, "Table ".len()));
-    let view = before.find("View ").map(|at| (at, "View ".len()));
-    let is_view = match (table, view) {
-        (Some(table), Some(view)) => view < table,
-        (table, _) => table.is_none(),
-    };
-    let (at, len) = if is_view { view } else { table }?;
-    let name = before[at + len..]
-        .trim_matches(['`', ' ', '[', ']'])
-        .to_owned();
-    Some(if is_view {
-        SchemaConflict::View(name)
-    } else {
-        SchemaConflict::Table(name)
-    })
-}
-
-/// The FE does not know an option of restoreSnapshot, or how to read it.
-pub fn is_restore_option_unknown(text: &str) -> bool {
-    [
-        "Unknown restore job properties",
-        "decompress meta and job info failed",
-        "deserialize meta and job info failed",
-        "The request is compressed, but the config",
-    ]
-    .iter()
-    .any(|core| text.contains(core))
 }
 
 fn bracketed_after<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {

@@ -1,5 +1,7 @@
 //! One row per text or code that matters.
 
+use ccr_ops::ErrorKind;
+
 use super::*;
 
 const PREFIX: &str = "errCode = 2, detailMessage = ";
@@ -373,25 +375,59 @@ fn ingests() {
 }
 
 #[test]
-fn restore_conflicts() {
-    let status =
-        |kind: &str| format!("[COMMON_ERROR, msg: {kind} already exist but with different schema]");
-    assert_eq!(
-        schema_conflict(&status("Table orders")),
-        Some(SchemaConflict::Table("orders".to_owned()))
-    );
-    assert_eq!(
-        schema_conflict(&status("View v of Tables")),
-        Some(SchemaConflict::View("v of Tables".to_owned()))
-    );
-    assert_eq!(
-        schema_conflict(&status("Table a View b")),
-        Some(SchemaConflict::Table("a View b".to_owned()))
-    );
-    assert_eq!(schema_conflict("[OK]"), None);
-    assert!(is_restore_option_unknown(
-        "Unknown restore job properties: [x]"
-    ));
+fn why_a_restore_was_cancelled_tells_whether_it_passes() {
+    for (text, meaning, kind) in [
+        (
+            "[COMMON_ERROR, msg: Failed to find enough backend, please check the replication num,replication tag and storage medium \
+             and avail capacity of backends or maybe all be on same host.]",
+            Refusal::TooFewBackends,
+            ErrorKind::Unavailable,
+        ),
+        (
+            "[COMMON_ERROR, msg: replication num should be less than the number of available backends. replication num is 3, \
+             available backend num is 2]",
+            Refusal::TooFewBackends,
+            ErrorKind::Unavailable,
+        ),
+        (
+            "[COMMON_ERROR, msg: Failed to create replicas for restore: TIMEDOUT, unfinished marks: (backendId = 10002, tabletId = 1)]",
+            Refusal::BackendAway,
+            ErrorKind::Unavailable,
+        ),
+        (
+            "[COMMON_ERROR, msg: disk /d1 on backend 10002 exceed capacity limit]",
+            Refusal::NoSpace,
+            ErrorKind::Throttled,
+        ),
+        (
+            "[COMMON_ERROR, msg: Table t's state is not NORMAL: SCHEMA_CHANGE]",
+            Refusal::TableBusy,
+            ErrorKind::Throttled,
+        ),
+        (
+            "[COMMON_ERROR, msg: Not support to restore to local table t with colocate group.]",
+            Refusal::SnapshotRefused,
+            ErrorKind::Invalid,
+        ),
+        (
+            "deserialize meta and job info failed, command: RESTORE",
+            Refusal::SnapshotRefused,
+            ErrorKind::Invalid,
+        ),
+        (
+            "[COMMON_ERROR, msg: user cancelled, current state: DOWNLOADING]",
+            Refusal::Other,
+            ErrorKind::Transient,
+        ),
+        (
+            "[COMMON_ERROR, msg: Table orders already exist but with different schema]",
+            Refusal::AlreadyExists,
+            ErrorKind::Conflict,
+        ),
+    ] {
+        let found = restore_refusal(text);
+        assert_eq!((found, found.kind()), (meaning, kind), "{text}");
+    }
 }
 
 #[test]
