@@ -43,12 +43,6 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// Only a person can go on.
-    #[error("{0}")]
-    Halted(String),
-    /// The topic belongs to another member now.
-    #[error("job {0} was taken over by another applier")]
-    TakenOver(String),
     /// A configuration that can not work.
     #[error("configuration: {0}")]
     Config(String),
@@ -61,11 +55,8 @@ impl Error {
             Self::Log(error) => error.kind(),
             Self::Doris(error) => error.kind(),
             Self::Control(error) => error.kind(),
-            Self::Seal(_) | Self::Checkpoint { .. } | Self::Halted(_) | Self::Config(_) => {
-                ErrorKind::Invalid
-            }
+            Self::Seal(_) | Self::Checkpoint { .. } | Self::Config(_) => ErrorKind::Invalid,
             Self::Decode { .. } => ErrorKind::Corrupt,
-            Self::TakenOver(_) => ErrorKind::Fenced,
         }
     }
 

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use ccr_doris::hosts::{self, Endpoint};
 use ccr_doris::{BackendEndpoint, Error, IngestOutcome, IngestRequest, IngestState};
 use ccr_ops::Clock;
-use ccr_schemas::event::RowsetsCommitted;
+use ccr_schemas::event::{BackendAddress, RowsetsCommitted};
 use ccr_schemas::{BackendId, TxnId};
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::Semaphore;
@@ -27,7 +28,7 @@ const MOST_POLLS: u32 = 7200;
 pub struct Ingester {
     dest: Arc<dyn Destination>,
     clock: Arc<dyn Clock>,
-    /// Source host -> host as destination BEs reach it.
+    /// Source backend -> as destination backends reach it, in the forms of [`ccr_doris::hosts::map`].
     host_mapping: BTreeMap<String, String>,
     per_backend: usize,
     poll_interval: Duration,
@@ -181,6 +182,7 @@ impl Ingester {
             .source_backends
             .iter()
             .filter_map(|id| event.backends.iter().find(|address| address.id == *id))
+            .map(|address| reached(&self.host_mapping, address))
             .collect();
         if sources.is_empty() {
             return Replica::Failed {
@@ -205,19 +207,15 @@ impl Ingester {
             if attempt > 0 && attempt % sources.len() == 0 {
                 self.clock.sleep(Duration::from_millis(100)).await;
             }
-            let source = sources[(first + attempt) % sources.len()];
+            let endpoint = &sources[(first + attempt) % sources.len()];
             let request = IngestRequest {
                 txn,
                 partition: part.partition.0,
                 tablet: pair.dest.0,
                 source_tablet: pair.source,
                 source_version: part.version,
-                source_host: self
-                    .host_mapping
-                    .get(&source.host)
-                    .unwrap_or(&source.host)
-                    .clone(),
-                source_http_port: u16::try_from(source.http_port).unwrap_or_default(),
+                source_host: endpoint.host.clone(),
+                source_http_port: endpoint.port,
             };
             match self.once(&known.endpoint, &request).await {
                 Ok(IngestOutcome::Done) => return Replica::Held,
@@ -325,6 +323,12 @@ impl Ingester {
         backends.known = fresh;
         Ok(())
     }
+}
+
+/// Returns where destination backends reach the HTTP port of a source backend.
+pub(crate) fn reached(mapping: &BTreeMap<String, String>, backend: &BackendAddress) -> Endpoint {
+    let port = u16::try_from(backend.http_port).unwrap_or_default();
+    hosts::map(mapping, &Endpoint::new(backend.host.clone(), port))
 }
 
 /// Every tablet is held by a majority of its replicas.

@@ -16,8 +16,10 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-/// Most bytes of an unpacked job info.
-const MOST_JOB_INFO: u64 = 2 << 30;
+use crate::ingest::reached;
+
+/// Max bytes of an unpacked job info.
+const MAX_JOB_INFO: u64 = 2 << 30;
 /// Records read at once.
 const PAGE: usize = 64;
 
@@ -143,7 +145,7 @@ pub fn with_extra_info(
     let plain = if snapshot.compressed {
         let mut plain = Vec::new();
         GzDecoder::new(job_info)
-            .take(MOST_JOB_INFO)
+            .take(MAX_JOB_INFO)
             .read_to_end(&mut plain)
             .map_err(|error| damaged(label, format!("job info is not gzip: {error}")))?;
         plain
@@ -158,10 +160,10 @@ pub fn with_extra_info(
         .backends
         .iter()
         .map(|backend| {
-            let host = host_mapping.get(&backend.host).unwrap_or(&backend.host);
+            let at = reached(host_mapping, backend);
             (
                 backend.id.to_string(),
-                json!({"ip": host, "port": backend.http_port}),
+                json!({"ip": at.host, "port": at.port}),
             )
         })
         .collect();
@@ -215,10 +217,6 @@ pub fn restore_request(
 ) -> Result<RestoreSnapshot, SnapshotError> {
     let mapping = &spec.source.host_mapping;
     let job_info = with_extra_info(&payload.job_info, taken, token, mapping)?;
-    let replicas = match spec.options.replication_num {
-        None => ("reserve_replica".to_owned(), "true".to_owned()),
-        Some(number) => ("replication_num".to_owned(), number.to_string()),
-    };
     Ok(RestoreSnapshot {
         database: spec.dest.database.clone(),
         label: how.label,
@@ -226,12 +224,28 @@ pub fn restore_request(
         job_info,
         meta: payload.meta,
         compressed: taken.compressed,
-        properties: BTreeMap::from([replicas]),
+        properties: properties(spec),
         clean_tables: how.clean_tables,
         clean_partitions: how.replace,
         atomic: how.replace,
         force_replace: how.replace,
     })
+}
+
+/// Returns what the destination is asked to keep of the tables' properties.
+///
+/// `is_being_synced`, which the call sets on every table, stops dynamic partitioning for as long as the job is there, so
+/// `dynamic_partition.enable` may stay as it is at the source and works again when the job is deleted. `reserve_colocate` is not asked
+/// for: with a colocate group in place Doris refuses the next restore over the table, and so every `resync` of it.
+fn properties(spec: &JobSpec) -> BTreeMap<String, String> {
+    let replicas = match spec.options.replication_num {
+        None => ("reserve_replica", "true".to_owned()),
+        Some(number) => ("replication_num", number.to_string()),
+    };
+    let dynamic_partition = ("reserve_dynamic_partition_enable", "true".to_owned());
+    [replicas, dynamic_partition]
+        .map(|(key, value)| (key.to_owned(), value))
+        .into()
 }
 
 #[cfg(test)]
@@ -277,6 +291,33 @@ mod tests {
             String::from_utf8(after).unwrap(),
             r#"{"id": 9223372036854775807,  "new key": [1.10],"extra_info":{"be_network_map":{"10002":{"ip":"127.0.0.1","port":8040}},"token":"tok"}}"#
         );
+    }
+
+    #[test]
+    fn the_address_of_a_source_backend_is_mapped_with_its_port() {
+        for (rule, target, expected) in [
+            ("10.0.0.2", "gate:18040", r#"{"ip":"gate","port":18040}"#),
+            ("10.0.0.2:8040", "gate", r#"{"ip":"gate","port":8040}"#),
+            (
+                "10.0.0.2:8040",
+                "gate:18041",
+                r#"{"ip":"gate","port":18041}"#,
+            ),
+            ("10.0.0.2:9999", "gate", r#"{"ip":"10.0.0.2","port":8040}"#),
+        ] {
+            let after = with_extra_info(
+                b"{}",
+                &snapshot(false),
+                &Secret::new("tok".to_owned()),
+                &BTreeMap::from([(rule.to_owned(), target.to_owned())]),
+            )
+            .unwrap();
+            let text = String::from_utf8(after).unwrap();
+            assert!(
+                text.contains(&format!(r#""10002":{expected}"#)),
+                "{rule} -> {target}: {text}"
+            );
+        }
     }
 
     #[test]

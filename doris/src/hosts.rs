@@ -39,7 +39,8 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// Applies a host mapping: a rule for `host:port` wins over one for `host`; a target without a port keeps the port.
+/// Returns where a server is reached: a rule for `host:port` wins over one for `host`, a target without a port keeps the
+/// server's port, and a server without a rule is reached as the cluster names it.
 pub fn map(mapping: &BTreeMap<String, String>, told: &Endpoint) -> Endpoint {
     let target = mapping
         .get(&told.to_string())
