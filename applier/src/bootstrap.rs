@@ -14,6 +14,7 @@ use ccr_schemas::{CommitSeq, Envelope, Event, TopicName};
 
 use crate::error::{Error, full_text};
 use crate::inspect;
+use crate::names::Names;
 use crate::plan::Checkpoint;
 use crate::plan::checkpoint::RestoreMark;
 use crate::plan::ddl::quoted;
@@ -259,7 +260,8 @@ impl Session<'_> {
         self.dest.execute(None, &create).await?;
         let targets = Targets::of(self.spec, taken, mark.n);
         if !targets.objects.is_empty() {
-            let label = self.restore_label(mark.n);
+            let attempt = format!("{}_{}", self.spec.incarnation, mark.n);
+            let label = Names::of(self.spec).restore_label(&attempt);
             let running = match &mark.label {
                 Some(_) => self.restore_state(&database, &label).await?.is_some(),
                 None => false,
@@ -321,11 +323,6 @@ impl Session<'_> {
             checkpoint,
             covered: covered(taken),
         }))))
-    }
-
-    fn restore_label(&self, n: u32) -> String {
-        let text = format!("ccr_{}_{}_{n}", self.spec.name, self.spec.incarnation);
-        label_text(&text, 64)
     }
 
     async fn refuse_existing(
@@ -500,45 +497,4 @@ impl Session<'_> {
 
 fn unusable(reason: String) -> Flow<Attempt> {
     Flow::On(Attempt::Unusable(reason))
-}
-
-/// Text in the alphabet of Doris' labels, at most `most` characters; what does not fit is cut and told apart by a sum.
-pub fn label_text(text: &str, most: usize) -> String {
-    let clean: String = text
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || c == '-' || c == '_' {
-                c
-            } else {
-                '_'
-            }
-        })
-        .collect();
-    if clean.len() <= most && clean == text {
-        return clean;
-    }
-    let sum = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
-        (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    let kept: String = clean.chars().take(most.saturating_sub(17)).collect();
-    format!("{kept}_{sum:016x}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::label_text;
-
-    #[test]
-    fn labels_stay_in_the_alphabet_and_never_collide_by_cutting() {
-        assert_eq!(label_text("ccr_job_a_1", 64), "ccr_job_a_1");
-        let (a, b) = (label_text("job ä", 64), label_text("job ö", 64));
-        assert_ne!(a, b);
-        assert!(
-            a.chars()
-                .all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
-        );
-        let long = "x".repeat(300);
-        assert!(label_text(&long, 100).len() <= 100);
-        assert_ne!(label_text(&long, 100), label_text(&format!("{long}y"), 100));
-    }
 }

@@ -15,17 +15,16 @@ use ccr_schemas::event::{SnapshotTaken, TableRef};
 use ccr_schemas::{CommitSeq, Event, TableId, TopicName};
 use tokio::sync::Mutex;
 
-use crate::bootstrap::{decode, label_text};
+use crate::bootstrap::decode;
 use crate::destination::Destination;
 use crate::error::{Error, full_text};
+use crate::names::Names;
 use crate::perform::failure;
 use crate::plan::Failure;
 use crate::plan::state::Renewal;
 use crate::request::post;
 use crate::snapshot;
 
-/// Longest table name of Doris.
-const MAX_NAME_LEN: usize = 64;
 /// Events read at once while waiting for an announcement.
 const PAGE: usize = 500;
 /// Pause between two looks at the log or at the restore job.
@@ -79,17 +78,11 @@ impl Renewer {
         renewal: &Renewal,
         from: Offset,
     ) -> Result<Renewed, Failure> {
-        let asked = format!(
-            "{}.{}.t{}_{seq}.{}",
-            self.spec.name,
-            self.spec.incarnation,
-            renewal.table,
-            self.clock.now_ms()
-        );
-        let aside = label_text(
-            &format!("__ccr_{}_{}_{seq}", renewal.dest, self.spec.incarnation),
-            MAX_NAME_LEN,
-        );
+        let (names, incarnation) = (Names::of(&self.spec), &self.spec.incarnation);
+        let attempt = format!("t{}_{seq}.{}", renewal.table, self.clock.now_ms());
+        let asked = format!("{}.{incarnation}.{attempt}", self.spec.name);
+        let aside = names.staging_table(&format!("{incarnation}_{seq}"), &renewal.dest);
+        let label = names.restore_label(&attempt.replace('.', "_"));
         let taken = match self.ask(&asked, seq, renewal, from).await? {
             Told::Snapshot(taken) => taken,
             Told::DroppedAt(at) => {
@@ -108,7 +101,7 @@ impl Renewer {
         };
         let name = &found.table.name;
         let _one = self.one_restore.lock().await;
-        self.restore(&asked, &taken, name, &aside).await?;
+        self.restore(&label, &taken, name, &aside).await?;
         // Under the name it had at the event, whatever it is called at the source by now: the events that say so are still to come.
         self.put_into_place(&aside, &renewal.dest).await?;
         self.drop_vacated(renewal).await?;
@@ -204,7 +197,7 @@ impl Renewer {
 
     async fn restore(
         &self,
-        asked: &str,
+        label: &str,
         taken: &SnapshotTaken,
         name: &str,
         aside: &str,
@@ -220,11 +213,10 @@ impl Renewer {
         let payload = snapshot::fetch(&self.log, &topic, taken)
             .await
             .map_err(damaged)?;
-        let label = label_text(&format!("ccr_{asked}"), 64);
         let token = self.sealer.open(&taken.sealed_token);
         let token = token.map_err(|error| of(&error.into()))?;
         let how = snapshot::Restore {
-            label: label.clone(),
+            label: label.to_owned(),
             tables: vec![(name.to_owned(), Some(aside.to_owned()))],
             replace: false,
             clean_tables: false,
@@ -233,7 +225,7 @@ impl Renewer {
             snapshot::restore_request(&self.spec, taken, payload, &token, how).map_err(damaged)?;
         self.drop_aside(aside).await?;
         self.start(&request).await?;
-        self.follow(database, &label).await
+        self.follow(database, label).await
     }
 
     /// What an attempt of a process before this one may have left, and nobody will put into place: also what its job is still making.

@@ -9,10 +9,7 @@ use ccr_control::JobSpec;
 use ccr_doris::ddl::{self as sql, ObjectName};
 use ccr_schemas::event::SnapshotTaken;
 
-use crate::bootstrap::label_text;
-
-/// Longest table name of Doris.
-const MAX_NAME_LEN: usize = 64;
+use crate::names::Names;
 
 /// One object of the snapshot that the job follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,8 +47,8 @@ impl Targets {
             let renamed = dest != name;
             everything &= !renamed;
             let aside = (renamed && is_table && spec.replaces_existing()).then(|| {
-                let text = format!("__ccr_{dest}_{}_{n}", spec.incarnation);
-                label_text(&text, MAX_NAME_LEN)
+                let attempt = format!("{}_{n}", spec.incarnation);
+                Names::of(spec).staging_table(&attempt, dest)
             });
             objects.push(Target {
                 name: name.clone(),

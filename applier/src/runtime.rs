@@ -15,18 +15,20 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::bootstrap::{Ready, covered, decode, label_text};
+use crate::bootstrap::{Ready, covered, decode};
 use crate::config::ApplierConfig;
 use crate::destination::{Connect, Destination};
 use crate::error::{Error, full_text};
 use crate::ingest::Ingester;
 use crate::look_ahead::LookAhead;
 use crate::metrics as names;
+use crate::names::label_text;
 use crate::perform::Performer;
 use crate::plan::state::Covered;
 use crate::plan::{Action, Apply, Checkpoint, Input, Settings, Start, State, StopReason, step};
 use crate::progress::Progress;
 use crate::renew::Renewer;
+use crate::retire;
 use crate::session::{Ended, Flow, Session};
 
 /// Records taken at once before anything else is looked at.
@@ -193,6 +195,10 @@ impl Session<'_> {
             Flow::On(start) => start,
             Flow::End(end) => return Ok(end),
         };
+        // No attempt of this process is under way; what one before it has left is in nobody's hands.
+        if let Err(error) = retire::clear_staging(&**self.dest, &**self.clock, self.spec).await {
+            tracing::info!(job = %self.spec.name, error = %full_text(&error), "staging tables are looked for later");
+        }
         reader.seek(Offset(start.offset)).await?;
         self.apply(reader, start).await
     }

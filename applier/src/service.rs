@@ -16,6 +16,7 @@ use crate::config::ApplierConfig;
 use crate::destination::{Connect, connect_doris};
 use crate::error::Error;
 use crate::progress::Progress;
+use crate::retire::Retirement;
 use crate::runtime::{JobRunner, RunnerDeps};
 
 type Jobs = Arc<BTreeMap<String, JobSpec>>;
@@ -135,12 +136,21 @@ impl Supervisor {
     /// Ends when the job is gone or the process stops; answers the job's name.
     async fn run(mut self) -> String {
         let mut failures = 0_u32;
+        let mut before: Option<JobSpec> = None;
         loop {
             let spec = self.jobs.borrow_and_update().get(&self.name).cloned();
-            let Some(spec) = spec else { return self.name };
             if self.stop.is_cancelled() {
                 return self.name;
             }
+            let is_another = |old: &JobSpec| {
+                spec.as_ref()
+                    .is_none_or(|new| new.created_at_ms != old.created_at_ms)
+            };
+            if let Some(old) = before.take_if(|old| is_another(old)) {
+                self.retire(&old).await;
+            }
+            let Some(spec) = spec else { return self.name };
+            before = Some(spec.clone());
             match spec.wanted {
                 Wanted::Paused => {
                     self.report_paused(&spec).await;
@@ -169,6 +179,19 @@ impl Supervisor {
                 }
             }
         }
+    }
+
+    /// Leaves the destination of a job that was deleted in order.
+    async fn retire(&self, spec: &JobSpec) {
+        let others = self.jobs.borrow().values().cloned().collect();
+        let retirement = Retirement {
+            spec,
+            others,
+            connect: &self.deps.connect,
+            sealer: &self.deps.sealer,
+            clock: &self.deps.clock,
+        };
+        retirement.run(&self.stop).await;
     }
 
     /// Runs the job until it ends or its definition changes.

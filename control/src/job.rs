@@ -56,6 +56,17 @@ impl JobSpec {
         self.tables == TableFilter::default() && self.dest.table_names.is_empty()
     }
 
+    /// Returns whether the job may write to an object of a destination database, by the object's name there.
+    pub fn writes_to(&self, database: &str, object: &str) -> bool {
+        if self.dest.database != database {
+            return false;
+        }
+        let names = &self.dest.table_names;
+        let mut renamed = names.iter().filter(|(_, dest)| *dest == object);
+        renamed.any(|(source, _)| self.tables.takes(source))
+            || (!names.contains_key(object) && self.tables.takes(object))
+    }
+
     /// The job's next life: it starts from a new snapshot, on top of what is there.
     pub(crate) fn begin_again(&mut self, now_ms: i64, alone: bool) {
         // Group and labels follow from the incarnation: it must differ even if the clock stood still or went back.

@@ -287,6 +287,11 @@ fn force_word(force: bool) -> &'static str {
     if force { " FORCE" } else { "" }
 }
 
+/// CANCEL RESTORE: ends whichever restore job runs in the database.
+pub fn cancel_restore(database: &str) -> String {
+    format!("CANCEL RESTORE FROM {}", ident(database))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

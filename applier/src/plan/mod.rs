@@ -110,7 +110,7 @@ pub fn step(state: State, input: Input) -> Step {
 
 fn drain(mut apply: Box<Apply>, reason: StopReason, actions: &mut Vec<Action>) -> State {
     let idle = match &reason {
-        StopReason::Asked => apply.in_flight() == 0,
+        StopReason::Asked => apply.is_interruptible(),
         StopReason::Halted(_) if apply.is_violated => apply.in_flight() == 0,
         StopReason::Halted(_) => apply.units.is_empty(),
     };

@@ -305,6 +305,16 @@ impl Apply {
         self.units.values().filter(|unit| unit.in_flight()).count()
     }
 
+    /// Returns whether nothing is under way that is worth waiting for: a table that is being brought by a snapshot is brought by
+    /// a new attempt anyway, and its attempt may take hours.
+    pub(crate) fn is_interruptible(&self) -> bool {
+        let brought = |unit: &Unit| matches!(unit.work, Work::Renew(_, RenewPhase::Running));
+        !self
+            .units
+            .values()
+            .any(|unit| unit.in_flight() && !brought(unit))
+    }
+
     /// Last failure of a call that is being repeated.
     pub fn last_error(&self) -> Option<&str> {
         self.last_error.as_deref()

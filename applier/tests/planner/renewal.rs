@@ -141,6 +141,17 @@ fn a_renewal_is_tried_again_and_then_its_table_stands_alone() {
 }
 
 #[test]
+fn a_stop_does_not_wait_for_a_table_that_is_being_brought() {
+    let mut source = Source::new(1);
+    let a = source.existing("a");
+    let mut planner = Planner::fresh();
+    let text = planner.read(overwrite(&mut source, a));
+    assert!(text.contains("RenewTable"), "{text}");
+    let text = planner.put(Input::StopRequested);
+    assert!(text.starts_with("stopped"), "{text}");
+}
+
+#[test]
 fn a_table_that_is_dropped_later_is_not_brought_first() {
     let mut source = Source::new(1);
     let a = source.existing("a");

@@ -15,6 +15,7 @@ mod quickstart;
 mod renew;
 mod resync;
 mod scope;
+mod retire;
 mod secured;
 mod source_rewound;
 mod status;
