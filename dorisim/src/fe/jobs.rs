@@ -118,14 +118,21 @@ impl Jobs {
         Ok(())
     }
 
-    /// Copies of the jobs that run.
+    /// The jobs that run.
+    pub fn all_running(&self) -> impl Iterator<Item = &Job> {
+        self.jobs.values().filter(|j| !j.is_done())
+    }
+
+    /// Copies of the jobs that run, which can be large: a restore has its whole plan.
     #[must_use]
     pub fn running(&self) -> Vec<Job> {
-        self.jobs
-            .values()
-            .filter(|j| !j.is_done())
-            .cloned()
-            .collect()
+        self.all_running().cloned().collect()
+    }
+
+    /// True while that job runs.
+    #[must_use]
+    pub fn is_running(&self, id: i64) -> bool {
+        self.jobs.get(&id).is_some_and(|job| !job.is_done())
     }
 
     /// Puts back a job that was worked on; false when it was cancelled or forgotten meanwhile.

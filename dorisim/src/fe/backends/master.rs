@@ -73,8 +73,7 @@ impl Frontend {
 
     /// snapshotLoaderReport: how far a download is. CANCELLED tells the backend to stop.
     pub fn snapshot_loader_report(&self, request: &TSnapshotLoaderReportRequest) -> TStatus {
-        let running = self.lock().jobs.running();
-        if running.iter().any(|job| job.head().id == request.job_id) {
+        if self.lock().jobs.is_running(request.job_id) {
             return TStatus::new(TStatusCode::OK, None);
         }
         let text = format!("job {} is not running", request.job_id);
@@ -346,8 +345,8 @@ fn tablets_without_table(state: &FeState) -> HashSet<i64> {
             Dropped::Partition { partition, .. } => of_partition(partition),
         }
     }
-    for job in state.jobs.running() {
-        match &job {
+    for job in state.jobs.all_running() {
+        match job {
             Job::Backup(_) => {}
             Job::Restore(job) => {
                 for table in &job.plan.tables {

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use dorisim_wire::{TSnapshotLoaderReportRequest, TStatusCode, TTaskType};
+
 use super::World;
 use crate::be::BackendApi;
 use crate::fe::api::{JobView, MetaRequest, RestoreRequest, StatusCode};
@@ -320,4 +322,33 @@ async fn rollups_are_restored_and_shadows_are_not() {
     src.fe.rollback_txn("d", None, held, None).await.unwrap();
     super::alters::settle(&src).await;
     assert_eq!(src.rows("t"), ["1,2,a", "2,3,b"]);
+}
+
+#[tokio::test]
+async fn a_report_of_a_download_costs_the_same_whatever_the_size_of_its_job() {
+    let source = source().await;
+    let (meta, info) = backup(&source, "s", "").await;
+    let mut took = Vec::new();
+    for padding in [1, 300_000] {
+        let mut target = World::new(1).await;
+        // Nothing goes on: the job stays where it is.
+        for daemon in &mut target.daemons {
+            daemon.abort();
+        }
+        let mut info = info.clone();
+        info["padding"] = vec![0; padding].into();
+        let job_id = target
+            .fe
+            .restore_snapshot(request("r", &meta, with_extra(&source, info)))
+            .unwrap();
+        let report = TSnapshotLoaderReportRequest::new(job_id, 1, TTaskType::DOWNLOAD, 0, 1);
+        let begin = target.clock.monotonic();
+        for _ in 0..200 {
+            let status = target.fe.snapshot_loader_report(&report);
+            assert_eq!(status.status_code, TStatusCode::OK);
+        }
+        took.push((target.clock.monotonic() - begin).as_secs_f64());
+    }
+    // A copy of the larger job alone takes thousands of times as long as a look at the smaller one.
+    assert!(took[1] < took[0] * 50.0, "{took:?}");
 }
