@@ -9,7 +9,7 @@ use clap::Args;
 use dorisim::be::{BackendNode, NodeConfig};
 use dorisim::clock::SimClock;
 use dorisim::faults::Faults;
-use dorisim::http::load::passed::backend_router;
+use dorisim::http::load::alone::backend_router;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
 use serde_json::json;

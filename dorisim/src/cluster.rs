@@ -20,7 +20,6 @@ use crate::faults::Faults;
 use crate::fe::store::{Store, Wanted};
 use crate::fe::{Frontend, FrontendConfig, SessionCtx};
 use crate::http::listener::serve;
-use crate::http::load::passed::frontend_router;
 use crate::http::load::{LoadShared, Loader, load_router};
 use crate::http::{self, FrontendHttp};
 use crate::model::Row;
@@ -381,9 +380,7 @@ async fn build(config: SimConfig, handle: Handle) -> Result<Built> {
             Arc::clone(&roles),
             Arc::clone(&faults),
         );
-        let (master, faults_of_loads) = (Arc::clone(&frontend), Arc::clone(&faults));
-        let others = Loader::for_others(master, faults_of_loads, Arc::clone(&loads));
-        let router = http::router(Arc::new(http)).merge(frontend_router(others));
+        let router = http::router(Arc::new(http));
         handle.spawn(serve(to_tokio(sockets.http)?, router, stop.clone()));
         let query = to_tokio(sockets.query)?;
         handle.spawn(Arc::clone(&mysql).serve(query, stop.clone()));

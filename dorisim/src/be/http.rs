@@ -35,8 +35,7 @@ pub fn router(backend: Arc<Backend>) -> Router {
         .route("/api/show_config", get(show_config))
         .route("/api/update_config", post(update_config))
         .route("/api/health", get(health))
-        .with_state(Arc::clone(&backend))
-        .merge(super::data_http::router(backend))
+        .with_state(backend)
 }
 
 /// All routes of the backend's port cut their connection while a fault holds the backend down.

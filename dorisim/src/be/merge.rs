@@ -116,7 +116,7 @@ fn aggregate(aggregation: Aggregation, ty: &DataType, old: Cell, new: Cell) -> C
         Aggregation::Replace => new,
         // States are lists of the rows they were made of.
         Aggregation::Generic => match (&old, &new) {
-            (Some(a), Some(b)) => crate::query::union_of_states(a, b).or(new),
+            (Some(a), Some(b)) => union_of_states(a, b).or(new),
             (None, _) | (Some(_), None) => new.or(old),
         },
         Aggregation::ReplaceIfNotNull => new.or(old),
@@ -153,6 +153,14 @@ fn aggregate(aggregation: Aggregation, ty: &DataType, old: Cell, new: Cell) -> C
             Some(members.into_iter().collect::<Vec<_>>().join(","))
         }
     }
+}
+
+/// All rows of two states of an AGG_STATE column, which are lists in JSON; `None` when one is none.
+fn union_of_states(a: &str, b: &str) -> Option<String> {
+    let mut all: Vec<serde_json::Value> = serde_json::from_str(a).ok()?;
+    let more: Vec<serde_json::Value> = serde_json::from_str(b).ok()?;
+    all.extend(more);
+    serde_json::to_string(&all).ok()
 }
 
 fn sum(ty: &DataType, a: &str, b: &str) -> Cell {

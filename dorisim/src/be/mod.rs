@@ -9,7 +9,6 @@ pub mod api;
 pub mod backend;
 pub mod bandwidth;
 pub mod brpc;
-pub mod data_http;
 pub mod download;
 pub mod exec;
 pub mod fetch;

@@ -1,6 +1,5 @@
 //! `information_schema`: the tables that tools ask for.
 
-use super::information_schema_empty::EMPTY;
 use crate::clock::datetime_text;
 use crate::fe::Frontend;
 use crate::model::{Column, DataType, Database, OlapTable};
@@ -15,13 +14,13 @@ pub(super) fn table(frontend: &Frontend, name: &str) -> Option<ResultSet> {
         "partitions" => partitions(frontend),
         "views" => views(frontend),
         "session_variables" | "global_variables" => variables(),
-        name => return empty(name),
+        _ => return None,
     })
 }
 
 /// Names of all tables.
 pub(super) fn names() -> Vec<&'static str> {
-    let own = [
+    vec![
         "columns",
         "global_variables",
         "partitions",
@@ -29,25 +28,7 @@ pub(super) fn names() -> Vec<&'static str> {
         "session_variables",
         "tables",
         "views",
-    ];
-    let mut names: Vec<&str> = own
-        .into_iter()
-        .chain(EMPTY.iter().map(|(name, _)| *name))
-        .collect();
-    names.sort_unstable();
-    names
-}
-
-fn empty(name: &str) -> Option<ResultSet> {
-    let (_, columns) = EMPTY.iter().find(|(known, _)| *known == name)?;
-    let columns: Vec<(&str, ColumnKind)> = columns
-        .split(' ')
-        .map(|column| match column.strip_suffix('*') {
-            Some(column) => (column, ColumnKind::Integer),
-            None => (column, ColumnKind::Text),
-        })
-        .collect();
-    Some(result(&columns))
+    ]
 }
 
 fn variables() -> ResultSet {

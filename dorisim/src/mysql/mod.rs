@@ -11,7 +11,6 @@ mod dml;
 mod explain;
 mod guards;
 mod information_schema;
-mod information_schema_empty;
 mod params;
 mod privileges;
 mod replies;

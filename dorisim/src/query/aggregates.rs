@@ -4,7 +4,7 @@ use rusqlite::functions::{Aggregate, Context, FunctionFlags, WindowAggregate};
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, Result};
 
-use super::functions::text_of;
+use super::define::text_of;
 use super::numbers::{Sum, Total};
 
 pub(super) fn register(connection: &Connection) -> Result<()> {

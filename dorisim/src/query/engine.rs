@@ -7,7 +7,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params_from_iter};
 
 use super::count::count_of;
-use super::desugar::QUALIFY_CONDITION;
+use super::define::text_of;
 use super::functions;
 use super::kinds::{KnownColumns, add_derived, expression_kinds, with_room};
 use super::numbers::{double_text, float_text};
@@ -230,7 +230,7 @@ impl State {
     ) -> Result<ResultSet, SqlError> {
         let fail = |error: rusqlite::Error| query_error(&error);
         let mut statement = self.connection.prepare(sql).map_err(fail)?;
-        let mut declared: Vec<(String, Option<ColumnKind>)> = statement
+        let declared: Vec<(String, Option<ColumnKind>)> = statement
             .columns()
             .map(|column| {
                 (
@@ -257,15 +257,6 @@ impl State {
                     cells.push(cell_of(value, *kind));
                 }
                 rows.push(cells);
-            }
-        }
-        if declared
-            .last()
-            .is_some_and(|(name, _)| name == QUALIFY_CONDITION)
-        {
-            declared.pop();
-            for row in &mut rows {
-                row.pop();
             }
         }
         let columns = declared
@@ -446,22 +437,22 @@ fn cell_of(value: ValueRef<'_>, kind: Option<ColumnKind>) -> Cell {
             let text = match value {
                 // More digits than a DOUBLE shows.
                 ValueRef::Real(value) => format!("{value:.20}"),
-                other => functions::text_of(other).unwrap_or_default(),
+                other => text_of(other).unwrap_or_default(),
             };
             let known = DataType::Decimal(precision.max(MIN_ROOM), scale).canonicalize(&text);
             known.unwrap_or(Some(text))
         }
         (value @ ValueRef::Text(_), Some(ColumnKind::Date)) => {
-            let text = functions::text_of(value).unwrap_or_default();
+            let text = text_of(value).unwrap_or_default();
             DataType::Date.canonicalize(&text).unwrap_or(Some(text))
         }
         (value @ ValueRef::Text(_), Some(ColumnKind::DateTime(scale))) => {
-            let text = functions::text_of(value).unwrap_or_default();
+            let text = text_of(value).unwrap_or_default();
             let known = DataType::DateTime(scale).canonicalize(&text);
             known.unwrap_or(Some(text))
         }
         (ValueRef::Real(value), _) => Some(double_text(value)),
-        (other, _) => functions::text_of(other),
+        (other, _) => text_of(other),
     }
 }
 

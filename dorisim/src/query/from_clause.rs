@@ -1,7 +1,6 @@
 //! The part of the rewriting that stands behind FROM and JOIN: tables, views, subqueries.
 
-use super::desugar::LAMBDA_EACH;
-use super::rewrite::{Bracket, Frame, From, MAX_VIEW_DEPTH, Placed, Placer, Rewriter, rewrite_at};
+use super::rewrite::{Frame, From, MAX_VIEW_DEPTH, Placed, Placer, Rewriter, rewrite_at};
 use super::source::TableRef;
 use super::words::is_behind_table;
 use crate::fe::SqlError;
@@ -43,16 +42,6 @@ impl Rewriter<'_> {
             self.at += 1;
         }
         let name = parts.pop().unwrap_or_default();
-        if name == LAMBDA_EACH {
-            self.push("json_each ( lambda_rows_ (");
-            self.frames.push(Frame {
-                bracket: Bracket::Call,
-                extra: 1,
-                ..Frame::default()
-            });
-            self.at += 1;
-            return Ok(());
-        }
         if self.is_symbol(0, "(") {
             self.at += 1;
             let arguments = self.text_to_bracket();

@@ -1,4 +1,7 @@
 //! Doris' functions, registered in SQLite where it has none or means something else by the name.
+//!
+//! There are those that replication, its tests and the clients of `cargo xtask drivers` call, and few more. An unknown function
+//! is refused.
 
 use md5::{Digest, Md5};
 use rusqlite::functions::{Context, FunctionFlags};
@@ -6,93 +9,25 @@ use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, Error, Result};
 
 use super::dates::Moment;
-use super::numbers::{compare, compare_moments, double_text};
+use super::define::{ANY, define, integer, moment, size, text};
+use super::numbers::{compare, compare_moments};
 use super::{
-    aggregates, aggregates_more, aggregates_stats, functions_arrays, functions_calendar,
-    functions_json, functions_math, functions_nested, functions_number, functions_sketch,
-    functions_text, functions_time, functions_words, like,
+    aggregates, aggregates_sketch, functions_nested, functions_number, functions_sketch, like,
 };
 use crate::model::DataType;
-
-pub(super) const ANY: i32 = -1;
 
 /// Makes all functions and collations known to `connection`.
 pub(super) fn register(connection: &Connection) -> Result<()> {
     connection.create_collation("exact_number", compare)?;
     connection.create_collation("moment", compare_moments)?;
     aggregates::register(connection)?;
-    aggregates_more::register(connection)?;
-    aggregates_stats::register(connection)?;
+    aggregates_sketch::register(connection)?;
     strings(connection)?;
     conversions(connection)?;
     calendar(connection)?;
-    functions_text::register(connection)?;
     functions_number::register(connection)?;
-    functions_time::register(connection)?;
-    functions_calendar::register(connection)?;
-    functions_words::register(connection)?;
-    functions_math::register(connection)?;
     functions_nested::register(connection)?;
-    functions_arrays::register(connection)?;
-    functions_json::register(connection)?;
     functions_sketch::register(connection)
-}
-
-/// The text of a value as Doris' implicit cast gives it; `None` is NULL.
-pub(super) fn text_of(value: ValueRef<'_>) -> Option<String> {
-    match value {
-        ValueRef::Null => None,
-        ValueRef::Integer(value) => Some(value.to_string()),
-        ValueRef::Real(value) => Some(literal_text(value)),
-        ValueRef::Text(text) | ValueRef::Blob(text) => {
-            Some(String::from_utf8_lossy(text).into_owned())
-        }
-    }
-}
-
-/// The text of a real number inside an expression: most come from decimal literals, which keep their digits.
-fn literal_text(value: f64) -> String {
-    let short = value.to_string();
-    let digits = short.bytes().filter(u8::is_ascii_digit).count();
-    if digits <= 15 && value.is_finite() {
-        return short;
-    }
-    double_text(value)
-}
-
-pub(super) fn text(ctx: &Context<'_>, at: usize) -> Option<String> {
-    (at < ctx.len()).then(|| text_of(ctx.get_raw(at))).flatten()
-}
-
-pub(super) fn integer(ctx: &Context<'_>, at: usize) -> Option<i64> {
-    if at >= ctx.len() {
-        return None;
-    }
-    match ctx.get_raw(at) {
-        ValueRef::Integer(value) => Some(value),
-        #[allow(clippy::cast_possible_truncation)] // as a cast to BIGINT does
-        ValueRef::Real(value) => Some(value as i64),
-        ValueRef::Text(_) | ValueRef::Blob(_) => text(ctx, at)?.trim().parse().ok(),
-        ValueRef::Null => None,
-    }
-}
-
-pub(super) fn define<T, F>(
-    connection: &Connection,
-    names: &[&str],
-    arguments: i32,
-    function: F,
-) -> Result<()>
-where
-    T: rusqlite::functions::SqlFnOutput,
-    F: Fn(&Context<'_>) -> T + Send + Clone + 'static,
-{
-    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
-    for name in names {
-        let function = function.clone();
-        connection.create_scalar_function(*name, arguments, flags, move |ctx| Ok(function(ctx)))?;
-    }
-    Ok(())
 }
 
 fn strings(connection: &Connection) -> Result<()> {
@@ -161,6 +96,19 @@ fn strings(connection: &Connection) -> Result<()> {
             .nth(part)
             .map(str::to_owned)
     })?;
+    define(connection, &["lower", "lcase"], 1, |ctx| {
+        Some(text(ctx, 0)?.to_lowercase())
+    })?;
+    define(connection, &["upper", "ucase"], 1, |ctx| {
+        Some(text(ctx, 0)?.to_uppercase())
+    })?;
+    define(connection, &["hex"], 1, |ctx| match ctx.get_raw(0) {
+        ValueRef::Integer(number) => Some(format!("{number:X}")),
+        _ => Some(hex::encode_upper(text(ctx, 0)?)),
+    })?;
+    define(connection, &["instr"], 2, |ctx| {
+        Some(position(&text(ctx, 0)?, &text(ctx, 1)?))
+    })?;
     // SQLite hands over (pattern, text[, escape]).
     define(connection, &["like"], 2, |ctx| {
         Some(like::matches(&text(ctx, 0)?, &text(ctx, 1)?, '\\'))
@@ -169,10 +117,6 @@ fn strings(connection: &Connection) -> Result<()> {
         let escape = text(ctx, 2)?.chars().next().unwrap_or('\\');
         Some(like::matches(&text(ctx, 0)?, &text(ctx, 1)?, escape))
     })
-}
-
-pub(super) fn size(length: usize) -> i64 {
-    i64::try_from(length).unwrap_or(i64::MAX)
 }
 
 /// Position of the first occurrence in characters, from 1; 0 when there is none.
@@ -283,10 +227,6 @@ fn cast(value: &str, declared: &str) -> std::result::Result<Value, String> {
             .map_or(Value::Text(cell.clone()), Value::Integer),
         _ => Value::Text(cell),
     })
-}
-
-pub(super) fn moment(ctx: &Context<'_>, at: usize) -> Option<Moment> {
-    Moment::parse(&text(ctx, at)?)
 }
 
 fn calendar(connection: &Connection) -> Result<()> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::functions::Context;
 use rusqlite::{Connection, Result};
 
-use super::functions::{ANY, define, integer, size, text};
+use super::define::{ANY, define, integer, size, text};
 use super::nested::Nested;
 
 /// A list of members: in order of numbers where they are numbers.
@@ -96,15 +96,6 @@ fn making(connection: &Connection) -> Result<()> {
         let elements = Nested::elements(&text(ctx, 0)?)?;
         let cells: Vec<String> = elements.iter().filter_map(Nested::cell).collect();
         Some(joined(&members(&cells.join(","))))
-    })?;
-    define(connection, &["quantile_percent"], 2, |ctx| {
-        let part: f64 = text(ctx, 1)?.parse().ok()?;
-        let mut numbers: Vec<f64> = text(ctx, 0)?
-            .split(',')
-            .filter_map(|n| n.parse().ok())
-            .collect();
-        numbers.sort_by(f64::total_cmp);
-        super::aggregates_more::percentile(&numbers, part)
     })
 }
 

@@ -485,11 +485,32 @@ fn call(name: &str, arguments: &[Token], columns: &KnownColumns) -> Option<Colum
         | "CONNECTION_ID" => ColumnKind::Int,
         "STARTS_WITH" | "ENDS_WITH" => ColumnKind::Boolean,
         _ => {
-            let ranges = super::desugar::split_commas(arguments, 0..arguments.len());
+            let ranges = split_commas(arguments);
             let parts: Vec<&[Token]> = ranges.into_iter().map(|part| &arguments[part]).collect();
             return call_kind(name, &parts, columns);
         }
     })
+}
+
+/// Ranges between the commas outside brackets; none for no tokens.
+fn split_commas(tokens: &[Token]) -> Vec<std::ops::Range<usize>> {
+    let mut parts = Vec::new();
+    let (mut depth, mut begin) = (0, 0);
+    for (at, token) in tokens.iter().enumerate() {
+        match token.kind {
+            TokenKind::Symbol("(" | "[" | "{") => depth += 1,
+            TokenKind::Symbol(")" | "]" | "}") => depth -= 1,
+            TokenKind::Symbol(",") if depth == 0 => {
+                parts.push(begin..at);
+                begin = at + 1;
+            }
+            _ => {}
+        }
+    }
+    if begin < tokens.len() {
+        parts.push(begin..tokens.len());
+    }
+    parts
 }
 
 fn cast(declared: &[Token]) -> Option<ColumnKind> {

@@ -43,14 +43,6 @@ impl Nested {
         }
     }
 
-    /// The entries of a map or struct.
-    pub(super) fn entries(text: &str) -> Option<Vec<(Self, Self)>> {
-        match Self::parse(text)? {
-            Self::Map(entries) => Some(entries),
-            Self::Null | Self::Bare(_) | Self::Quoted(_) | Self::Array(_) => None,
-        }
-    }
-
     /// As a cell of its own: strings lose their quotes, null is no value.
     pub(super) fn cell(&self) -> Option<String> {
         match self {
@@ -70,23 +62,6 @@ impl Nested {
             }
             (None, Some(_)) | (Some(_), None) => false,
         }
-    }
-
-    /// Order of `array_sort`: null first, numbers by value.
-    pub(super) fn order(&self, other: &Self) -> std::cmp::Ordering {
-        let number = |value: &Self| match value {
-            Self::Bare(text) => text.parse::<f64>().ok(),
-            Self::Null | Self::Quoted(_) | Self::Array(_) | Self::Map(_) => None,
-        };
-        match (number(self), number(other)) {
-            (Some(a), Some(b)) => a.total_cmp(&b),
-            _ => self.cell().cmp(&other.cell()),
-        }
-    }
-
-    /// The number it stands for.
-    pub(super) fn number(&self) -> Option<f64> {
-        self.cell()?.parse().ok()
     }
 }
 

@@ -1,23 +1,9 @@
-//! What is written behind an operand in Doris and around it in SQLite: subscripts, MATCH, intervals. Also lists in brackets.
+//! What is written behind an operand in Doris and around it in SQLite: subscripts, intervals. Also lists in brackets.
 
 use super::rewrite::{Bracket, Frame, FrameEnd, Rewriter};
 use super::words::is_keyword;
 use crate::fe::SqlError;
 use crate::sql::TokenKind;
-
-/// The operators of full text search.
-pub(super) fn is_match(upper: &str) -> bool {
-    [
-        "MATCH",
-        "MATCH_ANY",
-        "MATCH_ALL",
-        "MATCH_PHRASE",
-        "MATCH_PHRASE_PREFIX",
-        "MATCH_PHRASE_EDGE",
-        "MATCH_REGEXP",
-    ]
-    .contains(&upper)
-}
 
 impl Rewriter<'_> {
     /// True when the token before ends an operand.
@@ -72,13 +58,6 @@ impl Rewriter<'_> {
                 }
             }
             FrameEnd::Separator => self.push(") , ', ' , ', ' )"),
-            FrameEnd::Lateral { outer } => {
-                for _ in 0..=frame.extra {
-                    self.push(")");
-                }
-                self.push(")");
-                return self.lateral_alias(outer);
-            }
         }
         self.operand = frame.start;
         Ok(())
@@ -112,21 +91,6 @@ impl Rewriter<'_> {
             }
         }
         false
-    }
-
-    /// `c MATCH_ANY 'words'`.
-    pub(super) fn match_words(&mut self, how: &str) -> Result<(), SqlError> {
-        let TokenKind::Str(wanted) = self.kind(1).clone() else {
-            return Err(SqlError::analysis(format!(
-                "{how} needs a text on its right side"
-            )));
-        };
-        self.wrap(&format!("matched ( '{how}' ,"));
-        self.push(",");
-        self.push_string(&wanted);
-        self.push(")");
-        self.at += 2;
-        Ok(())
     }
 
     /// `d + INTERVAL n unit`.

@@ -4,10 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::desugar::desugar;
 use super::items;
-use super::lateral;
-use super::operands::is_match;
 use super::session::session_literal;
 use super::source::{SessionInfo, TableRef};
 use super::words::{common_tables, is_bracket_keyword, is_keyword, other_name};
@@ -52,11 +49,9 @@ pub(super) fn rewrite_at(
     placer: &mut dyn Placer,
     depth: usize,
 ) -> Result<String, SqlError> {
-    let text = &desugar(text)?;
     let tokens = tokenize(text).map_err(|error| SqlError::analysis(error.message))?;
     let aliases = items::missing_aliases(text, &tokens);
     let ctes = common_tables(&tokens);
-    let laterals = lateral::columns(&tokens);
     let mut rewriter = Rewriter {
         text,
         tokens,
@@ -68,7 +63,6 @@ pub(super) fn rewrite_at(
         ctes,
         depth,
         operand: 0,
-        laterals,
     };
     while !matches!(rewriter.kind(0), TokenKind::Eof) {
         if let Some((_, alias)) = aliases.iter().find(|(at, _)| *at == rewriter.at) {
@@ -128,11 +122,6 @@ pub(super) enum FrameEnd {
     Nothing,
     /// `GROUP_CONCAT(DISTINCT x` without a separator so far.
     Separator,
-    /// The alias of a LATERAL VIEW.
-    Lateral {
-        /// Rows that have nothing to unfold stay.
-        outer: bool,
-    },
 }
 
 pub(super) struct Rewriter<'a> {
@@ -147,8 +136,6 @@ pub(super) struct Rewriter<'a> {
     pub(super) depth: usize,
     /// Where in the output the last operand began.
     pub(super) operand: usize,
-    /// Columns of LATERAL VIEWs.
-    pub(super) laterals: lateral::Columns,
 }
 
 impl Rewriter<'_> {
@@ -329,14 +316,10 @@ impl Rewriter<'_> {
                 self.at += if self.word(1) == "DISTINCT" { 2 } else { 1 };
                 return Ok(());
             }
-            "LATERAL" if self.word(1) == "VIEW" => return self.lateral_view(),
             "RLIKE" | "REGEXP" if !self.is_symbol(1, "(") => {
                 self.push("REGEXP");
                 self.at += 1;
                 return Ok(());
-            }
-            _ if upper.starts_with("MATCH") && is_match(&upper) && self.is_operand_before() => {
-                return self.match_words(&upper);
             }
             _ => {}
         }
@@ -519,10 +502,6 @@ impl Rewriter<'_> {
                 | TokenKind::Eof => break,
             }
             self.at += 2;
-        }
-        if let Some(place) = self.laterals.place_of(&parts) {
-            self.push(&place);
-            return;
         }
         let from = parts.len().saturating_sub(2);
         for (index, part) in parts[from..].iter().enumerate() {

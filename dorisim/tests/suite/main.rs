@@ -47,5 +47,4 @@ mod statements;
 mod stream_load;
 mod stream_load_forms;
 mod thrift_dispatch;
-mod two_processes;
 mod unknown_statements;

@@ -257,15 +257,6 @@ async fn indexes_and_bloom_filters_change_the_table_in_their_own_way() {
     assert_eq!(
         column(
             &mut conn,
-            "SELECT k FROM i WHERE v MATCH_ANY 'FOX cat'",
-            "k"
-        )
-        .await,
-        ["1"]
-    );
-    assert_eq!(
-        column(
-            &mut conn,
             "SHOW INDEXES FROM i WHERE Key_name = 'words'",
             "Index_type"
         )
@@ -480,21 +471,8 @@ async fn every_column_type_is_written_and_read() {
          (2, NULL, NULL, NULL, NULL, NULL)",
     )
     .await;
-    let query = "SELECT a[1] + a[-1], size(a), array_contains(a, 2), m['b'], json_extract(j, '$.q[1]'), x['z']['y'] \
-                 FROM w WHERE a IS NOT NULL";
-    assert_eq!(
-        ask(&mut conn, query).await.1,
-        [["4", "3", "1", "2", "2", "5"]]
-    );
-    assert_eq!(
-        column(
-            &mut conn,
-            "SELECT e FROM w LATERAL VIEW explode(a) t AS e ORDER BY e DESC",
-            "e"
-        )
-        .await,
-        ["3", "2", "1"]
-    );
+    let query = "SELECT a[1] + a[-1], size(a), m['b'], x['z']['y'] FROM w WHERE a IS NOT NULL";
+    assert_eq!(ask(&mut conn, query).await.1, [["4", "3", "2", "5"]]);
     run(
         &mut conn,
         &format!(
@@ -576,10 +554,7 @@ async fn clients_are_answered_at_connect() {
         ("SHOW FRONTENDS", 20),
         ("SHOW BACKENDS", 29),
         ("HELP 'ALTER TABLE'", 3),
-        ("SELECT * FROM information_schema.statistics", 16),
-        ("SELECT * FROM information_schema.key_column_usage", 12),
         ("SELECT * FROM information_schema.session_variables", 4),
-        ("SELECT ROUTINE_NAME FROM information_schema.routines", 1),
     ] {
         let (names, _) = ask(&mut conn, statement).await;
         assert_eq!(names.len(), columns, "{statement}: {names:?}");

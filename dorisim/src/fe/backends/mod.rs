@@ -1,10 +1,9 @@
 //! The backends as the frontend drives them, over the interfaces of Doris: heartbeats, agent tasks, their ends, reports.
 //!
 //! Reading order: [`node`] (what is known of one), [`heartbeat`], [`queue`] (tasks under way), [`remote`] (sends them; a
-//! [`BackendApi`] for the rest of the frontend), [`data`] (rows, which travel by other means), `master` (what backends call), [`report`]
+//! [`BackendApi`] for the rest of the frontend), `master` (what backends call), [`report`]
 //! (what a tablet report leads to), `repair` (clones), `system` (ALTER SYSTEM).
 
-pub mod data;
 pub mod heartbeat;
 mod master;
 pub mod node;
@@ -105,7 +104,6 @@ pub struct Channel {
     next_signature: AtomicI64,
     /// When tablets were created, by id.
     created: Mutex<HashMap<i64, Instant>>,
-    data: data::Http,
 }
 
 impl Channel {
@@ -156,7 +154,6 @@ impl Backends {
         Backends {
             channel: Arc::new(Channel {
                 queue: Arc::default(),
-                data: data::Http::new(token),
                 settings,
                 token: token.to_owned(),
                 clock,

@@ -1,4 +1,5 @@
-//! A backend on the other side of a socket: agent tasks over Thrift, rows by [`super::data`].
+//! A backend on the other side of a socket: agent tasks over Thrift. Rows go to backends of this process alone, by a call;
+//! Doris sends them by plans over brpc, which a simulated frontend does not make.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +10,6 @@ use dorisim_wire::{TAgentResult, TAgentTaskRequest, TFinishTaskRequest, TStatusC
 use tokio::sync::mpsc;
 
 use super::Channel;
-use super::data;
 use super::node::Node;
 use super::queue::{Keep, TaskKey, Waiting, status_text};
 use crate::be::api::{
@@ -204,15 +204,17 @@ impl RemoteBackend {
     }
 
     /// Where rows go.
-    fn rows(&self) -> Result<data::Rows<'_>, BeError> {
+    fn rows(&self) -> Result<&Arc<dyn BackendApi>, BeError> {
         if !self.alive() {
             return Err(self.down());
         }
-        Ok(data::Rows::of(
-            &self.node,
-            &self.address,
-            &self.channel.data,
-        ))
+        self.node.local().ok_or_else(|| BeError::Refused {
+            code: TStatusCode::NOT_IMPLEMENTED_ERROR.0,
+            message: format!(
+                "backend {} runs in another process: a simulated frontend moves no rows there",
+                self.address.id
+            ),
+        })
     }
 
     async fn snapshot(
@@ -339,7 +341,11 @@ impl BackendApi for RemoteBackend {
         }
         match schema {
             // Doris has no task for it: loads bring the schema along.
-            Some(schema) => self.rows()?.set_schema(tablet_id, schema).await,
+            Some(schema) => {
+                self.rows()?
+                    .update_tablet(tablet_id, None, Some(schema))
+                    .await
+            }
             None => Ok(()),
         }
     }

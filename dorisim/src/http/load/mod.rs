@@ -1,14 +1,12 @@
 //! Stream load: a frontend redirects to a backend (`redirect`); the backend reads the headers (`settings`), makes rows of the
-//! body (`rows`) and answers (`answer`); a backend in another process passes its loads on ([`passed`]) to a simulated frontend, and does them itself
-//! at a genuine one (`at_frontend`); `errors` keeps what it
-//! refused, `two_phase` is the second phase, `http_stream` a load by an INSERT.
+//! body (`rows`) and answers (`answer`); one that runs [`alone`] does it by the plan of a genuine frontend (`at_frontend`);
+//! `errors` keeps what it refused, `two_phase` is the second phase.
 
+pub mod alone;
 mod answer;
 mod at_frontend;
 mod auth;
 mod errors;
-mod http_stream;
-pub mod passed;
 mod receive;
 mod redirect;
 mod refusal;
@@ -85,8 +83,8 @@ pub struct Loader {
 /// Where loads arrive.
 #[derive(Clone)]
 struct Place {
-    /// The backend whose faults apply; none: it runs elsewhere and passes its loads on.
-    backend_id: Option<i64>,
+    /// The backend whose faults apply.
+    backend_id: i64,
     http_port: u16,
     faults: Arc<Faults>,
     clock: Arc<SimClock>,
@@ -97,32 +95,10 @@ impl Loader {
     #[must_use]
     pub fn new(frontend: Arc<Frontend>, backend: Arc<Backend>, shared: Arc<LoadShared>) -> Self {
         let place = Place {
-            backend_id: Some(backend.id()),
+            backend_id: backend.id(),
             http_port: backend.address().http_port,
             faults: Arc::clone(backend.faults()),
             clock: Arc::clone(backend.clock()),
-        };
-        Self {
-            frontend,
-            place,
-            shared,
-            errors: Arc::default(),
-        }
-    }
-
-    /// Loads that backends in other processes pass on to `frontend`.
-    #[must_use]
-    pub fn for_others(
-        frontend: Arc<Frontend>,
-        faults: Arc<Faults>,
-        shared: Arc<LoadShared>,
-    ) -> Self {
-        let place = Place {
-            backend_id: None,
-            // Each load names the port of its backend.
-            http_port: 0,
-            faults,
-            clock: Arc::clone(frontend.clock()),
         };
         Self {
             frontend,
@@ -174,7 +150,6 @@ pub fn load_router(loader: Loader) -> Router {
             "/api/{db}/{table}/_stream_load_2pc",
             put(two_phase::finish_table),
         )
-        .route("/api/_http_stream", put(http_stream::http_stream))
         .route("/api/_load_error_log", get(errors::error_log))
         .with_state(loader)
 }
@@ -186,12 +161,9 @@ async fn load(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let mut loader = loader;
-    if let Some(port) = passed::port_of(&headers) {
-        loader.place.http_port = port;
-    }
     let place = &loader.place;
-    let verdict = place.faults.before("stream_load", place.backend_id).await;
+    let backend = Some(place.backend_id);
+    let verdict = place.faults.before("stream_load", backend).await;
     let refused = |text: &str| {
         let mut answer = LoadAnswer::new(String::new());
         answer.status = Status::Fail(text.to_owned());

@@ -18,7 +18,6 @@ pub fn redirect_router() -> Router<Arc<FrontendHttp>> {
     Router::new()
         .route("/api/{db}/{table}/_stream_load", put(stream_load))
         .route("/api/{db}/{table}/_load", put(mini_load))
-        .route("/api/_http_stream", put(http_stream))
         .route("/api/{db}/_stream_load_2pc", put(two_phase))
         .route("/api/{db}/{table}/_stream_load_2pc", put(two_phase))
 }
@@ -52,18 +51,6 @@ async fn stream_load(
         );
     }
     redirect(&http, &login, &uri)
-}
-
-async fn http_stream(
-    State(http): State<Arc<FrontendHttp>>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Response {
-    match login(&http, &headers) {
-        Err(refusal) => refusal.into_response(),
-        Ok(_) if !headers.contains_key(header::EXPECT) => failed("There is no 100-continue header"),
-        Ok(login) => redirect(&http, &login, &uri),
-    }
 }
 
 async fn mini_load() -> Response {

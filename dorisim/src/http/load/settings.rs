@@ -116,23 +116,6 @@ fn unknown_format(format: &str) -> Refusal {
     )
 }
 
-impl Head {
-    /// Of a body whose form an INSERT tells.
-    pub(super) fn of_stream(headers: &HeaderMap) -> Result<Self, Refusal> {
-        Ok(Self {
-            label: None,
-            comment: String::new(),
-            two_phase: false,
-            group_commit: false,
-            json: false,
-            heading: 0,
-            compression: Compression::None,
-            length: length(headers, false)?,
-            timeout_s: number(headers, "timeout")?,
-        })
-    }
-}
-
 fn length(headers: &HeaderMap, json: bool) -> Result<Option<usize>, Refusal> {
     let chunked = headers
         .get(header::TRANSFER_ENCODING)

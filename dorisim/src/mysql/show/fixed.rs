@@ -12,60 +12,6 @@ const ENGINES: [(&str, &str); 7] = [
     ("HUDI", "HUDI data lake which data is in it"),
 ];
 
-/// Name, where it can be granted, and what it is for.
-const PRIVILEGES: [(&str, &str, &str); 12] = [
-    (
-        "Node_priv",
-        "GLOBAL",
-        "Privilege for cluster node operations",
-    ),
-    ("Admin_priv", "GLOBAL", "Privilege for admin user"),
-    (
-        "Grant_priv",
-        "GLOBAL,CATALOG,DATABASE,TABLE,RESOURCE,WORKLOAD GROUP",
-        "Privilege for granting privilege",
-    ),
-    (
-        "Select_priv",
-        OBJECTS,
-        "Privilege for select data in tables",
-    ),
-    (
-        "Load_priv",
-        OBJECTS,
-        "Privilege for loading data into tables",
-    ),
-    (
-        "Alter_priv",
-        OBJECTS,
-        "Privilege for alter catalog, database or table",
-    ),
-    (
-        "Create_priv",
-        OBJECTS,
-        "Privilege for creating catalog, database or table",
-    ),
-    (
-        "Drop_priv",
-        OBJECTS,
-        "Privilege for dropping catalog, database or table",
-    ),
-    (
-        "Usage_priv",
-        "RESOURCE,WORKLOAD GROUP",
-        "Privilege for using resource or workloadGroup",
-    ),
-    (
-        "Cluster_usage_priv",
-        "RESOURCE",
-        "Privilege for using cluster",
-    ),
-    ("Stage_usage_priv", "RESOURCE", "Privilege for using stage"),
-    ("Show_view_priv", OBJECTS, "Privilege for show create view"),
-];
-
-const OBJECTS: &str = "GLOBAL,CATALOG,DATABASE,TABLE";
-
 /// The answer to a form, by the words behind SHOW in upper case.
 pub(super) fn other(text: &str) -> Option<ResultSet> {
     let words: Vec<&str> = text.split_whitespace().collect();
@@ -82,13 +28,6 @@ pub(super) fn other(text: &str) -> Option<ResultSet> {
             ]);
             for (name, comment) in ENGINES {
                 answer.push(owned(&[name, "YES", comment, "NO", "NO", "NO"]));
-            }
-            answer
-        }
-        ["PRIVILEGES"] => {
-            let mut answer = ResultSet::of_text(&["Privilege", "Context", "Comment"]);
-            for (name, context, comment) in PRIVILEGES {
-                answer.push(owned(&[name, context, comment]));
             }
             answer
         }
@@ -177,7 +116,6 @@ mod tests {
         let rows = |text: &str| other(text).map(|answer| answer.rows.len());
         assert_eq!(rows("ENGINES"), Some(7));
         assert_eq!(rows("STORAGE ENGINES"), Some(7));
-        assert_eq!(rows("PRIVILEGES"), Some(12));
         assert_eq!(rows("COLLATION"), Some(2));
         assert_eq!(
             rows("CREATE CATALOG internal".to_uppercase().as_str()),
