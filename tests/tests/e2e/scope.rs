@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use ccr_cli::compare::digest;
 use ccr_cli::stack::Stack;
 use ccr_doris::SqlSession;
+use ccr_lab::compare::digest;
 use ccr_tests::world::DATABASE;
 use ccr_tests::{Api, Workload, World, assert_equal, embedded_stack};
 use serde_json::{Value, json};
