@@ -17,6 +17,8 @@ pub(crate) struct Places<'a> {
     layouts: Layouts,
     fetched: BTreeMap<TableId, Duration>,
     backends_fetched: Option<Duration>,
+    /// [`ccr_doris::Frontend::interruptions`] when something was asked last.
+    interruptions: u64,
 }
 
 impl<'a> Places<'a> {
@@ -27,6 +29,7 @@ impl<'a> Places<'a> {
             layouts: Layouts::default(),
             fetched: BTreeMap::new(),
             backends_fetched: None,
+            interruptions: ctx.source.interruptions(),
         }
     }
 
@@ -54,6 +57,7 @@ impl<'a> Places<'a> {
         decoded: &Binlog,
         catalog: &Catalog,
     ) -> Result<(), Error> {
+        self.notice_interruptions();
         match &decoded.record {
             Record::Upsert(upsert) => {
                 let mut wanted = self.layouts.missing(upsert, catalog);
@@ -105,6 +109,16 @@ impl<'a> Places<'a> {
             | Record::Unknown { .. } => {}
         }
         Ok(())
+    }
+
+    /// A cluster that was started again may have its backends at other addresses.
+    fn notice_interruptions(&mut self) {
+        let now = self.ctx.source.interruptions();
+        if now != self.interruptions {
+            self.interruptions = now;
+            self.layouts.forget_all();
+            self.backends_fetched = None;
+        }
     }
 
     async fn fetch(&mut self, tables: BTreeSet<TableId>) -> Result<(), Error> {

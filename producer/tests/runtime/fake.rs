@@ -31,6 +31,10 @@ pub struct World {
     pub panics: u32,
     /// The definition of the database switches the binlog on.
     pub binlog_on: bool,
+    /// Connections that broke.
+    pub interruptions: u64,
+    /// Host of the only backend.
+    pub backend: String,
     /// The table's own stream has forgotten everything up to here.
     pub forgotten_by_table: i64,
     pub calls: BTreeMap<&'static str, u64>,
@@ -55,6 +59,7 @@ impl FakeSource {
             forgotten: -1,
             has_stream: true,
             binlog_on: true,
+            backend: "be7".to_owned(),
             forgotten_by_table: -1,
             tables: BTreeMap::from([(TABLE, "t".to_owned())]),
             ..World::default()
@@ -192,6 +197,10 @@ fn column(name: &str, value: &str) -> (String, Option<String>) {
 
 #[async_trait]
 impl Frontend for FakeSource {
+    fn interruptions(&self) -> u64 {
+        self.world().interruptions
+    }
+
     async fn get_binlog(&self, at: &BinlogPosition, most: usize) -> Result<BinlogPage, Error> {
         let world = self.enter("get_binlog")?;
         if at.table.is_some() && at.after.0 < world.forgotten_by_table {
@@ -318,10 +327,10 @@ impl Frontend for FakeSource {
     }
 
     async fn get_backends(&self) -> Result<Vec<BackendMeta>, Error> {
-        drop(self.enter("get_backends")?);
+        let world = self.enter("get_backends")?;
         Ok(vec![BackendMeta {
             id: BackendId(7),
-            host: "be7".to_owned(),
+            host: world.backend.clone(),
             be_port: 9060,
             http_port: 8040,
             alive: true,

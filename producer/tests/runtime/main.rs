@@ -59,6 +59,34 @@ async fn events_form_a_chain_from_the_newest_position_on() {
     running.stop().await;
 }
 
+/// A cluster that was started again may have its backends elsewhere: what was asked before is not used any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn backends_are_asked_for_again_when_a_connection_broke() {
+    let h = Harness::new().await;
+    let running = h.start();
+    h.begun().await;
+    h.source.write(1);
+    h.published(1).await;
+    {
+        let mut world = h.source.world();
+        world.backend = "be8".to_owned();
+        world.interruptions += 1;
+    }
+    h.source.write(2);
+    h.published(2).await;
+    let hosts: Vec<String> = h
+        .envelopes()
+        .await
+        .iter()
+        .filter_map(|(_, e)| match &e.event {
+            Event::RowsetsCommitted(load) => Some(load.backends[0].host.clone()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(hosts, ["be7", "be8"]);
+    running.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_stream_beats_and_reports() {
     let h = Harness::new().await;
