@@ -2,8 +2,9 @@
 //!
 //! `World (simulated clusters) + Process (the real binaries) + Workload (seeded writes) -> Checker (every row)`
 //!
-//! Read in this order: [`world`], [`process`], [`workload`], [`checker`].
+//! Read in this order: [`world`], [`process`], [`workload`], [`checker`]; [`chaos`] is the long random run.
 
+pub mod chaos;
 pub mod checker;
 pub mod process;
 pub mod workload;

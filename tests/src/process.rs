@@ -95,6 +95,19 @@ impl Process {
         Ok(())
     }
 
+    /// Stops the process where it is (SIGSTOP), or lets it go on (SIGCONT).
+    pub fn freeze(&mut self, frozen: bool) -> Result<()> {
+        let signal = if frozen { "-STOP" } else { "-CONT" };
+        let status = Command::new("kill")
+            .args([signal, &self.id().to_string()])
+            .status()
+            .context("sending a signal")?;
+        if !status.success() {
+            bail!("kill {signal} failed: {status}");
+        }
+        Ok(())
+    }
+
     /// Its process id.
     pub fn id(&self) -> u32 {
         self.child.id()
