@@ -2,12 +2,13 @@
 //!
 //! `layers -> Secret -> telemetry -> shutdown::on_signals -> task::Supervisor <- http::serve`
 //!
-//! Read in this order: [`layers`] (configuration, every error with its layer), [`secret`] (what must not be shown, and
+//! Read in this order: [`layers`] (configuration, every error with its layer), [`duration`] (durations in it), [`secret`] (what must not be shown, and
 //! sealing for the log), [`clock`] (the one place of wall time), [`retry`] (what an error means and how often to try),
 //! [`task`] (supervised tasks), [`shutdown`] (signals and the one deadline). Then [`telemetry`] and [`names`] (logs and
 //! metrics) and [`http`] (health, metrics, bounds).
 
 pub mod clock;
+pub mod duration;
 pub mod http;
 pub mod layers;
 pub mod names;

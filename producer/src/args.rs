@@ -19,7 +19,9 @@ use serde::Deserialize;
     after_help = "Configuration file (TOML), environment (CCR_PRODUCER__SETTLE=50ms) and flags, the later ones win:\n\n  \
                   [producer]\n  settle = \"100ms\"          # how long a record is visible before it is published\n  \
                   look_back = \"10s\"         # age at which published positions are compared with the source once more\n  \
-                  poll_interval = \"20ms\"    # pause between two questions of an idle stream, at most 50ms\n  \
+                  poll_interval = \"20ms\"    # pause between two questions while records come, at most 50ms\n  \
+                  idle_poll_interval = \"1s\"  # and of a stream that was idle for idle_after = \"60s\"\n  \
+                  timeline_confirm = \"30s\"   # how long a source must contradict the log before its jobs halt\n  \
                   events_retention = \"7d\"   # or \"never\"\n  snapshot_reuse = \"1h\"     # share snapshots of this age\n\n  \
                   [kafka]\n  security.protocol = \"sasl_ssl\"   # or in the file of --kafka-config, or CCR_KAFKA__SECURITY_PROTOCOL\n\n\
                   Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failed, 2 wrong command line, configuration or rights on Kafka."

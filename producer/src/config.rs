@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::duration_text;
 use crate::error::Error;
 use crate::plan::{AuditRule, PaceRule, Rules, SettleRule};
 
@@ -65,37 +64,37 @@ pub struct ProducerConfig {
     pub owner: String,
     /// Pause between two questions for new records while records come. Default [`DEFAULT_POLL_INTERVAL`], 1 ms to 50 ms. It
     /// grows to 100 ms within two seconds without a record.
-    #[serde(deserialize_with = "duration_text::deserialize")]
+    #[serde(deserialize_with = "ccr_ops::duration::deserialize")]
     pub poll_interval: Duration,
     /// Pause between two questions of a stream that was idle for `idle_after`; a database without a binlog stream is asked
     /// five times more rarely. Adds to the lag of the first event after an idle time. Default
     /// [`DEFAULT_IDLE_POLL_INTERVAL`], at least `poll_interval`, up to 60 s.
-    #[serde(deserialize_with = "duration_text::deserialize")]
+    #[serde(deserialize_with = "ccr_ops::duration::deserialize")]
     pub idle_poll_interval: Duration,
     /// Time without a record after which a stream is idle. Default [`DEFAULT_IDLE_AFTER`], up to 24 h.
-    #[serde(deserialize_with = "duration_text::deserialize")]
+    #[serde(deserialize_with = "ccr_ops::duration::deserialize")]
     pub idle_after: Duration,
     /// How long the source must contradict the log (a smaller newest position, another record at a published position)
     /// before a new timeline begins, at which all jobs of the stream halt until they are synced again. Nothing is published
     /// meanwhile. Default [`DEFAULT_TIMELINE_CONFIRM`], up to 24 h; zero begins one at once.
-    #[serde(deserialize_with = "duration_text::deserialize")]
+    #[serde(deserialize_with = "ccr_ops::duration::deserialize")]
     pub timeline_confirm: Duration,
     /// How long a record must have been visible before it is published, see [`crate::plan::settle`]. Adds to the lag.
     /// Default [`DEFAULT_SETTLE`], up to 10 s; zero trusts the source's order.
-    #[serde(deserialize_with = "duration_text::deserialize")]
+    #[serde(deserialize_with = "ccr_ops::duration::deserialize")]
     pub settle: Duration,
     /// A record dated this much before the newest known one is published without a second look. Default
     /// [`DEFAULT_CATCH_UP_MARGIN`]; at least `settle`.
-    #[serde(deserialize_with = "duration_text::deserialize")]
+    #[serde(deserialize_with = "ccr_ops::duration::deserialize")]
     pub catch_up_margin: Duration,
     /// Age at which published positions are looked at once more: a record that the source shows only now becomes a `Gap`
     /// event, and its jobs stop instead of missing it. Default [`DEFAULT_LOOK_BACK`], up to 10 min; zero trusts the source
     /// once the settle time is over.
-    #[serde(deserialize_with = "duration_text::deserialize")]
+    #[serde(deserialize_with = "ccr_ops::duration::deserialize")]
     pub look_back: Duration,
     /// Pause between heartbeats of an idle stream, and between looks at the source's newest position. Default
     /// [`DEFAULT_HEARTBEAT_INTERVAL`], 100 ms to 60 s.
-    #[serde(deserialize_with = "duration_text::deserialize")]
+    #[serde(deserialize_with = "ccr_ops::duration::deserialize")]
     pub heartbeat_interval: Duration,
     /// Records asked for at once. Default [`DEFAULT_BATCH`], 1 to 255.
     pub batch: usize,
@@ -107,40 +106,40 @@ pub struct ProducerConfig {
     pub append_bytes: usize,
     /// Oldest snapshot that is announced again instead of taking another. Default [`DEFAULT_SNAPSHOT_REUSE`]; zero always
     /// takes a new one.
-    #[serde(deserialize_with = "duration_text::deserialize")]
+    #[serde(deserialize_with = "ccr_ops::duration::deserialize")]
     pub snapshot_reuse: Duration,
     /// A snapshot that expires sooner than this is not announced again. Default [`DEFAULT_SNAPSHOT_MARGIN`].
-    #[serde(deserialize_with = "duration_text::deserialize")]
+    #[serde(deserialize_with = "ccr_ops::duration::deserialize")]
     pub snapshot_margin: Duration,
     /// Longest wait for one backup. Default [`DEFAULT_BACKUP_TIMEOUT`], at least 1 s.
-    #[serde(deserialize_with = "duration_text::deserialize")]
+    #[serde(deserialize_with = "ccr_ops::duration::deserialize")]
     pub backup_timeout: Duration,
     /// Pause between two looks at a running backup. Default [`DEFAULT_BACKUP_POLL`], 10 ms to 60 s.
-    #[serde(deserialize_with = "duration_text::deserialize")]
+    #[serde(deserialize_with = "ccr_ops::duration::deserialize")]
     pub backup_poll: Duration,
     /// How long the first snapshot request waits for others to share the backup. Default [`DEFAULT_COALESCE`], up to 60 s.
-    #[serde(deserialize_with = "duration_text::deserialize")]
+    #[serde(deserialize_with = "ccr_ops::duration::deserialize")]
     pub coalesce: Duration,
     /// Base address of a Schema Registry: events are framed in the Confluent wire format and the schema is registered for
     /// each events topic. Default `None`: Avro single objects, which need nothing.
     pub schema_registry: Option<String>,
     /// How long events, snapshots and requests are kept. Default [`DEFAULT_EVENTS_RETENTION`]; `None` keeps for ever.
-    #[serde(deserialize_with = "duration_text::optional::deserialize")]
+    #[serde(deserialize_with = "ccr_ops::duration::or_never::deserialize")]
     pub events_retention: Option<Duration>,
     /// Oldest tablet layout of a table that is used. Default [`DEFAULT_LAYOUT_MAX_AGE`], at least 1 s.
-    #[serde(deserialize_with = "duration_text::deserialize")]
+    #[serde(deserialize_with = "ccr_ops::duration::deserialize")]
     pub layout_max_age: Duration,
     /// Oldest list of backends that is used. Default [`DEFAULT_BACKENDS_MAX_AGE`], at least 1 s.
-    #[serde(deserialize_with = "duration_text::deserialize")]
+    #[serde(deserialize_with = "ccr_ops::duration::deserialize")]
     pub backends_max_age: Duration,
     /// Pause between two acknowledgements (`lockBinlog`) of the published position to the source, at least 1 s. Default:
     /// `None`, never. An acknowledged position lets the source delete everything below it at once, *also the rowsets on its
     /// BEs that targets have not pulled yet*; so it is only for sources whose targets never lag, where another reader that
     /// acknowledges would otherwise have the stream cut above this one.
-    #[serde(deserialize_with = "duration_text::optional::deserialize")]
+    #[serde(deserialize_with = "ccr_ops::duration::or_never::deserialize")]
     pub lock_interval: Option<Duration>,
     /// Pause before a halted stream looks at both sides again. Default [`DEFAULT_HALT_RETRY`], at least 100 ms.
-    #[serde(deserialize_with = "duration_text::deserialize")]
+    #[serde(deserialize_with = "ccr_ops::duration::deserialize")]
     pub halt_retry: Duration,
 }
 

@@ -10,7 +10,6 @@ pub mod bench;
 mod checkpoint;
 pub mod config;
 mod context;
-mod duration_text;
 mod enrich;
 pub mod error;
 mod locate;
