@@ -19,6 +19,7 @@ mod frontend_calls;
 pub mod hosts;
 pub mod inspect;
 mod master;
+pub mod meter;
 pub mod metrics;
 mod mysql;
 mod rpc;

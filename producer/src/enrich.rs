@@ -148,6 +148,7 @@ impl<'a> Enricher<'a> {
                 self.catalog_changed = true;
                 self.places.forget_all();
                 self.position = up_to;
+                self.ctx.report.lost(up_to);
                 self.push_own(Event::Gap(Gap { after, up_to }), &mut batch)?;
             }
             Item::Late(Late { after, seq }) => {
@@ -158,6 +159,7 @@ impl<'a> Enricher<'a> {
                 self.catalog = survey_at(self.ctx, self.position).await?;
                 self.catalog_changed = true;
                 self.places.forget_all();
+                self.ctx.report.lost(seq);
                 self.push_own(Event::Gap(Gap { after, up_to: seq }), &mut batch)?;
             }
             Item::Origin { source_end } => {

@@ -3,7 +3,7 @@
 use ccr_log::{Offset, Record};
 use ccr_schemas::codec::RecordAt;
 use ccr_schemas::event::SnapshotTaken;
-use ccr_schemas::{Envelope, Event, TimestampMs};
+use ccr_schemas::{CommitSeq, Envelope, Event, TimestampMs};
 
 use crate::checkpoint::{Kept, LastRecord};
 use crate::context::Context;
@@ -21,6 +21,8 @@ pub(crate) struct Tail {
     pub end: Option<LogEnd>,
     /// Snapshots of the timeline announced near the end, with the moment of the announcement.
     pub snapshots: Vec<(SnapshotTaken, TimestampMs)>,
+    /// Newest position of which these events say that the log does not have the history.
+    pub lost_up_to: CommitSeq,
     /// The catalogue as of the end; `None` when the log has none of this database and timeline that can be read. Then the
     /// names have to be looked up at the source, as of the log's end: see [`crate::survey::survey_at`].
     pub catalog: Option<Catalog>,
@@ -51,6 +53,13 @@ pub(crate) async fn locate(ctx: &Context) -> Result<Tail, Error> {
         }
         (Some(_) | None, Some(_) | None) => None,
     };
+    let lost = envelopes.iter().filter_map(|envelope| {
+        let Event::Gap(gap) = &envelope.event else {
+            return None;
+        };
+        Some(gap.up_to)
+    });
+    let lost_up_to = lost.max().unwrap_or(CommitSeq::BEFORE_FIRST);
     let snapshots = envelopes
         .into_iter()
         .filter_map(|envelope| {
@@ -63,6 +72,7 @@ pub(crate) async fn locate(ctx: &Context) -> Result<Tail, Error> {
     Ok(Tail {
         end,
         snapshots,
+        lost_up_to,
         catalog,
     })
 }

@@ -37,6 +37,7 @@ struct Facts {
     events: u64,
     problems: BTreeMap<Concern, Problem>,
     snapshots: Vec<SnapshotStatus>,
+    lost_up_to: CommitSeq,
     action: String,
 }
 
@@ -51,6 +52,7 @@ impl Default for Facts {
             events: 0,
             problems: BTreeMap::new(),
             snapshots: Vec::new(),
+            lost_up_to: CommitSeq::BEFORE_FIRST,
             action: "starting".to_owned(),
         }
     }
@@ -122,6 +124,22 @@ impl Report {
     /// Snapshots that were asked for and are not announced.
     pub(crate) fn snapshots(&self, snapshots: Vec<SnapshotStatus>) {
         self.facts().snapshots = snapshots;
+    }
+
+    /// History up to a position is not in the log: a gap, or a record that the source showed too late, was published.
+    pub(crate) fn lost(&self, up_to: CommitSeq) {
+        let mut facts = self.facts();
+        facts.lost_up_to = facts.lost_up_to.max(up_to);
+    }
+
+    /// The positions of another timeline begin: what was lost before is of no concern.
+    pub(crate) fn forget_losses(&self) {
+        self.facts().lost_up_to = CommitSeq::BEFORE_FIRST;
+    }
+
+    /// Returns the newest position of which the log does not have the history.
+    pub(crate) fn lost_up_to(&self) -> CommitSeq {
+        self.facts().lost_up_to
     }
 
     /// What is being done for the snapshot that is being taken.

@@ -270,7 +270,8 @@ pub(crate) async fn run_once(
     if matches!(first.state, State::Following(_)) && doubt.is_none() {
         ctx.report.enter(StreamState::Following, "following");
     }
-    desk.begin(timeline, log_tail.snapshots);
+    desk.begin(ctx, timeline, log_tail.snapshots);
+    ctx.report.lost(log_tail.lost_up_to);
     let enricher = Enricher::new(
         ctx,
         Begin {

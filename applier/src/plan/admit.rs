@@ -107,6 +107,12 @@ impl Apply {
         }
         // Before the first event of the chain, what the job has is what its snapshot has.
         let known = self.last.or(self.covered.rest);
+        if self.covered.least().is_some_and(|least| gap.up_to <= least) {
+            // The snapshot has what the log has not; the chain goes on behind the gap.
+            self.last = self.last.max(Some(gap.up_to));
+            self.window.pass(offset, gap.up_to);
+            return;
+        }
         if known.is_none_or(|known| gap.up_to <= known) {
             self.window.pass(offset, CommitSeq::BEFORE_FIRST);
             return;

@@ -348,6 +348,33 @@ fn a_replaced_history_halts_the_job_and_resync_is_the_only_way_out() {
 }
 
 #[test]
+fn a_gap_that_the_snapshot_contains_does_not_stop_a_job_that_reads_from_before_it() {
+    let mut source = Source::new(1);
+    let table = source.existing("a");
+    let before = source.write(&[table]);
+    for _ in 0..3 {
+        source.write(&[table]);
+    }
+    let (after, up_to) = (before.commit_seq, source.seq());
+    let gap = source.own(Event::Gap(Gap { after, up_to }));
+    let next = source.write(&[table]);
+    let next_at = next.commit_seq;
+    let covered = Covered {
+        tables: BTreeMap::from([(TableId(table), up_to)]),
+        rest: Some(up_to),
+    };
+    let mut planner = Planner::behind(covered, Checkpoint::at(CommitSeq::BEFORE_FIRST), 0);
+    planner.read(before);
+    let text = planner.read(gap);
+    assert!(text.starts_with("applying"), "{text}");
+    let text = planner.read(next);
+    assert!(
+        text.starts_with("applying") && text.contains("ReadLayout a"),
+        "the chain goes on behind the gap, at {next_at}: {text}"
+    );
+}
+
+#[test]
 fn a_record_shown_too_late_stops_the_job_unless_it_is_contained_or_accepted() {
     let mut source = Source::new(1);
     let table = source.existing("a");

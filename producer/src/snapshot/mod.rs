@@ -31,13 +31,17 @@ use crate::metrics as names;
 const MAX_REQUESTS: usize = 10_000;
 /// Snapshots remembered; a source keeps ten per database.
 const MAX_KEPT: usize = 8;
-/// A request that fails this often is dropped; whoever needs it asks again.
-const MAX_FAILURES: u32 = 20;
+/// A request that fails for so long is dropped; whoever needs it asks again.
+const MAX_FAILING: Duration = Duration::from_secs(3600);
 /// Failures for want of a table that are not worth a warning: a table that is renamed or dropped after the event that asks
 /// for its snapshot is explained by a later event, and its request is withdrawn.
 const EXPECTED_FAILURES: u32 = 4;
-/// First pause after a failure; doubles up to [`MAX_RETRY`].
-const FIRST_RETRY: Duration = Duration::from_secs(2);
+/// First pause after a failure; doubles up to the longest.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+/// Longest pause after the source refused to begin a backup: asking again costs it nothing, and the reason, a temporary
+/// partition for instance, may be gone in a moment.
+const MAX_RETRY_OF_REFUSED: Duration = Duration::from_secs(4);
+/// Longest pause after a backup that began and failed.
 const MAX_RETRY: Duration = Duration::from_secs(60);
 
 /// Where requests wait. Outlives the runs of its stream.
@@ -127,12 +131,18 @@ impl Desk {
 
     /// Takes over the snapshots that a run of the stream found in the log. Those of another timeline show a history that the
     /// source does not have any more.
-    pub(crate) fn begin(&self, timeline: Timeline, snapshots: Vec<(SnapshotTaken, TimestampMs)>) {
+    pub(crate) fn begin(
+        &self,
+        ctx: &Context,
+        timeline: Timeline,
+        snapshots: Vec<(SnapshotTaken, TimestampMs)>,
+    ) {
         let mut state = self.lock();
         state.taking = None;
         if state.timeline != timeline {
             state.timeline = timeline;
             state.kept.clear();
+            ctx.report.forget_losses();
         }
         for (snapshot, at) in snapshots {
             state.keep(snapshot, at);
@@ -221,7 +231,7 @@ impl Desk {
             if is_early && matches!(failure, Error::MissingTables { .. }) {
                 info!(stream = %ctx.key, error = %failure.chain(), requests = left.len(),
                       "snapshot postponed, a later event may drop or rename the table");
-            } else {
+            } else if failures.is_some_and(u32::is_power_of_two) {
                 warn!(stream = %ctx.key, error = %failure.chain(), requests = left.len(), "snapshot failed");
             }
         }
@@ -283,7 +293,7 @@ impl Desk {
             } else {
                 FIRST_RETRY
                     .saturating_mul(1 << request.failures.min(10))
-                    .min(MAX_RETRY)
+                    .min(longest_pause(failure))
             };
             request.retry_at = Some(now + pause);
             let before = state.problems.get(&request.id);
@@ -293,10 +303,12 @@ impl Desk {
         }
         let lasting = failure.kind() != ErrorKind::Unavailable;
         state.requests.retain(|request| {
-            let dropped = lasting && request.failures >= MAX_FAILURES;
+            let dropped = lasting
+                && requests.contains(&request.id)
+                && now.saturating_sub(request.asked_at) >= MAX_FAILING;
             if dropped {
                 error!(request_id = request.id, error = %failure.chain(),
-                       "snapshot request failed too often and is dropped; whoever needs it asks again");
+                       "snapshot request failed for too long and is dropped; whoever needs it asks again");
             }
             !dropped
         });
@@ -401,6 +413,23 @@ impl State {
     }
 }
 
+/// Returns the longest pause after a failure.
+fn longest_pause(failure: &Error) -> Duration {
+    match failure {
+        Error::Source { .. } | Error::MissingTables { .. } | Error::UnknownDatabase(_) => {
+            MAX_RETRY_OF_REFUSED
+        }
+        Error::Log(_)
+        | Error::Codec(_)
+        | Error::Contradiction { .. }
+        | Error::Ended(_)
+        | Error::Seal { .. }
+        | Error::Snapshot { .. }
+        | Error::Config { .. }
+        | Error::SchemaRegistry { .. } => MAX_RETRY,
+    }
+}
+
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
@@ -413,5 +442,6 @@ async fn present(ctx: &Context) -> Result<Present, Error> {
         wall: TimestampMs(ctx.clock.now_ms()),
         oldest_event: oldest_event.0,
         oldest_chunk: oldest_chunk.0,
+        lost_up_to: ctx.report.lost_up_to(),
     })
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ccr_log::Offset;
-use ccr_schemas::TimestampMs;
 use ccr_schemas::event::SnapshotTaken;
+use ccr_schemas::{CommitSeq, TimestampMs};
 
 /// A request that waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +105,8 @@ pub struct Present {
     pub oldest_event: i64,
     /// Oldest offset that the snapshots topic still has.
     pub oldest_chunk: i64,
+    /// Newest position of which the log does not have the history: whoever reads on from a snapshot before it halts there.
+    pub lost_up_to: CommitSeq,
 }
 
 /// Decides. `kept` is oldest first.
@@ -172,6 +174,12 @@ fn usable(known: &Kept, bounds: &Bounds, now: &Present) -> bool {
         && now.wall.0.saturating_add(ms(bounds.margin)) < snapshot.expires_at.0
         && snapshot.resume_offset >= now.oldest_event
         && snapshot.chunks_offset >= now.oldest_chunk
+        && snapshot
+            .tables
+            .iter()
+            .map(|table| table.commit_seq)
+            .chain([snapshot.commit_seq])
+            .all(|position| position >= now.lost_up_to)
 }
 
 /// True when a snapshot has all that a request wants, at its position or later. Of views no position is known; the

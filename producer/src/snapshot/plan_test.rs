@@ -66,6 +66,7 @@ fn at(seconds: u64) -> Present {
         wall: TimestampMs(i64::try_from(seconds).unwrap() * 1000),
         oldest_event: 0,
         oldest_chunk: 0,
+        lost_up_to: CommitSeq::BEFORE_FIRST,
     }
 }
 
@@ -229,6 +230,23 @@ fn a_job_that_asks_again_gets_another_snapshot() {
             decide(&[request(id, &["t"], -1)], &kept, &BOUNDS, &at(5)),
             expected,
             "{why}"
+        );
+    }
+}
+
+#[test]
+fn a_snapshot_that_lies_before_lost_history_is_not_announced_again() {
+    let kept = [snapshot(&[("t", 20)], true)];
+    let requests = [request("new", &[], -1)];
+    for (lost_up_to, expected) in [(20, reuse(0, &["new"])), (21, take(&[], &["new"]))] {
+        let now = Present {
+            lost_up_to: CommitSeq(lost_up_to),
+            ..at(5)
+        };
+        assert_eq!(
+            decide(&requests, &kept, &BOUNDS, &now),
+            expected,
+            "{lost_up_to}"
         );
     }
 }

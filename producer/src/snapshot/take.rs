@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ccr_doris::error::Refusal;
+use ccr_doris::meter::{JobMeter, WHOLE};
 use ccr_doris::{Inspect, JobProgress, JobState, Snapshot};
 use ccr_log::Offset;
 use ccr_ops::retry::policy;
@@ -95,6 +96,7 @@ async fn begin(ctx: &Context, scope: &Scope, label: &str) -> Result<Begun, Error
 }
 
 async fn wait_for_backup(ctx: &Context, label: &str, deadline: Duration) -> Result<(), Error> {
+    let mut meter = JobMeter::default();
     loop {
         match state_of(ctx, label).await? {
             Some(job) => match job.state {
@@ -103,7 +105,11 @@ async fn wait_for_backup(ctx: &Context, label: &str, deadline: Duration) -> Resu
                     let why = format!("backup {label} was cancelled: {}", job.status);
                     return Err(failed(ctx, why));
                 }
-                JobState::Running => {}
+                JobState::Running => {
+                    let action = format!("backup {label} ({})", job.state_text);
+                    let progress = (meter.read(&job), WHOLE);
+                    ctx.report.snapshot_action(&action, Some(progress));
+                }
             },
             None => {
                 return Err(failed(

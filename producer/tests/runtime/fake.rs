@@ -40,6 +40,8 @@ pub struct World {
     pub calls: BTreeMap<&'static str, u64>,
     pub backups: Vec<Backup>,
     pub busy: u32,
+    /// A backup is refused with this text.
+    pub backup_refusal: Option<&'static str>,
 }
 
 pub struct Backup {
@@ -351,6 +353,15 @@ impl SqlSession for FakeSource {
         if world.busy > 0 {
             world.busy -= 1;
             return refused("BACKUP", Refusal::BackupBusy);
+        }
+        if let Some(text) = world.backup_refusal {
+            return Err(Error::Refused {
+                call: "BACKUP".to_owned(),
+                address: "fe".to_owned(),
+                code: 1105,
+                cause: Refusal::Other,
+                text: text.to_owned(),
+            });
         }
         let label = sql.split('`').nth(3).unwrap().to_owned();
         let names: BTreeSet<String> = world.tables.values().cloned().collect();

@@ -6,7 +6,7 @@ use ccr_control::ProducerRequest;
 use ccr_log::Offset;
 use ccr_producer::snapshot::payload::sha256;
 use ccr_schemas::topic::producer_group;
-use ccr_schemas::{CommitSeq, TopicName};
+use ccr_schemas::{CommitSeq, Event, TopicName};
 
 use crate::harness::{Harness, config};
 
@@ -188,5 +188,71 @@ async fn an_empty_database_has_an_empty_snapshot() {
     assert_eq!((taken.chunk_count, taken.tables.len()), (0, 0));
     assert!(taken.whole_database);
     assert_eq!(h.source.calls("backup"), 0);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_the_source_refuses_for_a_while_is_shown_and_begins_seconds_after() {
+    const TEXT: &str = "Do not support backup table t with temp partitions";
+    let h = Harness::new().await;
+    h.source.world().backup_refusal = Some(TEXT);
+    let running = h.start();
+    h.begun().await;
+    h.ask("j.1.1", &["t"]).await;
+    h.until("the reason, twice", || async {
+        let shown = h.stream_status().map(|status| status.snapshots);
+        shown.is_some_and(|shown| {
+            shown.iter().any(|snapshot| {
+                let problem = snapshot.problem.as_ref();
+                snapshot.failures >= 2
+                    && snapshot.request_ids == ["j.1.1"]
+                    && snapshot.next_attempt_at_ms.is_some()
+                    && problem.is_some_and(|p| p.what.contains(TEXT) && p.since_ms.is_some())
+            })
+        })
+    })
+    .await;
+    h.source.world().backup_refusal = None;
+    let answered = h.until("answer", || async { !h.snapshots().await.is_empty() });
+    tokio::time::timeout(Duration::from_secs(6), answered)
+        .await
+        .unwrap();
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_job_is_given_no_snapshot_that_lies_before_lost_history() {
+    let h = Harness::new().await;
+    let running = h.start();
+    h.begun().await;
+    h.source.write(1);
+    h.published(1).await;
+    h.ask("a.1.1", &[]).await;
+    h.until("the first", || async { h.snapshots().await.len() == 1 })
+        .await;
+    let gap_is_published = || async {
+        let events = h.envelopes().await;
+        events
+            .iter()
+            .any(|(_, envelope)| matches!(envelope.event, Event::Gap(_)))
+    };
+    running.stop().await;
+    h.source.write(20);
+    h.source.forget(20);
+    h.source.write(21);
+    let running = h.start();
+    h.until("the gap", gap_is_published).await;
+    h.ask("b.1.1", &[]).await;
+    h.until("the second", || async { h.snapshots().await.len() == 2 })
+        .await;
+    assert_eq!(h.source.world().backups.len(), 2);
+    // Also after a restart, from the log alone.
+    running.stop().await;
+    let running = h.start();
+    h.ask("c.1.1", &[]).await;
+    h.until("the third", || async { h.snapshots().await.len() >= 3 })
+        .await;
+    let last = h.snapshots().await.pop().unwrap();
+    assert!(last.commit_seq >= CommitSeq(20), "{}", last.commit_seq);
     running.stop().await;
 }
