@@ -59,7 +59,7 @@ impl Apply {
             Ok(Link::Next) => self.last = Some(seq),
         }
         for removal in removals(&envelope, &self.settings) {
-            self.note_removal(removal);
+            self.removals.note(removal);
         }
         let route = route(&envelope, &self.settings);
         self.follow(offset, envelope, route, actions);

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use ccr_log::MAX_METADATA_BYTES;
 use ccr_ops::ErrorKind;
-use ccr_schemas::{CommitSeq, EventKind, TableId, TxnId};
+use ccr_schemas::{CommitSeq, EventKind, TxnId};
 
 use crate::plan::checkpoint::{Floor, PairFound, Progress};
-use crate::plan::ddl::Ddl;
+use crate::plan::ddl::{Ddl, Effect};
 use crate::plan::exchange::exchange;
+use crate::plan::removal::rollup_life;
 use crate::plan::state::{Apply, ChangePhase, Unit, Work};
 use crate::plan::{Action, Failure, Outcome, Settings};
 
@@ -178,11 +179,7 @@ impl Apply {
         let seq = unit.seq;
         match (phase, outcome) {
             (ChangePhase::Settling(floor), Outcome::Visible) => {
-                for (table, lane) in &mut self.lanes {
-                    if unit.barrier || unit.tables.contains_key(table) {
-                        lane.unseen.clear();
-                    }
-                }
+                self.see(&unit);
                 self.look(unit, ddl, floor, actions);
             }
             (ChangePhase::Looking, Outcome::Evidence(evidence)) => {
@@ -199,21 +196,6 @@ impl Apply {
                     self.resync_instead(unit, absent, ABSENT, actions);
                     return;
                 }
-                self.set_floor(
-                    &unit,
-                    Floor {
-                        at: seq,
-                        progress: Progress::Done,
-                        evidence: None,
-                    },
-                );
-                let tables: Vec<TableId> = unit.tables.keys().copied().collect();
-                for table in tables {
-                    self.layouts.remove(&table);
-                }
-                if unit.barrier {
-                    self.layouts.clear();
-                }
                 actions.push(Action::Applied {
                     seq,
                     kind: unit.kind,
@@ -221,11 +203,7 @@ impl Apply {
                     before,
                 });
                 self.last_error = None;
-                if unit.kind == EventKind::TableDropped {
-                    self.forget_tables(unit.tables.keys().copied());
-                }
-                self.finish(unit);
-                self.record(actions);
+                self.change_done(unit, actions);
             }
             (phase, Outcome::Failed(failure)) => {
                 unit.failures += 1;
@@ -234,6 +212,38 @@ impl Apply {
             }
             (phase, outcome) => self.unexpected_outcome(&unit, phase.name(), &outcome, actions),
         }
+    }
+
+    /// Makes `Done` durable before anything behind it starts.
+    fn change_done(&mut self, unit: Unit, actions: &mut Vec<Action>) {
+        let floor = Floor {
+            at: unit.seq,
+            progress: Progress::Done,
+            evidence: None,
+        };
+        self.set_floor(&unit, floor);
+        for table in unit.tables.keys() {
+            self.layouts.remove(table);
+        }
+        if unit.barrier {
+            self.layouts.clear();
+        }
+        if unit.kind == EventKind::TableDropped {
+            self.forget_tables(unit.tables.keys().copied());
+        }
+        self.finish(unit);
+        self.record(actions);
+    }
+
+    /// The rollup of a renaming was dropped at the destination already, for a transaction whose data went with it.
+    fn rollup_goes(&self, unit: &Unit, ddl: &Ddl) -> bool {
+        let Effect::RollupRenamed { new, .. } = &ddl.effect else {
+            return false;
+        };
+        unit.tables.keys().any(|table| {
+            let later = self.removals.rollups_after(*table, unit.seq);
+            rollup_life(new, &later).1.is_some()
+        })
     }
 
     /// The name of a table to create is taken by a table of unknown content.
@@ -267,6 +277,19 @@ impl Apply {
             ErrorKind::Fenced | ErrorKind::Invalid | ErrorKind::Corrupt => true,
         };
         let next = match &phase {
+            ChangePhase::Running(_) if self.rollup_goes(&unit, &ddl) => {
+                actions.push(Action::Skip {
+                    seq,
+                    reason: "the rollup is dropped later".to_owned(),
+                });
+                self.change_done(unit, actions);
+                return;
+            }
+            ChangePhase::Running(_) if give_up && renames_rollup(&ddl) => {
+                let reason = format!("{} failed: {}", ddl.what, failure.text);
+                self.resync_instead(unit, ddl.bearers.clone(), &reason, actions);
+                return;
+            }
             ChangePhase::Running(_) if give_up => {
                 unit.work = Work::Change(
                     ddl.clone(),
@@ -298,6 +321,10 @@ impl Apply {
         self.units.insert(seq, unit);
         actions.extend(next);
     }
+}
+
+fn renames_rollup(ddl: &Ddl) -> bool {
+    matches!(ddl.effect, Effect::RollupRenamed { .. })
 }
 
 /// Why an object cannot be created, with the next step.

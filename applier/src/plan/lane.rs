@@ -43,6 +43,10 @@ impl Apply {
                 let reason = reason.clone();
                 self.halt_tables(seq, &tables, &reason, actions);
             }
+            Work::Load(_, LoadPhase::Obsolete(ddl)) => {
+                let ddl = ddl.clone();
+                self.drop_obsolete(seq, ddl, actions);
+            }
             Work::Load(_, LoadPhase::Unfit(reason)) => {
                 let reason = reason.clone();
                 self.resync_load(seq, &reason, actions);
@@ -76,6 +80,8 @@ impl Apply {
                 | LoadPhase::Asking(_)
                 | LoadPhase::Undoing(..)
                 | LoadPhase::Ingesting(..)
+                | LoadPhase::Settling(_)
+                | LoadPhase::Dropping(_)
                 | LoadPhase::Committing(..),
             )
             | Work::Renew(
@@ -288,7 +294,9 @@ impl Apply {
                 ));
             }
             Work::Load(_, phase) => match phase {
-                LoadPhase::Failed(..) | LoadPhase::Unfit(_) => *phase = LoadPhase::Mapping(None),
+                LoadPhase::Obsolete(_) | LoadPhase::Failed(..) | LoadPhase::Unfit(_) => {
+                    *phase = LoadPhase::Mapping(None);
+                }
                 LoadPhase::Waiting
                 | LoadPhase::Mapping(_)
                 | LoadPhase::Beginning(_)
@@ -296,6 +304,8 @@ impl Apply {
                 | LoadPhase::Undoing(..)
                 | LoadPhase::Ingesting(..)
                 | LoadPhase::Ingested(..)
+                | LoadPhase::Settling(_)
+                | LoadPhase::Dropping(_)
                 | LoadPhase::Committing(..) => {}
             },
         }

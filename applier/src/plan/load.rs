@@ -106,9 +106,11 @@ impl Apply {
             ) => {
                 self.last_error = Some(text);
                 unit.failures += 1;
-                let gone = self.removed_later(seq, &event);
-                if gone.len() > unit.gone.len() {
+                let gone = self.removals.partitions_of(seq, &event);
+                let rollups_go = !unit.without_rollups && self.drops_rollups(seq, &event);
+                if gone.len() > unit.gone.len() || rollups_go {
                     unit.gone = gone;
+                    unit.without_rollups |= rollups_go;
                     unit.redo = unit.redo.max(Redo::Plan);
                 } else {
                     self.look_ahead(unit.failures, actions);
@@ -125,6 +127,17 @@ impl Apply {
                     self.ingest(seq, plan, begun, Arc::new(held), failures, actions);
                 }
             }
+            (LoadPhase::Settling(ddl), Outcome::Visible) => {
+                self.see(&unit);
+                self.run_obsolete(unit, event, ddl, actions);
+            }
+            (LoadPhase::Dropping(_), Outcome::DdlInEffect { .. } | Outcome::TableAbsent) => {
+                self.forget_layouts(&unit);
+                (unit.redo, unit.failures, unit.misses) = (Redo::No, 0, 0);
+                unit.work = Work::Load(event, LoadPhase::Mapping(None));
+                self.units.insert(seq, unit);
+                self.map(seq, actions);
+            }
             (LoadPhase::Committing(plan, begun, held), Outcome::Commit(outcome)) => {
                 self.commit_answered(unit, event, plan, begun, held, outcome, actions);
             }
@@ -133,7 +146,7 @@ impl Apply {
     }
 
     /// What can not be had may be removed by an event for which the window has no room.
-    fn look_ahead(&mut self, failures: u32, actions: &mut Vec<Action>) {
+    pub(super) fn look_ahead(&mut self, failures: u32, actions: &mut Vec<Action>) {
         if failures < FAILURES_BEFORE_LOOKING || self.wants_more() || self.looking_ahead {
             return;
         }
@@ -315,9 +328,20 @@ impl Apply {
                 held: held.clone(),
                 failures,
             },
+            LoadPhase::Settling(_) => Action::AwaitVisible {
+                seq,
+                txns: self.unseen(&unit),
+                failures,
+            },
+            LoadPhase::Dropping(ddl) => {
+                let ddl = ddl.clone();
+                self.obsolete_failed(unit, event, ddl, failure, actions);
+                return;
+            }
             LoadPhase::Waiting
             | LoadPhase::Mapping(_)
             | LoadPhase::Ingested(..)
+            | LoadPhase::Obsolete(_)
             | LoadPhase::Failed(..)
             | LoadPhase::Unfit(_) => {
                 unit.work = Work::Load(event, phase);

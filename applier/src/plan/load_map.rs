@@ -5,15 +5,25 @@ use std::sync::Arc;
 
 use ccr_control::Policy;
 use ccr_schemas::event::RowsetsCommitted;
-use ccr_schemas::{CommitSeq, PartitionId, TableId, TxnId};
+use ccr_schemas::{CommitSeq, TableId, TxnId};
 
 use crate::plan::action::{Begun, Held};
-use crate::plan::mapping::{self, IngestPlan, Miss};
+use crate::plan::mapping::{self, IngestPlan, Miss, Unmapped};
 use crate::plan::state::{Apply, LayoutKnown, LoadPhase, Then, Unit, Work};
 use crate::plan::{Action, LayoutRead};
 
 /// How often a layout is read again for something that has no counterpart, before its table is re-synced.
 const MOST_MISSES: u32 = 5;
+/// The same for a rollup that the source does not have: the event that drops it can be far behind in the log. About 40 s.
+const MOST_SURPLUS: u32 = 11;
+
+fn most_misses(miss: &Miss) -> u32 {
+    if miss.is_surplus {
+        MOST_SURPLUS
+    } else {
+        MOST_MISSES
+    }
+}
 
 impl Apply {
     /// Plans the ingest, or asks for what is missing to do so.
@@ -26,7 +36,7 @@ impl Apply {
         };
         let (event, again, misses) = (event.clone(), again.clone(), unit.misses);
         let failures = unit.failures + misses;
-        let gone = unit.gone.clone();
+        let (gone, without_rollups) = (unit.gone.clone(), unit.without_rollups);
         let takes: BTreeSet<TableId> = unit.tables.keys().copied().collect();
         let mut layouts = BTreeMap::new();
         let mut reading = false;
@@ -52,7 +62,8 @@ impl Apply {
         if reading {
             return;
         }
-        match mapping::map(&event, &takes, &gone, &layouts) {
+        let later = self.later(seq, &event, without_rollups);
+        match mapping::map(&event, &takes, &gone, &layouts, &later) {
             Ok(mapped) => {
                 for (reason, count) in &mapped.left_out {
                     for _ in 0..*count {
@@ -64,14 +75,21 @@ impl Apply {
                 }
                 self.mapped(seq, Arc::new(mapped.plan), again, actions);
             }
-            Err(miss) if misses < MOST_MISSES => {
+            Err(Unmapped::Obsolete { dest, rollup, .. }) => {
+                let txn = again.map(|(begun, _)| begun.txn);
+                self.obsolete(seq, txn, &dest, &rollup, actions);
+            }
+            Err(Unmapped::Miss(miss)) if misses < most_misses(&miss) => {
                 self.layouts.entry(miss.table).or_default().known = LayoutKnown::No;
                 if let Some(unit) = self.units.get_mut(&seq) {
                     unit.misses += 1;
                 }
+                self.look_ahead(misses, actions);
                 self.map(seq, actions);
             }
-            Err(miss) => self.unfit(seq, again.map(|(begun, _)| begun.txn), &miss, actions),
+            Err(Unmapped::Miss(miss)) => {
+                self.unfit(seq, again.map(|(begun, _)| begun.txn), &miss, actions)
+            }
         }
     }
 
@@ -124,26 +142,6 @@ impl Apply {
             }
             None => self.begin(seq, plan, 0, actions),
         }
-    }
-
-    /// Partitions of the event that an event read since removes.
-    pub(super) fn removed_later(
-        &self,
-        seq: CommitSeq,
-        event: &RowsetsCommitted,
-    ) -> BTreeSet<PartitionId> {
-        let later = |at: Option<&CommitSeq>| at.is_some_and(|at| *at > seq);
-        let mut gone = BTreeSet::new();
-        for table in &event.tables {
-            let whole = later(self.removed_tables.get(&table.table.id));
-            for partition in &table.partitions {
-                let id = partition.partition_id;
-                if whole || later(self.removed_partitions.get(&id)) {
-                    gone.insert(id);
-                }
-            }
-        }
-        gone
     }
 
     /// The layouts of the unit's tables are not what they were.

@@ -10,6 +10,8 @@ use ccr_schemas::event::{
 };
 use ccr_schemas::{BackendId, PartitionId, TableId, TabletId, TxnId};
 
+use crate::plan::removal::{RollupChange, rollup_life};
+
 /// An id of the destination cluster; without the wrapper ids are the source's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Dest<T>(pub T);
@@ -77,6 +79,33 @@ pub struct Miss {
     pub table: TableId,
     /// What, for people.
     pub what: String,
+    /// The destination has a rollup that the transaction did not write: the event that drops it may be on its way.
+    pub is_surplus: bool,
+}
+
+/// Why a transaction cannot be mapped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unmapped {
+    /// The layouts do not fit.
+    Miss(Miss),
+    /// The source has dropped this rollup since, and its data with it: it must go first.
+    Obsolete {
+        /// Source table.
+        table: TableId,
+        /// Name of the destination table.
+        dest: String,
+        /// Name of the rollup there.
+        rollup: String,
+    },
+}
+
+/// What happens to the rollups of the tables of a transaction after it.
+#[derive(Clone, Debug, Default)]
+pub struct Later {
+    /// By source table, in order.
+    pub changes: BTreeMap<TableId, Vec<RollupChange>>,
+    /// The source has no data any more of the rollups that are dropped.
+    pub without_dropped: bool,
 }
 
 /// Result of mapping.
@@ -111,13 +140,14 @@ fn removed_later(
 /// Maps the tables of `takes` of a transaction, without the partitions of `gone`.
 ///
 /// # Errors
-/// [`Miss`] names the first thing without a counterpart.
+/// [`Unmapped`] names the first thing without a counterpart.
 pub fn map(
     event: &RowsetsCommitted,
     takes: &BTreeSet<TableId>,
     gone: &BTreeSet<PartitionId>,
     layouts: &BTreeMap<TableId, Arc<Layout>>,
-) -> Result<Mapped, Miss> {
+    later: &Later,
+) -> Result<Mapped, Unmapped> {
     let mut mapped = Mapped {
         plan: IngestPlan {
             sub_txns: event.sub_txns.len(),
@@ -126,44 +156,53 @@ pub fn map(
         left_out: BTreeMap::new(),
     };
     for rowsets in event.tables.iter().filter(|t| takes.contains(&t.table.id)) {
-        let mut needed =
-            rowsets
-                .partitions
-                .iter()
-                .filter(|p| match left_out(p).or(removed_later(p, gone)) {
-                    None => true,
-                    Some(reason) => {
-                        *mapped.left_out.entry(reason).or_default() += 1;
-                        false
-                    }
-                });
-        let Some(first) = needed.next() else { continue };
-        let layout = layouts.get(&rowsets.table.id).ok_or_else(|| Miss {
-            table: rowsets.table.id,
-            what: format!("table `{}` is not at the destination", rowsets.table.name),
+        let mut needed = Vec::new();
+        for partition in &rowsets.partitions {
+            match left_out(partition).or(removed_later(partition, gone)) {
+                None => needed.push(partition),
+                Some(reason) => *mapped.left_out.entry(reason).or_default() += 1,
+            }
+        }
+        if needed.is_empty() {
+            continue;
+        }
+        let layout = layouts.get(&rowsets.table.id).ok_or_else(|| {
+            let what = format!("table `{}` is not at the destination", rowsets.table.name);
+            miss(rowsets.table.id, what)
         })?;
         let dest_table = Dest(layout.table.id);
         if !mapped.plan.tables.contains(&dest_table) {
             mapped.plan.tables.push(dest_table);
         }
-        for partition in std::iter::once(first).chain(needed) {
-            let part = map_partition(rowsets, partition, &event.sub_txns, layout)?;
+        for partition in needed {
+            let (part, rollups) =
+                map_partition(rowsets, partition, &event.sub_txns, layout, later)?;
+            if rollups > 0 {
+                *mapped.left_out.entry("rollup dropped later").or_default() += rollups;
+            }
             mapped.plan.parts.push(part);
         }
     }
     Ok(mapped)
 }
 
+fn miss(table: TableId, what: String) -> Unmapped {
+    Unmapped::Miss(Miss {
+        table,
+        what,
+        is_surplus: false,
+    })
+}
+
+/// The partition, and how many rollups are left out.
 fn map_partition(
     rowsets: &TableRowsets,
     source: &PartitionRowsets,
     sub_txns: &[TxnId],
     layout: &Layout,
-) -> Result<IngestPart, Miss> {
-    let miss = |what: String| Miss {
-        table: rowsets.table.id,
-        what,
-    };
+    later: &Later,
+) -> Result<(IngestPart, u64), Unmapped> {
+    let miss = |what: String| miss(rowsets.table.id, what);
     let found = find_partition(source, layout).ok_or_else(|| {
         miss(format!(
             "table `{}`: no partition `{}` with range {:?} at the destination",
@@ -181,14 +220,10 @@ fn map_partition(
             ))
         })?)
     };
+    let pairs = pair_indexes(rowsets, source, &found.indexes, &layout.table.name, later)?;
+    let left_out = source.indexes.len() - pairs.len();
     let mut tablets = Vec::new();
-    for index in &source.indexes {
-        let dest = find_index(index, &found.indexes, &layout.table.name).ok_or_else(|| {
-            miss(format!(
-                "table `{}`, partition `{}`: no index `{}` at the destination",
-                rowsets.table.name, source.name, index.name
-            ))
-        })?;
+    for (index, dest) in pairs {
         if dest.tablets.len() != index.tablets.len() {
             return Err(miss(format!(
                 "table `{}`, partition `{}`, index `{}`: {} buckets at the source, {} at the destination",
@@ -212,7 +247,7 @@ fn map_partition(
             });
         }
     }
-    Ok(IngestPart {
+    let part = IngestPart {
         table: Dest(layout.table.id),
         sub_txn,
         source_partition: source.partition_id,
@@ -220,7 +255,75 @@ fn map_partition(
         version: source.version,
         dest_version: found.visible_version,
         tablets,
-    })
+    };
+    Ok((part, u64::try_from(left_out).unwrap_or(u64::MAX)))
+}
+
+/// The base index bears the table's name. A rollup is known by its name, which the source may have changed since, so that
+/// the transaction can show a later one. Every index of the destination must be written: a commit needs them all.
+fn pair_indexes<'a>(
+    rowsets: &TableRowsets,
+    source: &'a PartitionRowsets,
+    dest: &'a [IndexMeta],
+    table: &str,
+    later: &Later,
+) -> Result<Vec<(&'a IndexRowsets, &'a IndexMeta)>, Unmapped> {
+    let of = rowsets.table.id;
+    let changes = later.changes.get(&of).map_or(&[][..], Vec::as_slice);
+    let mut pairs: Vec<(&IndexRowsets, &IndexMeta)> = Vec::new();
+    for index in dest.iter().filter(|index| !index.is_shadow()) {
+        if index.name == table {
+            pairs.extend(
+                source
+                    .indexes
+                    .iter()
+                    .find(|i| i.is_base)
+                    .map(|i| (i, index)),
+            );
+            continue;
+        }
+        let (names, dropped) = rollup_life(&index.name, changes);
+        let written = source.indexes.iter().find(|i| {
+            !i.is_base && (names.contains(i.name.as_str()) || dropped == Some(i.index_id))
+        });
+        match (written, dropped) {
+            (Some(written), None) => pairs.push((written, index)),
+            (Some(written), Some(_)) if !later.without_dropped => pairs.push((written, index)),
+            (_, Some(_)) => {
+                return Err(Unmapped::Obsolete {
+                    table: of,
+                    dest: table.to_owned(),
+                    rollup: index.name.clone(),
+                });
+            }
+            (None, None) => {
+                return Err(Unmapped::Miss(Miss {
+                    table: of,
+                    what: format!(
+                        "table `{}`, partition `{}`: the destination has a rollup `{}` that the source does not have",
+                        rowsets.table.name, source.name, index.name
+                    ),
+                    is_surplus: true,
+                }));
+            }
+        }
+    }
+    for index in &source.indexes {
+        let is_paired = pairs
+            .iter()
+            .any(|(paired, _)| paired.index_id == index.index_id);
+        let goes = changes.iter().any(
+            |change| matches!(change, RollupChange::Dropped { id, .. } if *id == index.index_id),
+        );
+        if !is_paired && (index.is_base || !goes) {
+            let what = format!(
+                "table `{}`, partition `{}`: no index `{}` at the destination",
+                rowsets.table.name, source.name, index.name
+            );
+            return Err(miss(of, what));
+        }
+    }
+    Ok(pairs)
 }
 
 /// By range text. Temporary partitions of the destination can bear the same text: then the one of the same name is meant.
@@ -246,160 +349,6 @@ fn find_partition<'a>(
     }
 }
 
-fn find_index<'a>(
-    source: &IndexRowsets,
-    indexes: &'a [IndexMeta],
-    table: &str,
-) -> Option<&'a IndexMeta> {
-    let wanted = if source.is_base { table } else { &source.name };
-    indexes.iter().find(|index| index.name == wanted)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use ccr_doris::{PartitionMeta, ReplicaMeta, TabletMeta};
-    use ccr_schemas::IndexId;
-    use ccr_schemas::event::{TableRef, TabletReplicas};
-
-    fn layout(name: &str, partitions: &[(i64, &str, &str, usize)]) -> Arc<Layout> {
-        Arc::new(Layout {
-            table: TableMeta {
-                id: TableId(900),
-                name: name.to_owned(),
-                kind: "OLAP".to_owned(),
-                partitions: partitions
-                    .iter()
-                    .map(|(id, name_p, range, buckets)| PartitionMeta {
-                        id: PartitionId(*id),
-                        name: (*name_p).to_owned(),
-                        range: (*range).to_owned(),
-                        visible_version: 1,
-                        indexes: vec![IndexMeta {
-                            id: IndexId(id + 1),
-                            name: name.to_owned(),
-                            tablets: (0..*buckets)
-                                .map(|n| TabletMeta {
-                                    id: TabletId(id * 100 + n as i64),
-                                    replicas: vec![ReplicaMeta {
-                                        id: 1,
-                                        backend: BackendId(5),
-                                        version: 1,
-                                    }],
-                                })
-                                .collect(),
-                        }],
-                    })
-                    .collect(),
-            },
-        })
-    }
-
-    fn event(name: &str, range: &str, presence: Presence) -> RowsetsCommitted {
-        RowsetsCommitted {
-            txn_id: TxnId(1),
-            label: "l".to_owned(),
-            sub_txns: vec![],
-            backends: vec![],
-            tables: vec![TableRowsets {
-                table: TableRef {
-                    id: TableId(7),
-                    name: "src".to_owned(),
-                },
-                partitions: vec![PartitionRowsets {
-                    partition_id: PartitionId(71),
-                    name: name.to_owned(),
-                    range: range.to_owned(),
-                    version: 3,
-                    is_temp: false,
-                    sub_txn: TxnId(-1),
-                    presence,
-                    indexes: vec![IndexRowsets {
-                        index_id: IndexId(72),
-                        name: "src".to_owned(),
-                        is_base: true,
-                        tablets: vec![
-                            TabletReplicas {
-                                tablet_id: TabletId(10),
-                                backends: vec![BackendId(1)],
-                            },
-                            TabletReplicas {
-                                tablet_id: TabletId(11),
-                                backends: vec![BackendId(1)],
-                            },
-                        ],
-                    }],
-                }],
-            }],
-        }
-    }
-
-    fn run(event: &RowsetsCommitted, layout: Arc<Layout>) -> Result<Mapped, Miss> {
-        map(
-            event,
-            &BTreeSet::from([TableId(7)]),
-            &BTreeSet::new(),
-            &BTreeMap::from([(TableId(7), layout)]),
-        )
-    }
-
-    #[test]
-    fn partitions_are_matched_by_range_and_tablets_by_position() {
-        let dest = layout("dst", &[(30, "other", "r1", 2), (31, "p", "r2", 2)]);
-        let mapped = run(&event("p", "r1", Presence::Present), dest).unwrap();
-        assert_eq!(mapped.plan.tables, [Dest(TableId(900))]);
-        let part = &mapped.plan.parts[0];
-        assert_eq!(part.partition, Dest(PartitionId(30)));
-        let pairs: Vec<_> = part
-            .tablets
-            .iter()
-            .map(|t| (t.source.0, t.dest.0.0))
-            .collect();
-        assert_eq!(pairs, [(10, 3000), (11, 3001)]);
-    }
-
-    #[test]
-    fn an_unpartitioned_table_matches_whatever_its_partition_is_called() {
-        let mapped = run(
-            &event("src", "", Presence::Present),
-            layout("dst", &[(30, "dst", "", 2)]),
-        );
-        assert_eq!(
-            mapped.unwrap().plan.parts[0].partition,
-            Dest(PartitionId(30))
-        );
-    }
-
-    #[test]
-    fn what_has_no_counterpart_is_named() {
-        let miss = run(
-            &event("p", "r9", Presence::Present),
-            layout("dst", &[(30, "p", "r1", 2)]),
-        )
-        .unwrap_err();
-        assert_eq!(
-            miss.what,
-            "table `src`: no partition `p` with range \"r9\" at the destination"
-        );
-        let miss = run(
-            &event("p", "r1", Presence::Present),
-            layout("dst", &[(30, "p", "r1", 3)]),
-        )
-        .unwrap_err();
-        assert!(
-            miss.what
-                .contains("2 buckets at the source, 3 at the destination")
-        );
-    }
-
-    #[test]
-    fn data_that_is_gone_is_left_out_with_a_reason() {
-        let mapped = run(
-            &event("p", "r1", Presence::DroppedAt(ccr_schemas::CommitSeq(9))),
-            layout("dst", &[]),
-        )
-        .unwrap();
-        assert!(mapped.plan.parts.is_empty());
-        assert_eq!(mapped.left_out["partition dropped later"], 1);
-    }
-}
+#[path = "mapping_test.rs"]
+mod tests;

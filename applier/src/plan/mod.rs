@@ -16,6 +16,7 @@ mod load;
 mod load_end;
 mod load_map;
 pub mod mapping;
+mod obsolete;
 mod queue;
 pub mod removal;
 mod renew;
@@ -163,7 +164,7 @@ impl Apply {
             Input::LookedAhead(found) => {
                 self.looking_ahead = false;
                 for removal in found {
-                    self.note_removal(removal);
+                    self.removals.note(removal);
                 }
                 None
             }

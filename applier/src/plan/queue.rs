@@ -351,6 +351,7 @@ impl Apply {
             judge: false,
             redo: Redo::No,
             gone: BTreeSet::new(),
+            without_rollups: false,
             failures: 0,
             misses: 0,
             work,

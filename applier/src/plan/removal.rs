@@ -1,13 +1,15 @@
 //! What events take away: data that the source has no more need not be had, when a later event removes it everywhere.
 
-use ccr_schemas::event::TruncateScope;
-use ccr_schemas::{CommitSeq, Envelope, Event, PartitionId, TableId};
+use std::collections::{BTreeMap, BTreeSet};
+
+use ccr_schemas::event::{RowsetsCommitted, TruncateScope};
+use ccr_schemas::{CommitSeq, Envelope, Event, IndexId, PartitionId, Replay, TableId};
 
 use crate::plan::route::{Route, route};
-use crate::plan::state::{Apply, Settings};
+use crate::plan::state::Settings;
 
-/// Everything of a table or partition before a position goes, or comes anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Everything of a table, partition or rollup before a position goes, or comes with a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Removal {
     /// Of a table.
     Table {
@@ -23,11 +25,49 @@ pub enum Removal {
         /// Position of the event.
         at: CommitSeq,
     },
+    /// Of a partition that the event names without its id.
+    NamedPartition {
+        /// Source table.
+        table: TableId,
+        /// Name.
+        name: String,
+        /// Position of the event.
+        at: CommitSeq,
+    },
+    /// Of a rollup; or its name changes, by which it is known at the destination.
+    Rollup {
+        /// Source table.
+        table: TableId,
+        /// What happens to it.
+        change: RollupChange,
+        /// Position of the event.
+        at: CommitSeq,
+    },
+}
+
+/// What an event does to a rollup or synchronous materialized view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RollupChange {
+    /// It is dropped.
+    Dropped {
+        /// Source index.
+        id: IndexId,
+        /// Its name then.
+        name: String,
+    },
+    /// It gets another name.
+    Renamed {
+        /// Before.
+        old: String,
+        /// After.
+        new: String,
+    },
 }
 
 /// What an event removes for a job of these settings.
 pub fn removals(envelope: &Envelope, settings: &Settings) -> Vec<Removal> {
-    if matches!(envelope.event, Event::RowsetsCommitted(_)) {
+    let is_load = matches!(envelope.event, Event::RowsetsCommitted(_));
+    if is_load && envelope.replay == Replay::Transaction {
         return Vec::new();
     }
     let at = envelope.commit_seq;
@@ -44,31 +84,158 @@ pub fn removals(envelope: &Envelope, settings: &Settings) -> Vec<Removal> {
     {
         return vec![of_table(replaced.original.id)];
     }
-    let of_partition = |partition| Removal::Partition { partition, at };
     if let Event::TableTruncated(truncated) = &envelope.event {
+        let table = truncated.table.id;
         return match &truncated.scope {
-            TruncateScope::EntireTable => vec![of_table(truncated.table.id)],
-            TruncateScope::TruncatedPartitions(partitions) => {
-                partitions.iter().map(|p| of_partition(p.id)).collect()
-            }
+            TruncateScope::EntireTable => vec![of_table(table)],
+            TruncateScope::TruncatedPartitions(partitions) => partitions
+                .iter()
+                .map(|p| of_partition(table, p.id, &p.name, at))
+                .collect(),
         };
     }
-    if let Event::PartitionDropped(dropped) = &envelope.event {
-        return vec![of_partition(dropped.partition_id)];
+    if let Event::PartitionDropped(e) = &envelope.event {
+        return vec![of_partition(e.table.id, e.partition_id, &e.name, at)];
+    }
+    let of_rollup = |table: TableId, change: RollupChange| Removal::Rollup { table, change, at };
+    if let Event::RollupDropped(e) = &envelope.event {
+        let (id, name) = (e.index_id, e.name.clone());
+        return vec![of_rollup(e.table.id, RollupChange::Dropped { id, name })];
+    }
+    if let Event::RollupRenamed(e) = &envelope.event {
+        let (old, new) = (e.old.clone(), e.new.clone());
+        return vec![of_rollup(e.table.id, RollupChange::Renamed { old, new })];
     }
     Vec::new()
 }
 
-impl Apply {
-    /// Remembers it, until the offset has passed it.
-    pub(crate) fn note_removal(&mut self, removal: Removal) {
+fn of_partition(table: TableId, id: PartitionId, name: &str, at: CommitSeq) -> Removal {
+    if id.0 >= 0 {
+        return Removal::Partition { partition: id, at };
+    }
+    Removal::NamedPartition {
+        table,
+        name: name.to_owned(),
+        at,
+    }
+}
+
+/// What is known to be removed by events that were read or looked at and are not passed by the offset.
+#[derive(Clone, Debug, Default)]
+pub struct Removals {
+    tables: BTreeMap<TableId, CommitSeq>,
+    partitions: BTreeMap<PartitionId, CommitSeq>,
+    named_partitions: BTreeMap<(TableId, String), CommitSeq>,
+    rollups: BTreeMap<TableId, BTreeMap<CommitSeq, RollupChange>>,
+}
+
+impl Removals {
+    /// Takes one over.
+    pub fn note(&mut self, removal: Removal) {
         match removal {
             Removal::Table { table, at } => {
-                self.removed_tables.insert(table, at);
+                self.tables.insert(table, at);
             }
             Removal::Partition { partition, at } => {
-                self.removed_partitions.insert(partition, at);
+                self.partitions.insert(partition, at);
+            }
+            Removal::NamedPartition { table, name, at } => {
+                self.named_partitions.insert((table, name), at);
+            }
+            Removal::Rollup { table, change, at } => {
+                self.rollups.entry(table).or_default().insert(at, change);
             }
         }
+    }
+
+    /// Forgets what does not matter any more when everything up to a position is done.
+    pub fn forget(&mut self, upto: CommitSeq) {
+        self.tables.retain(|_, at| *at > upto);
+        self.partitions.retain(|_, at| *at > upto);
+        self.named_partitions.retain(|_, at| *at > upto);
+        for changes in self.rollups.values_mut() {
+            changes.retain(|at, _| *at > upto);
+        }
+        self.rollups.retain(|_, changes| !changes.is_empty());
+    }
+
+    /// Partitions of a transaction that are removed after it.
+    pub fn partitions_of(&self, seq: CommitSeq, event: &RowsetsCommitted) -> BTreeSet<PartitionId> {
+        let later = |at: Option<&CommitSeq>| at.is_some_and(|at| *at > seq);
+        let mut gone = BTreeSet::new();
+        for rowsets in &event.tables {
+            let table = rowsets.table.id;
+            let whole = later(self.tables.get(&table));
+            for partition in &rowsets.partitions {
+                let id = partition.partition_id;
+                let named = (table, partition.name.clone());
+                if whole
+                    || later(self.partitions.get(&id))
+                    || later(self.named_partitions.get(&named))
+                {
+                    gone.insert(id);
+                }
+            }
+        }
+        gone
+    }
+
+    /// What happens to the rollups of a table after a position, in order.
+    pub fn rollups_after(&self, table: TableId, seq: CommitSeq) -> Vec<RollupChange> {
+        let changes = self.rollups.get(&table).into_iter().flatten();
+        let later = changes.filter(|(at, _)| **at > seq);
+        later.map(|(_, change)| change.clone()).collect()
+    }
+}
+
+/// The names that a rollup has from now on, and the source index under which it is dropped in the end, if it is.
+pub fn rollup_life<'a>(
+    name: &'a str,
+    later: &'a [RollupChange],
+) -> (BTreeSet<&'a str>, Option<IndexId>) {
+    let (mut now, mut names) = (name, BTreeSet::from([name]));
+    for change in later {
+        match change {
+            RollupChange::Dropped { id, name } if name == now => return (names, Some(*id)),
+            RollupChange::Renamed { old, new } if old == now => {
+                now = new;
+                names.insert(new);
+            }
+            RollupChange::Dropped { .. } | RollupChange::Renamed { .. } => {}
+        }
+    }
+    (names, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rollup_is_followed_through_its_names_to_its_end() {
+        let renamed = |old: &str, new: &str| RollupChange::Renamed {
+            old: old.to_owned(),
+            new: new.to_owned(),
+        };
+        let dropped = |id: i64, name: &str| RollupChange::Dropped {
+            id: IndexId(id),
+            name: name.to_owned(),
+        };
+        let later = [
+            dropped(1, "other"),
+            renamed("r", "s"),
+            renamed("x", "r"),
+            dropped(2, "s"),
+            dropped(3, "r"),
+        ];
+        assert_eq!(
+            rollup_life("r", &later),
+            (BTreeSet::from(["r", "s"]), Some(IndexId(2)))
+        );
+        assert_eq!(
+            rollup_life("x", &later),
+            (BTreeSet::from(["r", "x"]), Some(IndexId(3)))
+        );
+        assert_eq!(rollup_life("y", &later), (BTreeSet::from(["y"]), None));
     }
 }

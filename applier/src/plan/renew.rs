@@ -112,11 +112,7 @@ impl Apply {
     ) {
         match (phase, outcome) {
             (RenewPhase::Settling, Outcome::Visible) => {
-                for table in unit.tables.keys() {
-                    if let Some(lane) = self.lanes.get_mut(table) {
-                        lane.unseen.clear();
-                    }
-                }
+                self.see(&unit);
                 self.look_or_renew(unit, renewal, actions);
             }
             (RenewPhase::Looking, Outcome::Evidence(_)) => {

@@ -8,6 +8,7 @@ use ccr_schemas::{CommitSeq, PartitionId, TableId, Timeline, TimestampMs, TxnId}
 
 use crate::plan::checkpoint::{Checkpoint, Floor, Halted};
 use crate::plan::mapping::Layout;
+use crate::plan::removal::Removals;
 use crate::plan::window::Window;
 
 pub use crate::plan::unit::{ChangePhase, LoadPhase, Redo, RenewPhase, Renewal, Then, Unit, Work};
@@ -153,10 +154,8 @@ pub struct Apply {
     /// Tables behind a change that was not yet executed when the process before ended: nothing to judge any more.
     pub(crate) judged: BTreeSet<TableId>,
     pub(crate) judged_all: bool,
-    /// Tables whose whole data an event read since removes, with its position.
-    pub(crate) removed_tables: BTreeMap<TableId, CommitSeq>,
-    /// As `removed_tables` for single source partitions.
-    pub(crate) removed_partitions: BTreeMap<PartitionId, CommitSeq>,
+    /// What events read since remove.
+    pub(crate) removals: Removals,
     pub(crate) window_versions: BTreeMap<PartitionId, BTreeSet<i64>>,
     /// Events that are not taken yet are being looked through.
     pub(crate) looking_ahead: bool,
@@ -247,8 +246,7 @@ impl Apply {
             judge_end,
             judged: BTreeSet::new(),
             judged_all: false,
-            removed_tables: BTreeMap::new(),
-            removed_partitions: BTreeMap::new(),
+            removals: Removals::default(),
             window_versions: BTreeMap::new(),
             looking_ahead: false,
             active: 0,
@@ -323,8 +321,7 @@ impl Apply {
     /// Offset and metadata as they may be committed now.
     pub(crate) fn checkpoint(&mut self) -> (i64, Checkpoint) {
         let (offset, seq) = self.window.committable();
-        self.removed_tables.retain(|_, at| *at > seq);
-        self.removed_partitions.retain(|_, at| *at > seq);
+        self.removals.forget(seq);
         self.issued.retain(|done, _| *done > seq);
         if offset >= self.judge_end {
             let oldest = self.issued.values().min_by_key(|(order, _)| *order);

@@ -26,6 +26,8 @@ pub struct Unit {
     pub(crate) redo: Redo,
     /// Partitions whose data the source has no more and a later event removes.
     pub(crate) gone: BTreeSet<PartitionId>,
+    /// The source has no data of rollups that a later event drops: they are dropped first.
+    pub(crate) without_rollups: bool,
     pub(crate) failures: u32,
     pub(crate) misses: u32,
     pub(crate) work: Work,
@@ -74,6 +76,12 @@ pub enum LoadPhase {
     Ingested(Arc<IngestPlan>, Begun, Arc<BTreeSet<Held>>),
     /// commitTxn under way.
     Committing(Arc<IngestPlan>, Begun, Arc<BTreeSet<Held>>),
+    /// Waits for its turn to drop a rollup that the source has dropped since.
+    Obsolete(Arc<Ddl>),
+    /// Earlier transactions become visible, then that rollup is dropped.
+    Settling(Arc<Ddl>),
+    /// That rollup is being dropped.
+    Dropping(Arc<Ddl>),
     /// Waits for its turn to halt these tables (all when empty).
     Failed(BTreeSet<TableId>, String),
     /// Waits for its turn to have its tables re-synced by snapshots instead, for this reason.
@@ -152,12 +160,15 @@ impl Unit {
                 LoadPhase::Waiting
                 | LoadPhase::Mapping(_)
                 | LoadPhase::Ingested(..)
+                | LoadPhase::Obsolete(_)
                 | LoadPhase::Failed(..)
                 | LoadPhase::Unfit(_) => false,
                 LoadPhase::Beginning(_)
                 | LoadPhase::Asking(_)
                 | LoadPhase::Undoing(..)
                 | LoadPhase::Ingesting(..)
+                | LoadPhase::Settling(_)
+                | LoadPhase::Dropping(_)
                 | LoadPhase::Committing(..) => true,
             },
             Work::Change(_, phase) => match phase {

@@ -38,6 +38,7 @@ impl Apply {
             match phase {
                 LoadPhase::Waiting
                 | LoadPhase::Mapping(None)
+                | LoadPhase::Obsolete(_)
                 | LoadPhase::Failed(..)
                 | LoadPhase::Unfit(_) => self.unstart(unit, actions),
                 LoadPhase::Mapping(Some((begun, _))) => {
@@ -54,6 +55,8 @@ impl Apply {
                 | LoadPhase::Asking(_)
                 | LoadPhase::Undoing(..)
                 | LoadPhase::Ingesting(..)
+                | LoadPhase::Settling(_)
+                | LoadPhase::Dropping(_)
                 | LoadPhase::Committing(..) => {
                     unit.redo = Redo::Start;
                     self.units.insert(other, unit);

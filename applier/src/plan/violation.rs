@@ -68,6 +68,9 @@ impl LoadPhase {
             Self::Ingested(..) => "waiting for its turn to commit",
             Self::Committing(..) => "being committed",
             Self::Failed(..) => "waiting for its turn to fail",
+            Self::Obsolete(_) => "waiting for its turn to drop a rollup",
+            Self::Settling(_) => "waiting for visible transactions",
+            Self::Dropping(_) => "dropping a rollup",
             Self::Unfit(_) => "waiting for its turn to be re-synced",
         }
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use ccr_schemas::envelope::SCHEMA_VERSION;
 use ccr_schemas::event::{
     BackendAddress, ColumnsChanged, IndexRowsets, PartitionRowsets, Presence, Renamed,
-    RowsetsCommitted, TableCreated, TableDropped, TableRef, TableReplaced, TableRowsets,
-    TableTruncated, TabletReplicas, TruncateScope,
+    RollupDropped, RowsetsCommitted, TableCreated, TableDropped, TableRef, TableReplaced,
+    TableRowsets, TableTruncated, TabletReplicas, TruncateScope,
 };
 use ccr_schemas::{
     BackendId, CommitSeq, DbId, Envelope, Event, IndexId, PartitionId, Replay, TableId, TabletId,
@@ -139,6 +139,24 @@ impl Source {
         table.partition = partition;
         table.version = 1;
         table.tablets = vec![Vec::new(); BUCKETS as usize];
+        self.wrap(event, Replay::Sql)
+    }
+
+    pub fn drop_rollup(&mut self, id: i64, name: &str) -> Envelope {
+        let event = Event::RollupDropped(RollupDropped {
+            table: self.table_ref(id),
+            index_id: IndexId(77),
+            name: name.to_owned(),
+        });
+        self.wrap(event, Replay::Sql)
+    }
+
+    pub fn rename_rollup(&mut self, id: i64, old: &str, new: &str) -> Envelope {
+        let event = Event::RollupRenamed(Renamed {
+            table: self.table_ref(id),
+            old: old.to_owned(),
+            new: new.to_owned(),
+        });
         self.wrap(event, Replay::Sql)
     }
 

@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod renewal;
+mod rollups;
 mod routes;
 mod scope;
 
@@ -97,11 +98,22 @@ impl Planner {
     }
 
     fn layout(&mut self, table: i64, name: &str) -> String {
+        self.layout_with(table, name, &[])
+    }
+
+    /// A destination table with rollups of these names.
+    fn layout_with(&mut self, table: i64, name: &str, rollups: &[&str]) -> String {
         let fake = common::Fake::default();
         fake.create(name);
-        let layout = Layout {
+        let mut layout = Layout {
             table: fake.layouts().remove(0),
         };
+        let indexes = &mut layout.table.partitions[0].indexes;
+        for rollup in rollups {
+            let mut index = indexes[0].clone();
+            index.name = (*rollup).to_owned();
+            indexes.push(index);
+        }
         self.put(Input::LayoutRead(
             TableId(table),
             LayoutRead::Found(Arc::new(layout)),

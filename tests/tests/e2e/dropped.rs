@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use ccr_cli::stack::Stack;
 use ccr_doris::SqlSession;
 use ccr_lab::compare::digest;
+use ccr_schemas::CommitSeq;
 use ccr_tests::world::DATABASE;
-use ccr_tests::{Workload, World, embedded_stack};
+use ccr_tests::{Workload, World, assert_equal, embedded_stack};
 use serde_json::json;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -124,4 +126,102 @@ async fn views() -> Result<()> {
     }
     stack.stop().await;
     Ok(())
+}
+
+/// The source deletes the data of a dropped rollup at once, also of transactions that were not fetched yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_whose_rollup_is_dropped_before_it_is_applied_arrives_without_it() {
+    dropped_rollups().await.unwrap();
+}
+
+async fn dropped_rollups() -> Result<()> {
+    let cases: [&[&str]; 4] = [
+        &["ALTER TABLE totals DROP ROLLUP by_k"],
+        &[
+            "ALTER TABLE totals RENAME ROLLUP by_k by_key",
+            "INSERT INTO totals VALUES (6, 60, 6)",
+            "ALTER TABLE totals DROP ROLLUP by_key",
+        ],
+        &["DROP MATERIALIZED VIEW by_k ON totals"],
+        &[
+            "ALTER TABLE totals DROP ROLLUP by_k",
+            "ALTER TABLE totals ADD ROLLUP by_k (k, n)",
+            "INSERT INTO totals VALUES (6, 60, 6)",
+            // Refused until the rollup is built.
+            "ALTER TABLE totals RENAME ROLLUP by_k by_key",
+        ],
+    ];
+    for (case, drops) in cases.into_iter().enumerate() {
+        let folder = tempfile::tempdir()?;
+        let world = World::start(1).await?;
+        Workload::start(&world, 64, false).await?;
+        world
+            .sql("ALTER TABLE totals ADD ROLLUP by_k (k, n)")
+            .await?;
+        retried(&world, "INSERT INTO totals VALUES (1, 10, 1)").await?;
+        let (stack, api) = embedded_stack(folder.path()).await?;
+        api.create(&world.database_job("all", 0)).await?;
+        api.wait_following("all", world.source_end().await?, PATIENCE)
+            .await?;
+        api.post("pause", &json!({"name": "all"})).await?;
+        api.wait_until("all", PATIENCE, |status| status["phase"] == json!("paused"))
+            .await?;
+        for statement in [
+            "INSERT INTO totals VALUES (2, 20, 2), (3, 30, 3)",
+            "INSERT INTO totals VALUES (4, 40, 4)",
+        ] {
+            world.sql(statement).await?;
+        }
+        // The log has the places of the rollup's data, and the source drops it.
+        let end = world.source_end().await?;
+        published(&stack, end).await?;
+        for statement in drops {
+            retried(&world, statement).await?;
+        }
+        world.sql("INSERT INTO totals VALUES (5, 50, 5)").await?;
+        api.post("resume", &json!({"name": "all"})).await?;
+        api.wait_following("all", world.source_end().await?, PATIENCE)
+            .await
+            .with_context(|| format!("case {case}"))?;
+        let target = (&world.targets[0], DATABASE);
+        assert_equal((&world.source, DATABASE), target, |_| true)
+            .await
+            .with_context(|| format!("case {case}"))?;
+        let rollups = "DESC totals ALL";
+        let here = world.source.client.query(Some(DATABASE), rollups).await?;
+        let there = target.0.client.query(Some(DATABASE), rollups).await?;
+        assert_eq!(here.len(), there.len(), "case {case}");
+        stack.stop().await;
+    }
+    Ok(())
+}
+
+/// Waits until the log has everything up to a position.
+async fn published(stack: &Stack, end: CommitSeq) -> Result<()> {
+    let source = stack.registry.get("all")?.source;
+    let wait = async {
+        loop {
+            let stream = stack.status.stream(&source.cluster_name, DATABASE);
+            if stream.is_some_and(|stream| stream.published >= end) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait)
+        .await
+        .with_context(|| format!("position {end} is not in the log"))
+}
+
+/// A job that changes a table refuses others while it runs.
+async fn retried(world: &World, statement: &str) -> Result<()> {
+    let mut last = Ok(());
+    for _ in 0..100 {
+        last = world.sql(statement).await;
+        if last.is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    last
 }
