@@ -337,6 +337,7 @@ pub(crate) fn context(
         sealer,
         codec: Codec::default(),
         report: Arc::new(Report::default()),
+        follows_database: Arc::new(|| false),
     };
     Ok((ctx, calls))
 }

@@ -58,6 +58,8 @@ pub(crate) struct Context {
     pub codec: Codec,
     pub topics: Topics,
     pub report: Arc<Report>,
+    /// Whether a job follows all tables of the database.
+    pub follows_database: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl Topics {

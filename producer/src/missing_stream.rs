@@ -5,12 +5,13 @@
 //! its definition says that it is on (releases up to 2.1.6 after `CREATE DATABASE ... PROPERTIES ("binlog.enable" = "true")`):
 //! what is written then is not recorded anywhere.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use ccr_control::{Problem, ProblemKind, ProblemPart, StreamState};
 use ccr_doris::ddl::ident;
 use ccr_doris::{BinlogPage, Inspect};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::context::Context;
 use crate::error::Error;
@@ -20,6 +21,9 @@ use crate::report::Concern;
 const MIN_LOOKS: u32 = 5;
 /// Pause between two questions why the stream is missing.
 const ASK_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Pause between two looks at the switch of the database's binlog; a status names a problem within ten seconds.
+const SWITCH_INTERVAL: Duration = Duration::from_secs(8);
 
 /// Looks at a stream that is not there.
 #[derive(Debug, Default)]
@@ -52,7 +56,7 @@ impl Cause {
         let what = match self {
             Self::NoTables => return None,
             Self::Off => format!(
-                "the source has no binlog of database {database}: the binlog is switched off, so changes are not recorded"
+                "the binlog of database {database} is switched off at the source, so that not all changes are recorded"
             ),
             Self::NotInForce => format!(
                 "the source has no binlog of database {database} although its definition says that the binlog is on: it is not \
@@ -100,7 +104,7 @@ impl MissingStream {
         let objects = ctx
             .ask("show_tables", || ctx.source.objects(database))
             .await?;
-        let is_on = is_on_for_database(ctx).await?;
+        let is_on = is_on_for_database(ctx).await?.unwrap_or(true);
         let Some(problem) = cause(!objects.is_empty(), is_on).problem(database, ctx.clock.now_ms())
         else {
             ctx.report.well(Concern::Binlog);
@@ -118,11 +122,30 @@ impl MissingStream {
     }
 }
 
-/// Whether the database's definition switches the binlog on. An account that may not ask counts as a no.
+/// Looks now and then whether the binlog of the database is still switched on, for jobs that follow all of its tables: the
+/// stream goes on without it, but does not have what the tables do not switch on themselves.
 ///
 /// # Errors
 /// A source that does not answer.
-pub(crate) async fn is_on_for_database(ctx: &Context) -> Result<bool, Error> {
+pub(crate) async fn watch_switch(ctx: &Context) -> Result<Infallible, Error> {
+    loop {
+        ctx.clock.sleep(SWITCH_INTERVAL).await;
+        let is_off = (ctx.follows_database)() && is_on_for_database(ctx).await? == Some(false);
+        if !is_off {
+            ctx.report.well(Concern::Switch);
+            continue;
+        }
+        if let Some(problem) = Cause::Off.problem(&ctx.key.database, ctx.clock.now_ms()) {
+            ctx.report.trouble(Concern::Switch, problem);
+        }
+    }
+}
+
+/// Whether the database's definition switches the binlog on; `None` when the account may not ask, or the database is gone.
+///
+/// # Errors
+/// A source that does not answer.
+pub(crate) async fn is_on_for_database(ctx: &Context) -> Result<Option<bool>, Error> {
     let database = ctx.key.database.as_str();
     let answer = ctx
         .ask("show_create_database", || async {
@@ -133,10 +156,10 @@ pub(crate) async fn is_on_for_database(ctx: &Context) -> Result<bool, Error> {
         })
         .await?;
     match answer {
-        Ok(is_on) => Ok(is_on),
+        Ok(is_on) => Ok(Some(is_on)),
         Err(error) => {
-            warn!(stream = %ctx.key, error = %error, "SHOW CREATE DATABASE is refused");
-            Ok(false)
+            debug!(stream = %ctx.key, error = %error, "SHOW CREATE DATABASE is refused");
+            Ok(None)
         }
     }
 }

@@ -17,6 +17,8 @@ pub(crate) enum Concern {
     Requests,
     /// The database has no binlog stream.
     Binlog,
+    /// The database's binlog is switched off.
+    Switch,
     /// A call to the source, by its name.
     Call(&'static str),
 }
@@ -101,7 +103,7 @@ impl Report {
         let run = facts.problems.remove(&Concern::Run);
         facts.problems.retain(|concern, _| match concern {
             Concern::Requests => true,
-            Concern::Run | Concern::Binlog | Concern::Call(_) => false,
+            Concern::Run | Concern::Binlog | Concern::Switch | Concern::Call(_) => false,
         });
         let problem = problem.continuing(run.as_ref());
         facts.problems.insert(Concern::Run, problem);

@@ -85,6 +85,20 @@ fn wanted(jobs: &BTreeMap<String, JobSpec>) -> BTreeMap<StreamKey, ClusterSpec> 
     streams
 }
 
+/// Tells whether a job follows all tables of a database: not one that names the tables it follows.
+fn follows_database(
+    registry: Arc<JobRegistry>,
+    key: StreamKey,
+) -> Arc<dyn Fn() -> bool + Send + Sync> {
+    Arc::new(move || {
+        registry.list().values().any(|job| {
+            job.source.cluster_name == key.source
+                && job.source.database == key.database
+                && job.tables.include.is_empty()
+        })
+    })
+}
+
 struct Running {
     cluster: ClusterSpec,
     token: CancellationToken,
@@ -252,6 +266,7 @@ async fn attempt(
         codec: Codec::new(framing),
         topics,
         report: report.clone(),
+        follows_database: follows_database(deps.registry.clone(), key.clone()),
     };
     stream::run(&ctx, &deps.status, token).await
 }

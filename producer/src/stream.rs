@@ -21,6 +21,7 @@ use crate::enrich::{Begin, Enricher, Own};
 use crate::error::Error;
 use crate::locate::locate;
 use crate::metrics as names;
+use crate::missing_stream::watch_switch;
 use crate::plan::catalog::Catalog;
 use crate::plan::{Input, Located, State, Step, step};
 use crate::publish::publish;
@@ -293,6 +294,7 @@ pub(crate) async fn run_once(
         result = publish(ctx, batches_out) => never(result),
         result = beat(ctx, own_in.clone()) => never(result),
         result = lock(ctx) => never(result),
+        result = watch_switch(ctx) => never(result),
         result = desk.serve(ctx, own_in) => never(result),
     }
 }

@@ -188,7 +188,7 @@ impl Tail<'_> {
             BinlogPage::NoStream => return Ok(Finding::Present),
             BinlogPage::Records(_) | BinlogPage::TooOld { .. } | BinlogPage::CaughtUp => {}
         }
-        let finding = if is_on_for_database(self.ctx).await? {
+        let finding = if is_on_for_database(self.ctx).await? == Some(true) {
             Finding::Unexplained
         } else {
             match table {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ccr_control::{
-    ClusterSpec, DestSpec, JobOptions, JobRegistry, JobSpec, ProducerRequest, SourceSpec,
-    StatusBoard, TableFilter, Wanted,
+    ClusterSpec, DestSpec, JobOptions, JobRegistry, JobSpec, ProblemKind, ProducerRequest,
+    SourceSpec, StatusBoard, TableFilter, Wanted,
 };
 use ccr_log::embedded::Embedded;
 use ccr_log::{NewRecord, Offset, SharedLog};
@@ -289,6 +289,90 @@ async fn a_record_that_shows_while_no_producer_runs_becomes_a_gap() {
     .await;
     let gaps = events.iter().filter(|e| matches!(e.event, Event::Gap(_)));
     assert_eq!(gaps.count(), 1);
+    world.end().await;
+}
+
+async fn status_until(
+    world: &World,
+    what: &str,
+    holds: impl Fn(&ccr_control::StreamStatus) -> bool,
+) -> ccr_control::StreamStatus {
+    for _ in 0..400 {
+        if let Some(status) = world.status.stream("c1", "sales")
+            && holds(&status)
+        {
+            return status;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!(
+        "not in 20 s: {what}; {:?}",
+        world.status.stream("c1", "sales")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renamed_database_is_named_and_followed_again_under_its_name() {
+    let world = World::start(ProducerConfig {
+        halt_retry: Duration::from_millis(200),
+        ..ProducerConfig::new("test")
+    })
+    .await;
+    world.sql("ALTER DATABASE sales RENAME s2").await;
+    let status = status_until(&world, "the database is missing", |status| {
+        status
+            .problem
+            .as_ref()
+            .is_some_and(|problem| problem.kind == ProblemKind::DatabaseMissing)
+    })
+    .await;
+    let problem = status.problem.unwrap();
+    assert!(problem.what.contains("sales"), "{}", problem.what);
+    assert!(problem.next_step.contains("rename it back"));
+    world.sql("ALTER DATABASE s2 RENAME sales").await;
+    world.sql("INSERT INTO sales.a VALUES (2, 'y')").await;
+    until(&world.log, "the transaction", |events| {
+        events.iter().any(|e| e.event.is_chained())
+    })
+    .await;
+    status_until(&world, "no problem", |status| status.problem.is_none()).await;
+    world.end().await;
+}
+
+/// Switches at tables alone: the retention of each makes holes in the database's stream, also at its end.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tables_own_retention_does_not_look_like_another_history() {
+    let world = World::start(ProducerConfig {
+        timeline_confirm: Duration::ZERO,
+        look_back: Duration::from_millis(500),
+        ..ProducerConfig::new("test")
+    })
+    .await;
+    for statement in [
+        "ALTER DATABASE sales SET PROPERTIES (\"binlog.enable\" = \"false\")".to_owned(),
+        create("short"),
+        create("long"),
+        "ALTER TABLE sales.short SET (\"binlog.ttl_seconds\" = \"60\")".to_owned(),
+        "INSERT INTO sales.long VALUES (1, 'kept')".to_owned(),
+        "INSERT INTO sales.short VALUES (1, 'goes')".to_owned(),
+    ] {
+        world.sql(&statement).await;
+    }
+    let loads = |events: &[Envelope]| {
+        let of = |e: &&Envelope| matches!(e.event, Event::RowsetsCommitted(_));
+        events.iter().filter(of).count()
+    };
+    until(&world.log, "both transactions", |events| loads(events) == 2).await;
+    world.sim.clock().advance(3_600_000);
+    world.sim.frontend().gc_now().await;
+    // Time for some passes, each of which misses the last published record.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    world
+        .sql("INSERT INTO sales.long VALUES (2, 'after')")
+        .await;
+    let events = until(&world.log, "the third", |events| loads(events) == 3).await;
+    let changed = |e: &&Envelope| matches!(e.event, Event::TimelineChanged(_) | Event::Gap(_));
+    assert_eq!(events.iter().find(changed), None);
     world.end().await;
 }
 

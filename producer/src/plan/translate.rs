@@ -269,7 +269,17 @@ fn modify_property(r: &ModifyTableProperty, names: &Catalog) -> Translated {
         table: names.now(r.table_id, &r.table_name),
         properties,
     });
-    let replay = if nothing_left {
+    let switched_off = r
+        .properties
+        .get("binlog.enable")
+        .is_some_and(|value| value.eq_ignore_ascii_case("false"));
+    let replay = if switched_off {
+        Replay::Halt {
+            reason: "the table's binlog was switched off at the source, so its changes are not recorded; switch it on and sync \
+                     the table again"
+                .to_owned(),
+        }
+    } else if nothing_left {
         reason_to_skip("only properties changed that stay the destination's own")
     } else {
         Replay::Sql

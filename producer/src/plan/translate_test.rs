@@ -206,6 +206,11 @@ const RECORDS: &[(&str, i32, &str)] = &[
         r#"{"tableId":10113,"tableName":"events","properties":{"dynamic_partition.end":"5","binlog.enable":"true"}}"#,
     ),
     (
+        "table binlog off",
+        9,
+        r#"{"tableId":10113,"tableName":"events","properties":{"binlog.enable":"false"}}"#,
+    ),
+    (
         "own table property",
         9,
         r#"{"tableId":10113,"tableName":"events","properties":{"replication_num":"1"}}"#,

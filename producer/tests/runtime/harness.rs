@@ -262,20 +262,20 @@ impl Harness {
         .await;
     }
 
-    /// Waits until something holds, at most ten seconds.
+    /// Waits until something holds, at most 15 seconds.
     pub async fn until<F, A>(&self, what: &str, mut holds: F)
     where
         F: FnMut() -> A,
         A: Future<Output = bool>,
     {
-        for _ in 0..1000 {
+        for _ in 0..1500 {
             if holds().await {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         panic!(
-            "not in ten seconds: {what}; status {:?}, positions {:?}",
+            "not in 15 seconds: {what}; status {:?}, positions {:?}",
             self.stream_status(),
             self.positions().await
         );

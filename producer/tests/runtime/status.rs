@@ -74,6 +74,21 @@ async fn a_binlog_that_is_not_in_force_is_named_with_the_statement_that_helps() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_binlog_that_is_switched_off_is_named_while_the_stream_goes_on() {
+    let h = Harness::new().await;
+    let running = h.start();
+    h.begun().await;
+    h.source.world().binlog_on = false;
+    let off = problem(&h, ProblemKind::BinlogOff).await;
+    assert!(off.what.contains("switched off"), "{}", off.what);
+    h.source.write(1);
+    h.published(1).await;
+    h.source.world().binlog_on = true;
+    works_again(&h).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_empty_database_without_a_stream_is_no_problem() {
     let h = Harness::new().await;
     h.source.world().has_stream = false;
