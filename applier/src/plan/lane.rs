@@ -56,6 +56,9 @@ impl Apply {
                 let reason = reason.clone();
                 self.halt_tables(seq, &tables, &reason, actions);
             }
+            // A barrier may still give away the name that this change uses.
+            Work::Change(_, ChangePhase::Waiting(_)) | Work::Renew(_, RenewPhase::Waiting)
+                if self.is_behind_barrier(seq) => {}
             Work::Change(_, ChangePhase::Waiting(_)) if start_more => {
                 self.start_change(seq, actions)
             }
@@ -94,14 +97,18 @@ impl Apply {
         }
     }
 
+    /// An event that everything behind it waits for has not ended.
+    fn is_behind_barrier(&self, seq: CommitSeq) -> bool {
+        self.barriers.first().is_some_and(|barrier| *barrier < seq)
+    }
+
     /// Starts transactions in order: never before an unstarted one of the same lane, so that those in flight always
     /// include the one whose turn comes first.
     fn start_waiting(&mut self, actions: &mut Vec<Action>) {
         let most = self.settings.options.transactions_in_flight.clamp(1, 256);
-        let barrier = self.barriers.first().copied();
         let mut started = Vec::new();
         for seq in &self.waiting {
-            if self.active + started.len() >= most || barrier.is_some_and(|first| first < *seq) {
+            if self.active + started.len() >= most || self.is_behind_barrier(*seq) {
                 break;
             }
             let Some(unit) = self.units.get(seq) else {
@@ -161,7 +168,10 @@ impl Apply {
         }
         self.units.remove(&seq);
         self.waiting.remove(&seq);
-        self.barriers.remove(&seq);
+        if self.barriers.remove(&seq) {
+            let heads = self.lanes.values().filter_map(|lane| lane.queue.front());
+            self.touched.extend(heads.copied());
+        }
         for table in unit.tables.keys() {
             self.leave_lane(*table, seq);
             let lane = self.lanes.get(table);

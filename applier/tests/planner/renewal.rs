@@ -349,3 +349,37 @@ fn names_change_by_their_events_also_when_the_snapshot_is_newer() {
         "the exchange begins on what was put into place: {text}"
     );
 }
+
+/// A table that comes by a snapshot under the name that another one still bears here.
+#[test]
+fn a_table_with_a_name_that_another_gives_away_waits_until_it_is_free() {
+    let mut source = Source::new(1);
+    let (a, b) = (source.existing("a"), source.existing("b"));
+    let (write, rename) = (source.write(&[b]), source.rename(a, "z"));
+    let (write_at, rename_at) = (write.commit_seq, rename.commit_seq);
+    // With an inverted index.
+    let create = Envelope {
+        replay: Replay::Snapshot {
+            reason: "an inverted index".to_owned(),
+        },
+        ..source.create("a")
+    };
+    let create_at = create.commit_seq;
+    let mut planner = Planner::fresh();
+    planner.read(write);
+    planner.read(rename);
+    let text = planner.read(create);
+    let look = format!("ReadEvidence {create_at}");
+    assert!(!text.contains(&look), "{text}");
+    planner.layout(b, "b");
+    planner.done(write_at, begun(5));
+    planner.ingested(write_at);
+    planner.done(write_at, Outcome::Commit(CommitOutcome::Committed));
+    let text = planner.done(rename_at, Outcome::Visible);
+    assert!(
+        text.contains(&format!("RunDdl {rename_at}")) && !text.contains(&look),
+        "{text}"
+    );
+    let text = planner.done(rename_at, Outcome::DdlInEffect { before: false });
+    assert!(text.contains(&look), "{text}");
+}
