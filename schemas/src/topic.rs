@@ -45,16 +45,6 @@ impl TopicName {
         Self::of_database(prefix, source, database, "control")
     }
 
-    /// Events a job set aside, with the error.
-    pub fn quarantine(prefix: &str, source: &str, database: &str, job: &str) -> Self {
-        Self::of_database(
-            prefix,
-            source,
-            database,
-            &format!("quarantine.{}", escape(job)),
-        )
-    }
-
     /// Job definitions with their wanted state. Compacted, keyed by job name.
     pub fn jobs(prefix: &str) -> Self {
         Self(format!("{prefix}.jobs"))

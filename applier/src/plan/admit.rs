@@ -2,8 +2,8 @@
 
 use ccr_control::Policy;
 use ccr_schemas::event::Gap;
-use ccr_schemas::invariant::{History, Link, Violation, history, link};
-use ccr_schemas::{CommitSeq, Envelope, Event};
+use ccr_schemas::invariant::{History, Link, history, link, same_database};
+use ccr_schemas::{CommitSeq, DbId, Envelope, Event};
 
 use crate::plan::Action;
 use crate::plan::removal::removals;
@@ -78,21 +78,14 @@ impl Apply {
     }
 
     fn check_database(&mut self, envelope: &Envelope) -> Result<(), String> {
-        let found = envelope.db_id.0;
-        let expected = *self.db_id.get_or_insert(found);
-        if expected == found {
-            return Ok(());
-        }
-        let violation = Violation::WrongDatabase {
-            expected,
-            found,
-            commit_seq: envelope.commit_seq,
-        };
-        Err(format!(
-            "{violation}; the source database was dropped and created again: start the job again with \
-             `ccr job resync {}`",
-            self.settings.job
-        ))
+        let expected = DbId(*self.db_id.get_or_insert(envelope.db_id.0));
+        same_database(expected, envelope).map_err(|violation| {
+            format!(
+                "{violation}; the source database was dropped and created again: start the job again with \
+                 `ccr job resync {}`",
+                self.settings.job
+            )
+        })
     }
 
     fn own_event(&mut self, offset: i64, envelope: &Envelope, actions: &mut Vec<Action>) {
