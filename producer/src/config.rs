@@ -35,7 +35,7 @@ pub const DEFAULT_APPEND_RECORDS: usize = 2048;
 pub const DEFAULT_APPEND_BYTES: usize = 4 << 20;
 /// A shared snapshot older than this costs a target more in events than a new backup costs the source.
 pub const DEFAULT_SNAPSHOT_REUSE: Duration = Duration::from_secs(3600);
-/// Half of the life that a source gives a backup.
+/// Half of the time for which a source keeps a backup.
 pub const DEFAULT_SNAPSHOT_MARGIN: Duration = Duration::from_secs(2 * 3600);
 /// A backup of a large database may take hours.
 pub const DEFAULT_BACKUP_TIMEOUT: Duration = Duration::from_secs(12 * 3600);
@@ -54,7 +54,7 @@ pub const DEFAULT_HALT_RETRY: Duration = Duration::from_secs(30);
 /// Largest piece of a snapshot in one record.
 pub const MAX_CHUNK_BYTES: usize = 512 * 1024;
 
-/// Settings of a producer. [`ProducerConfig::validate`] names the field that can not work.
+/// Settings of a producer. [`ProducerConfig::validate`] names the field that cannot work.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProducerConfig {
@@ -184,7 +184,7 @@ impl ProducerConfig {
     /// Checks every field.
     ///
     /// # Errors
-    /// [`Error::Config`] with the first field that can not work.
+    /// [`Error::Config`] with the first field that cannot work.
     pub fn validate(&self) -> Result<(), Error> {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         if self.prefix.is_empty() || !self.prefix.chars().all(plain) {

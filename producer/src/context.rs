@@ -26,7 +26,7 @@ const SLOW_CALL: Duration = Duration::from_secs(5);
 /// Which stream.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamKey {
-    /// Source cluster as it stands in topic names.
+    /// Source cluster, as in topic names.
     pub source: String,
     /// Database.
     pub database: String,

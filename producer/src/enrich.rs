@@ -280,7 +280,7 @@ impl<'a> Enricher<'a> {
         }
     }
 
-    /// An event of our own stands at the present position, outside the chain.
+    /// Appends an event of our own at the present position, outside the chain.
     fn push_own(&mut self, event: Event, batch: &mut Batch) -> Result<(), Error> {
         let kind = event.kind();
         let now = TimestampMs(self.ctx.clock.now_ms());

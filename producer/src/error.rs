@@ -28,7 +28,7 @@ pub enum Error {
     /// The log.
     #[error(transparent)]
     Log(#[from] ccr_log::Error),
-    /// An event can not be written or read.
+    /// An event cannot be written or read.
     #[error(transparent)]
     Codec(#[from] CodecError),
     /// The source does not have the history that was published.
@@ -42,7 +42,7 @@ pub enum Error {
     /// A part of a stream ended although the stream goes on. A programming error; the stream is started again.
     #[error("{0}; the stream is started again, please report this")]
     Ended(&'static str),
-    /// The password of a job can not be opened.
+    /// The password of a job cannot be opened.
     #[error("password of source cluster {cluster}")]
     Seal {
         /// Source cluster name.
@@ -67,7 +67,7 @@ pub enum Error {
         /// Their names.
         tables: String,
     },
-    /// Settings that can not work.
+    /// Settings that cannot work.
     #[error("setting {field}: {problem}")]
     Config {
         /// Path of the field.

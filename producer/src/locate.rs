@@ -93,7 +93,7 @@ fn log_end(envelopes: &[Envelope], last: &Envelope, kept: Option<&LastRecord>) -
     }
 }
 
-/// Events of the timeline that the log is on. What stands before its beginning, or was written late by a producer that
+/// Events of the timeline that the log is on. What lies before its beginning, or was written late by a producer that
 /// had lost the stream, is of another history.
 fn of_newest_timeline(mut envelopes: Vec<Envelope>) -> Vec<Envelope> {
     let newest = envelopes.iter().map(|envelope| envelope.timeline).max();
@@ -114,7 +114,7 @@ fn recent(envelopes: &[Envelope], last: &Envelope) -> Recent {
             recent.published.insert(envelope.commit_seq, record);
         } else if let Event::Gap(gap) = &envelope.event {
             if gap.up_to < envelope.commit_seq {
-                // A late record, told already.
+                // A late record, already reported.
                 let late = Published {
                     at: TimestampMs(0),
                     print: None,

@@ -1,4 +1,4 @@
-//! Events -> log. One append at a time, each as large as what waits: a hole can not arise, and the log's fsync is shared.
+//! Events -> log. One append at a time, each as large as what waits: a hole cannot arise, and the log's fsync is shared.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -43,7 +43,7 @@ impl Batch {
     }
 }
 
-/// Appends what comes as long as it is let. The first failure ends the stream's present life: what is durable is
+/// Appends what comes as long as it is let. The first failure ends the stream's run: what is durable is
 /// read back from the log before anything else is written.
 pub(crate) async fn publish(
     ctx: &Context,
@@ -81,7 +81,7 @@ async fn append(ctx: &Context, batch: Batch) -> Result<(), Error> {
         metrics::histogram!(names::PUBLISH_DELAY).record(now.saturating_sub(seen).as_secs_f64());
     }
     for waiting in batch.durable {
-        // Nobody waits any more: the announcement stands in the log all the same.
+        // Nobody waits any more: the announcement is in the log all the same.
         let _ = waiting.send(last);
     }
     Ok(())

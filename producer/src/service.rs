@@ -113,10 +113,10 @@ impl ProducerService {
         }
     }
 
-    /// Runs until told to stop. A stream that fails is restarted and does not stop the others.
+    /// Runs until it has to stop. A stream that fails is restarted and does not stop the others.
     ///
     /// # Errors
-    /// [`Error::Config`] when the settings can not work.
+    /// [`Error::Config`] when the settings cannot work.
     pub async fn run(self, token: CancellationToken) -> Result<(), Error> {
         self.config.validate()?;
         let mut jobs = self.deps.registry.watch();
@@ -124,7 +124,7 @@ impl ProducerService {
         let mut tasks: JoinSet<StreamKey> = JoinSet::new();
         loop {
             let streams = wanted(&jobs.borrow_and_update().clone());
-            // A stream that was told to stop is forgotten when its task has ended.
+            // A stream that has to stop is forgotten when its task has ended.
             for (key, stream) in &running {
                 let stays =
                     streams.get(key) == Some(&stream.cluster) || stream.token.is_cancelled();
@@ -181,7 +181,7 @@ impl ProducerService {
         Ok(())
     }
 
-    /// Runs one stream until it is told to stop. Runs fail and begin again inside; what ends the stream as a whole (topics
+    /// Runs one stream until it has to stop. Runs fail and begin again inside; what ends the stream as a whole (topics
     /// that are not as they must be, a password that cannot be opened, a panic) is tried again here.
     fn task(
         &self,
@@ -201,7 +201,7 @@ impl ProducerService {
                 let error = match result {
                     Ok(Err(error)) => error,
                     Err(_) => Error::Ended("the stream broke by a programming error"),
-                    // Told to stop.
+                    // It had to stop.
                     Ok(Ok(())) if token.is_cancelled() => break,
                     Ok(Ok(())) => Error::Ended("the stream ended though it is wanted"),
                 };

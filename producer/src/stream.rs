@@ -39,7 +39,7 @@ const CONTRADICTION_RETRY: Duration = Duration::from_secs(5);
 /// Pause behind the beginning of a timeline: a source that changes its mind without end must not fill the log.
 const TIMELINE_PAUSE: Duration = Duration::from_secs(1);
 
-/// Runs a stream until told to stop, whenever this process is the one to do it.
+/// Runs a stream until it has to stop, whenever this process is the one to do it.
 pub(crate) async fn run(
     ctx: &Context,
     status: &StatusBoard,
@@ -150,7 +150,7 @@ fn take_request(ctx: &Context, desk: &Desk, record: &Record) {
         Ok(request) => desk.ask(record.offset, request, ctx.clock.monotonic()),
         Err(error) => {
             error!(stream = %ctx.key, offset = record.offset.0, error = %error,
-                   "request can not be read and is left out");
+                   "request cannot be read, skipping it");
         }
     }
     desk.delivered(Offset(record.offset.0 + 1));

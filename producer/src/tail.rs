@@ -88,14 +88,14 @@ impl Tail<'_> {
 
     async fn perform(&mut self, action: Action) -> Result<Option<Input>, Error> {
         let item = match action {
-            Action::Read { after, most } => {
-                let page = self.page(None, after, most).await?;
+            Action::Read { after, max } => {
+                let page = self.page(None, after, max).await?;
                 self.missing.note(self.ctx, &page).await?;
                 let at = self.ctx.now();
                 return Ok(Some(Input::PageRead { page, at }));
             }
-            Action::LookBack { after, most } => {
-                let page = self.page(None, after, most).await?;
+            Action::LookBack { after, max } => {
+                let page = self.page(None, after, max).await?;
                 let at = self.ctx.now();
                 return Ok(Some(Input::LookedBack { after, page, at }));
             }
@@ -159,7 +159,7 @@ impl Tail<'_> {
         &self,
         table: Option<TableId>,
         after: CommitSeq,
-        most: usize,
+        max: usize,
     ) -> Result<BinlogPage, Error> {
         let position = BinlogPosition {
             table,
@@ -167,7 +167,7 @@ impl Tail<'_> {
         };
         let source = &self.ctx.source;
         self.ctx
-            .ask("get_binlog", || source.get_binlog(&position, most))
+            .ask("get_binlog", || source.get_binlog(&position, max))
             .await
     }
 

@@ -22,14 +22,14 @@ pub enum Action {
         /// Exclusive.
         after: CommitSeq,
         /// Records at most.
-        most: usize,
+        max: usize,
     },
     /// Asks the source once more for records that were published. Changes nothing.
     LookBack {
         /// Exclusive.
         after: CommitSeq,
         /// Records at most.
-        most: usize,
+        max: usize,
     },
     /// Asks how far the source is. Changes nothing.
     AskEnd,
@@ -75,8 +75,8 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::PublishOrigin { position } => write!(f, "PublishOrigin {position}"),
-            Self::Read { after, most } => write!(f, "Read after {after} x{most}"),
-            Self::LookBack { after, most } => write!(f, "LookBack after {after} x{most}"),
+            Self::Read { after, max } => write!(f, "Read after {after} x{max}"),
+            Self::LookBack { after, max } => write!(f, "LookBack after {after} x{max}"),
             Self::AskEnd => f.write_str("AskEnd"),
             Self::CheckRetention(suspicion) => write!(f, "CheckRetention {}", suspicion.seq),
             Self::Wait(pause) => write!(f, "Wait {pause:?}"),

@@ -15,7 +15,7 @@ use super::fingerprint::Fingerprint;
 use super::settle::Settled;
 
 /// Positions remembered; with more the look back gets shorter.
-const MOST: usize = 50_000;
+const MAX_GIVEN: usize = 50_000;
 
 /// When published positions are looked at again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub struct Recent {
 }
 
 impl Recent {
-    /// Nothing is known up to a position, and nothing stands above it.
+    /// Nothing is known up to a position, and nothing was published above it.
     pub fn none(after: CommitSeq) -> Self {
         Self {
             after,
@@ -91,8 +91,8 @@ pub struct Audit {
 /// What a page of a look back says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Looked {
-    /// Records that came too late, in order; each is told once. Empty when something is missing or changed: what stands
-    /// between belongs to another history then.
+    /// Records that came too late, in order; each is reported once. Empty when something is missing or changed: what
+    /// lies between belongs to another history then.
     pub late: Vec<Late>,
     /// The first published record that the source does not have any more.
     pub lost: Option<Lost>,
@@ -138,7 +138,7 @@ impl Audit {
         let mut audit = Self::new(rule, recent.after);
         let horizon = recent.published.values().map(|record| record.at).max();
         for (seq, record) in &recent.published {
-            let given = Given {
+            let given = || Given {
                 at: now,
                 print: record.print,
             };
@@ -152,7 +152,7 @@ impl Audit {
     /// that catches up, and needs no second look.
     pub fn note(&mut self, settled: &[Settled], horizon: TimestampMs, now: Duration) {
         for item in settled {
-            let given = Given {
+            let given = || Given {
                 at: now,
                 print: Some(Fingerprint::of(&item.record)),
             };
@@ -165,18 +165,26 @@ impl Audit {
         }
     }
 
-    fn give(&mut self, seq: CommitSeq, dated: TimestampMs, horizon: TimestampMs, given: Given) {
+    /// Remembers a position, unless its record is too old for a late one before it.
+    fn give(
+        &mut self,
+        seq: CommitSeq,
+        dated: TimestampMs,
+        horizon: TimestampMs,
+        given: impl FnOnce() -> Given,
+    ) {
         let age = i64::try_from(self.rule.look_back.as_millis()).unwrap_or(i64::MAX);
         let is_old = dated.0.saturating_add(age) <= horizon.0;
         if self.given.is_empty() && (is_old || self.rule.look_back.is_zero()) {
             self.floor = self.floor.max(seq);
             return;
         }
+        let given = given();
         if self.given.is_empty() {
             self.due = self.due.max(given.at + self.rule.look_back);
         }
         self.given.insert(seq, given);
-        if self.given.len() > MOST
+        if self.given.len() > MAX_GIVEN
             && let Some((oldest, _)) = self.given.pop_first()
         {
             self.floor = oldest;
@@ -204,8 +212,8 @@ impl Audit {
         Some(self.floor)
     }
 
-    /// Takes a page that was read after `after`. A page of fewer than `most` records reaches to the source's end.
-    pub fn observe(&mut self, after: CommitSeq, page: &BinlogPage, most: usize) -> Looked {
+    /// Takes a page that was read after `after`. A page of fewer than `max` records reaches to the source's end.
+    pub fn observe(&mut self, after: CommitSeq, page: &BinlogPage, max: usize) -> Looked {
         let mut looked = Looked {
             late: Vec::new(),
             lost: None,
@@ -224,7 +232,7 @@ impl Audit {
                 return looked;
             }
         };
-        let is_full = !records.is_empty() && records.len() >= most;
+        let is_full = !records.is_empty() && records.len() >= max;
         let edge = match records.last() {
             Some(last) if is_full => last.commit_seq.min(look.up_to),
             Some(_) | None => look.up_to,
@@ -241,12 +249,12 @@ impl Audit {
             }
             if seq > self.floor && !self.given.contains_key(&seq) {
                 looked.late.push(Late { after: before, seq });
-                // Told; it needs no look of its own.
-                let told = Given {
+                // Reported; it needs no look of its own.
+                let reported = Given {
                     at: Duration::ZERO,
                     print: Some(Fingerprint::of(record)),
                 };
-                self.given.insert(seq, told);
+                self.given.insert(seq, reported);
             }
             before = seq;
         }

@@ -56,7 +56,7 @@ fn nothing_given_out_needs_no_look() {
 }
 
 #[test]
-fn a_record_between_published_ones_is_told_once() {
+fn a_record_between_published_ones_is_reported_once() {
     let mut audit = audit();
     audit.note(&settled(&[19]), TimestampMs(1_000_000), seconds(4));
     assert_eq!(audit.begin(seconds(5)), None, "not old enough");
@@ -131,12 +131,12 @@ fn switched_off_it_remembers_nothing() {
 #[test]
 fn memory_is_bounded() {
     let mut audit = Audit::new(RULE, CommitSeq(0));
-    let many: Vec<i64> = (1..=i64::try_from(MOST).unwrap() + 10).collect();
+    let many: Vec<i64> = (1..=i64::try_from(MAX_GIVEN).unwrap() + 10).collect();
     audit.note(&settled(&many), TimestampMs(0), seconds(1));
     assert_eq!(audit.begin(seconds(6)), Some(CommitSeq(10)));
 }
 
-/// A log that ends with 11, 13 (told to be late by a gap) and 17.
+/// A log that ends with 11, 13 (reported as late by a gap) and 17.
 fn resumed() -> Audit {
     let recent = Recent {
         after: CommitSeq(10),
@@ -158,7 +158,7 @@ fn a_start_looks_at_once_and_once_more_at_what_the_log_ends_with() {
         after: CommitSeq(13),
         seq: CommitSeq(15),
     };
-    assert_eq!(looked.late, [late], "13 was told before");
+    assert_eq!(looked.late, [late], "13 was reported before");
     assert_eq!(audit.begin(seconds(56)), Some(CommitSeq(10)));
     let looked = audit.observe(CommitSeq(10), &page(&[11, 12, 13, 15, 17]), 255);
     assert_eq!(
@@ -186,7 +186,7 @@ fn a_start_leaves_alone_what_was_old_when_the_log_ended() {
 
 /// Published records that the source does not have, or has another record for. A full page says nothing of what is above it.
 #[test]
-fn a_published_record_that_is_lost_is_told_by_its_position() {
+fn a_published_record_that_is_lost_is_named_by_its_position() {
     let other = |seq: i64| RawBinlog {
         data: "other".to_owned(),
         ..record(seq, 1_000_000)

@@ -138,11 +138,11 @@ impl Following {
 
     /// Begins a pass at the last published record.
     pub(super) fn read(mut self, rules: &Rules, at: Moment) -> Step {
-        let most = rules.batch;
+        let max = rules.batch;
         let mut actions = Vec::new();
         actions.extend(self.ask_end(rules, at));
         if let Some(after) = self.audit.begin(at.monotonic) {
-            actions.push(Action::LookBack { after, most });
+            actions.push(Action::LookBack { after, max });
         }
         actions.push(self.begin_pass(rules, at, self.anchor));
         self.go_on(actions)
@@ -170,7 +170,7 @@ impl Following {
         };
         Action::Read {
             after,
-            most: rules.batch,
+            max: rules.batch,
         }
     }
 
@@ -376,8 +376,8 @@ impl Following {
         if let BinlogPage::Records(records) = page {
             self.fills_pages |= records.len() > 1;
         }
-        let most = if self.fills_pages { rules.batch } else { 1 };
-        let looked = self.audit.observe(after, page, most);
+        let max = if self.fills_pages { rules.batch } else { 1 };
+        let looked = self.audit.observe(after, page, max);
         if let Some(Lost { seq, how }) = looked.lost {
             return match how {
                 HowLost::Changed => self.contradict(rules, Contradiction::Changed { seq }, at),
@@ -392,7 +392,7 @@ impl Following {
         let mut actions: Vec<_> = looked.late.into_iter().map(Action::PublishLate).collect();
         actions.extend(looked.next.map(|after| Action::LookBack {
             after,
-            most: rules.batch,
+            max: rules.batch,
         }));
         self.go_on(actions)
     }

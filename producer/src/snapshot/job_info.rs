@@ -64,7 +64,7 @@ impl JobInfo {
         said.or_else(|| self.table_commit_seq_map.values().min().copied())
     }
 
-    /// Tables with their positions. A table without one of its own stands at the database's.
+    /// Tables with their positions. A table without one of its own has the database's.
     pub fn tables(&self, database: CommitSeq) -> Vec<SnapshotTable> {
         self.backup_objects
             .iter()

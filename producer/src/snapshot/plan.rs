@@ -10,7 +10,7 @@ use ccr_schemas::{CommitSeq, TimestampMs};
 /// A request that waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// Where it stands in the control topic.
+    /// Offset in the control topic.
     pub offset: Offset,
     /// Its id.
     pub id: String,

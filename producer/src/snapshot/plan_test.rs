@@ -217,7 +217,7 @@ fn a_job_that_asks_again_gets_another_snapshot() {
     let cases = [
         ("j.1.1", true, "the answer was lost"),
         ("j.1.2", false, "it could not be used"),
-        ("j.2.1", true, "another life of the job"),
+        ("j.2.1", true, "another incarnation of the job"),
         ("k.1.2", true, "another job"),
     ];
     for (id, again, why) in cases {

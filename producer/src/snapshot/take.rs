@@ -154,7 +154,7 @@ async fn collect(
             )
         })?;
     let info = JobInfo::read(&snapshot.job_info, snapshot.compressed)
-        .map_err(|why| failed(ctx, format!("job info of {label} can not be read: {why}")))?;
+        .map_err(|why| failed(ctx, format!("job info of {label} cannot be read: {why}")))?;
     let commit_seq = info.commit_seq(snapshot.commit_seq).ok_or_else(|| {
         failed(
             ctx,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
+use ccr_control::ProblemPart;
 use ccr_log::{
     Committed, Error, EventLog, GroupReader, NewRecord, Offset, Record, SharedLog, TopicSpec,
 };
@@ -147,12 +148,18 @@ async fn a_log_that_fails_is_not_a_log_without_a_checkpoint() {
     .await;
     let log = Arc::new(Failing {
         log: h.log.clone(),
-        left: AtomicU32::new(3),
+        left: AtomicU32::new(u32::MAX),
     });
     let running = h.start_on(log.clone(), config("test"));
+    h.until("the log is named", || async {
+        h.stream_status()
+            .and_then(|status| status.problem)
+            .is_some_and(|problem| problem.part == ProblemPart::Log)
+    })
+    .await;
+    log.left.store(0, Ordering::SeqCst);
     h.published(4).await;
     running.stop().await;
-    assert_eq!(log.left.load(Ordering::SeqCst), 0);
     assert!(h.source.calls("get_meta") > calls);
     assert_eq!(names(&h).await, expected([(1, "t"), (2, "old"), (4, "u")]));
 }
