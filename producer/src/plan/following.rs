@@ -1,18 +1,19 @@
 //! Following the source: what is read next, and what an answer says.
 //!
 //! Every pass begins with the last published record, the *anchor*: an answer in which it is missing, or another record,
-//! comes from a source whose history is not the published one. Nothing of such an answer is published.
+//! comes from a source whose history is not the published one. Nothing of such an answer is published. An anchor that is large
+//! is left out of most questions while nothing new comes; what is new is asked for again together with it.
 
 use std::time::Duration;
 
 use ccr_doris::{BinlogLag, BinlogPage, RawBinlog};
 use ccr_schemas::{CommitSeq, DbId, Timeline};
 
+use super::anchor::{Anchor, LARGE_ANCHOR_INTERVAL, Reading};
 use super::audit::{Audit, HowLost, Lost};
-use super::fingerprint::Fingerprint;
 use super::pace::Pace;
-use super::settle::{Pass, Settle};
-use super::state::{Contradiction, Finding, LogEnd, Moment, Replacing, Rules, State, Suspicion};
+use super::settle::Settle;
+use super::state::{Contradiction, LogEnd, Moment, Rules, State, Suspicion};
 use super::{Action, Step};
 
 /// Following the source.
@@ -28,16 +29,18 @@ pub struct Following {
     pub audit: Audit,
     /// What the source's last answer showed of its stream.
     pub sight: Sight,
-    anchor: Option<Anchor>,
+    pub(super) anchor: Option<Anchor>,
+    /// When the anchor was last asked for.
+    anchor_asked: Duration,
     /// The page that is on its way.
     reading: Option<Reading>,
     /// An answer had several records, so one with fewer than asked for reaches to the source's end. Releases up to 2024
     /// answer with one record at a time.
-    fills_pages: bool,
+    pub(super) fills_pages: bool,
     pace: Pace,
     end_due: Duration,
     /// Since when source and log contradict each other, until an answer agrees.
-    doubt: Option<Duration>,
+    pub(super) doubt: Option<Duration>,
 }
 
 /// What the source's last answer showed of its stream.
@@ -49,25 +52,6 @@ pub enum Sight {
     End(CommitSeq),
     /// There is no stream.
     NoStream,
-}
-
-/// The last published position, and what identifies its record where that is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Anchor {
-    seq: CommitSeq,
-    print: Option<Fingerprint>,
-}
-
-/// A page that was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Reading {
-    pass: Pass,
-    /// Nothing is expected up to here, except for the anchor.
-    after: CommitSeq,
-    /// The page begins with this record.
-    anchor: Option<Anchor>,
-    /// It is the first page of its pass: the anchor is the last published record, not one that still waits.
-    is_first: bool,
 }
 
 impl Following {
@@ -114,6 +98,7 @@ impl Following {
         let anchor = Anchor {
             seq: position,
             print: None,
+            is_large: false,
         };
         Self {
             db_id,
@@ -122,6 +107,7 @@ impl Following {
             audit,
             sight: Sight::More,
             anchor: (position > CommitSeq::BEFORE_FIRST).then_some(anchor),
+            anchor_asked: Duration::ZERO,
             reading: None,
             fills_pages: false,
             pace: Pace::new(now),
@@ -144,11 +130,27 @@ impl Following {
         if let Some(after) = self.audit.begin(at.monotonic) {
             actions.push(Action::LookBack { after, max });
         }
-        actions.push(self.begin_pass(rules, at, self.anchor));
+        let anchor = self.anchor;
+        let is_spared = anchor.is_some_and(|anchor| anchor.is_large)
+            && self.doubt.is_none()
+            && self.settle.waiting() == 0
+            && at.monotonic < self.anchor_asked + LARGE_ANCHOR_INTERVAL;
+        if !is_spared {
+            self.anchor_asked = at.monotonic;
+        }
+        let asked = anchor.filter(|_| !is_spared);
+        let spares = anchor.filter(|_| is_spared);
+        actions.push(self.begin_pass(rules, at, asked, spares));
         self.go_on(actions)
     }
 
-    fn begin_pass(&mut self, rules: &Rules, at: Moment, anchor: Option<Anchor>) -> Action {
+    fn begin_pass(
+        &mut self,
+        rules: &Rules,
+        at: Moment,
+        anchor: Option<Anchor>,
+        spares: Option<Anchor>,
+    ) -> Action {
         let pass = self.settle.begin(at.monotonic);
         let after = self.settle.released();
         self.ask(
@@ -158,6 +160,7 @@ impl Following {
                 after,
                 anchor,
                 is_first: true,
+                spares,
             },
         )
     }
@@ -189,6 +192,16 @@ impl Following {
             return self.go_on(Vec::new());
         };
         match page {
+            BinlogPage::Records(_) if reading.spares.is_some() => {
+                self.anchor_asked = at.monotonic;
+                let again = Reading {
+                    anchor: reading.spares,
+                    spares: None,
+                    ..reading
+                };
+                let read = self.ask(rules, again);
+                self.go_on(vec![read])
+            }
             BinlogPage::Records(records) => self.take_records(rules, reading, records, at),
             BinlogPage::CaughtUp => match reading.anchor {
                 Some(anchor) => self.miss(rules, &reading, anchor, at),
@@ -221,8 +234,11 @@ impl Following {
                 Some(first) if first.commit_seq == anchor.seq => records.remove(0),
                 Some(_) | None => return self.miss(rules, &reading, anchor, at),
             };
-            let print = Fingerprint::of(&first);
-            let is_other = anchor.print.is_some_and(|known| !known.is_same(&print));
+            let shown = Anchor::of(&first);
+            let is_other = match (anchor.print, shown.print) {
+                (Some(known), Some(shown)) => !known.is_same(&shown),
+                (Some(_) | None, Some(_) | None) => false,
+            };
             if is_other && !reading.is_first {
                 // The record still waits; the next pass begins at what was published.
                 return self.wait(rules, at, Vec::new());
@@ -233,10 +249,7 @@ impl Following {
             }
             if reading.is_first {
                 self.doubt = None;
-                self.anchor = Some(Anchor {
-                    print: Some(print),
-                    ..anchor
-                });
+                self.anchor = Some(shown);
             }
             after = anchor.seq;
             if records.is_empty() && !self.fills_pages {
@@ -258,10 +271,7 @@ impl Following {
         let Some(edge) = records.last() else {
             return self.reach_end(rules, after, at);
         };
-        let edge = Anchor {
-            seq: edge.commit_seq,
-            print: Some(Fingerprint::of(edge)),
-        };
+        let edge = Anchor::of(edge);
         if edge.seq > self.settle.newest() {
             self.pace.active(at.monotonic);
         } else {
@@ -272,10 +282,7 @@ impl Following {
             .note(&settled, reading.pass.horizon, at.monotonic);
         let mut actions = Vec::new();
         if let Some(last) = settled.last() {
-            self.anchor = Some(Anchor {
-                seq: last.record.commit_seq,
-                print: Some(Fingerprint::of(&last.record)),
-            });
+            self.anchor = Some(Anchor::of(&last.record));
             actions.push(Action::Publish(settled));
         }
         let is_full = count >= rules.batch || !self.fills_pages;
@@ -288,7 +295,7 @@ impl Following {
         let anchored = self.fills_pages.then_some(edge);
         if self.settle.waiting() == 0 {
             // Nothing waits below the edge: a new pass from there sees the newest horizon.
-            actions.push(self.begin_pass(rules, at, anchored));
+            actions.push(self.begin_pass(rules, at, anchored, None));
         } else if self.settle.waiting() < rules.window {
             // More may lie above the edge: the pass goes on, so that those records are seen, and their time starts.
             actions.push(self.ask(
@@ -352,19 +359,6 @@ impl Following {
         self.go_on(vec![read])
     }
 
-    /// The record that a page must begin with is not there.
-    fn miss(self, rules: &Rules, reading: &Reading, anchor: Anchor, at: Moment) -> Step {
-        if !reading.is_first {
-            return self.wait(rules, at, Vec::new());
-        }
-        self.suspect(Suspicion {
-            seq: anchor.seq,
-            table: anchor.print.and_then(|print| print.table),
-            reason: Contradiction::Missing { seq: anchor.seq },
-            ends_pass: true,
-        })
-    }
-
     /// Takes a page of the look back over what was published.
     pub(super) fn look(
         mut self,
@@ -413,78 +407,6 @@ impl Following {
         }
     }
 
-    /// A source whose newest position lies below the log. Old FEs do not tell it, and without a stream there is none; then
-    /// the anchor has to tell.
-    pub(super) fn behind(&self, end: Option<BinlogLag>, ends_pass: bool) -> Option<Suspicion> {
-        let source_end = end?.last?;
-        let published = self.settle.released();
-        (published > source_end).then_some(Suspicion {
-            seq: published,
-            table: self
-                .anchor
-                .and_then(|anchor| anchor.print)
-                .and_then(|print| print.table),
-            reason: Contradiction::Behind {
-                published,
-                source_end,
-            },
-            ends_pass,
-        })
-    }
-
-    pub(super) fn suspect(self, suspicion: Suspicion) -> Step {
-        self.go_on(vec![Action::CheckRetention(suspicion)])
-    }
-
-    /// Takes what a closer look at a missing record found.
-    pub(super) fn checked(
-        mut self,
-        rules: &Rules,
-        suspicion: &Suspicion,
-        finding: Finding,
-        at: Moment,
-    ) -> Step {
-        match finding {
-            Finding::Unexplained => return self.contradict(rules, suspicion.reason, at),
-            // A short answer was not a complete one.
-            Finding::Present => self.fills_pages = false,
-            Finding::Removed => {
-                self.audit.skip_to(suspicion.seq);
-                self.anchor = self.anchor.filter(|anchor| anchor.seq > suspicion.seq);
-            }
-        }
-        if suspicion.ends_pass {
-            return self.wait(rules, at, Vec::new());
-        }
-        self.go_on(Vec::new())
-    }
-
-    /// Source and log contradict each other: the stream stops, and when that has lasted for long enough, a new timeline
-    /// begins. The source may be itself again until then: a wrong address, or an FE that does not have its journal yet.
-    pub(super) fn contradict(self, rules: &Rules, reason: Contradiction, at: Moment) -> Step {
-        contradict(
-            rules,
-            Replacing {
-                timeline: self.timeline,
-                published: self.settle.released(),
-                reason,
-            },
-            self.doubt,
-            at,
-        )
-    }
-
-    /// A record of another database.
-    fn foreign(&self, records: &[RawBinlog]) -> Option<Contradiction> {
-        records
-            .iter()
-            .find(|record| record.db_id != self.db_id)
-            .map(|record| Contradiction::OtherDatabase {
-                expected: self.db_id,
-                found: record.db_id,
-            })
-    }
-
     pub(super) fn wait(self, rules: &Rules, at: Moment, mut actions: Vec<Action>) -> Step {
         actions.push(Action::Wait(self.pace.pause(&rules.pace, at.monotonic)));
         self.go_on(actions)
@@ -496,26 +418,5 @@ impl Following {
             state: State::Following(self),
             actions,
         }
-    }
-}
-
-/// What becomes of a stream whose source contradicts its log since `doubt`.
-pub(super) fn contradict(
-    rules: &Rules,
-    replacing: Replacing,
-    doubt: Option<Duration>,
-    at: Moment,
-) -> Step {
-    let since = doubt.unwrap_or(at.monotonic);
-    if at.monotonic.saturating_sub(since) < rules.confirm {
-        let reason = replacing.reason;
-        return Step {
-            state: State::Halted(reason),
-            actions: vec![Action::Halt { reason, since }],
-        };
-    }
-    Step {
-        state: State::Replacing(replacing),
-        actions: vec![Action::AskEnd],
     }
 }

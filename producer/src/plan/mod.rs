@@ -3,9 +3,11 @@
 //! `Located -> Following { settle, audit } -> Publish -> translate (record -> event) -> layout (ids -> places of the data)`
 
 pub mod action;
+mod anchor;
 pub mod audit;
 pub mod catalog;
 mod decision;
+mod doubt;
 pub mod fingerprint;
 pub mod following;
 pub mod layout;
@@ -112,7 +114,7 @@ fn start(rules: &Rules, located: &Located) -> Step {
                 found: located.db_id,
             },
         };
-        return following::contradict(rules, replacing, located.doubt, located.at);
+        return doubt::contradict(rules, replacing, located.doubt, located.at);
     }
     let mut following = Following::resume(rules, end, now, located.doubt);
     following.know(located.stream);

@@ -540,6 +540,59 @@ fn the_end_is_asked_for_only_while_the_source_has_more() {
     assert!(!out[4].contains("AskEnd"), "{}", out[4]);
 }
 
+/// The record of a load into thousands of partitions is megabytes; it is not asked for fifty times a second.
+#[test]
+fn a_large_last_record_is_asked_for_once_a_second_and_with_whatever_is_new() {
+    let large = || record(12, &"x".repeat(100_000));
+    let with = |more: Vec<RawBinlog>| {
+        let mut records = vec![large()];
+        records.extend(more);
+        BinlogPage::Records(records)
+    };
+    let first = BinlogPage::Records(vec![record(10, ""), large()]);
+    let mut inputs = vec![
+        Input::Due(at(0)),
+        answer(first.clone(), 0),
+        Input::Due(at(150)),
+        answer(first, 150),
+        // The window is empty again.
+        Input::Due(at(200)),
+        answer(BinlogPage::CaughtUp, 200),
+        Input::Due(at(1_140)),
+        answer(BinlogPage::CaughtUp, 1_140),
+    ];
+    inputs.extend([
+        Input::Due(at(1_160)),
+        look(10, with(vec![]), 1_160),
+        answer(with(vec![]), 1_160),
+        Input::Due(at(1_180)),
+        // Something new: it counts only behind the anchor.
+        page(&[13], 1_180),
+        answer(with(vec![record(13, "")]), 1_180),
+        Input::Due(at(1_200)),
+    ]);
+    let (_, out) = run(following(10), inputs);
+    let reads: Vec<&str> = out
+        .iter()
+        .map(String::as_str)
+        .filter(|actions| actions.contains("Read"))
+        .collect();
+    assert_eq!(
+        reads,
+        [
+            "Read after 9 x3",
+            "Read after 9 x3",
+            "Read after 12 x3",
+            "Read after 12 x3",
+            "LookBack after 10 x3; Read after 11 x3",
+            "Read after 12 x3",
+            "Read after 11 x3",
+            "Read after 11 x3",
+        ]
+    );
+    assert!(out.iter().all(|actions| !actions.contains("Publish 13")));
+}
+
 #[test]
 fn a_database_without_a_stream_is_asked_rarely_and_followed_when_it_comes() {
     let (state, out) = run(

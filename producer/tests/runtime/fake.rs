@@ -27,6 +27,8 @@ pub struct World {
     pub down: bool,
     /// Every call is refused for this reason.
     pub refusal: Option<Refusal>,
+    /// Binlog questions are not answered.
+    pub silent: bool,
     /// Calls that end in a panic of the client.
     pub panics: u32,
     /// The definition of the database switches the binlog on.
@@ -204,6 +206,9 @@ impl Frontend for FakeSource {
     }
 
     async fn get_binlog(&self, at: &BinlogPosition, most: usize) -> Result<BinlogPage, Error> {
+        while self.world().silent {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
         let world = self.enter("get_binlog")?;
         if at.table.is_some() && at.after.0 < world.forgotten_by_table {
             return Ok(BinlogPage::TooOld {

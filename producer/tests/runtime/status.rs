@@ -54,6 +54,24 @@ async fn the_status_names_what_does_not_work_and_forgets_it_when_it_works() {
     running.stop().await;
 }
 
+/// A server that is cut off refuses nothing; the call itself may wait for minutes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_says_nothing_is_named_before_its_call_ends() {
+    let h = Harness::new().await;
+    let running = h.start();
+    h.begun().await;
+    h.source.world().silent = true;
+    let silent = problem(&h, ProblemKind::Unreachable).await;
+    assert!(
+        silent.what.contains("has not answered get_binlog"),
+        "{}",
+        silent.what
+    );
+    h.source.world().silent = false;
+    works_again(&h).await;
+    running.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_binlog_that_is_not_in_force_is_named_with_the_statement_that_helps() {
     let h = Harness::new().await;
