@@ -3,8 +3,9 @@
 //! `jobs -> service -> stream { getBinlog -> tail (settled) -> enrich (event with names and places) -> publish } -> events topic`
 //!
 //! Read in this order: [`plan`] (what a stream does next, and what becomes of a record), `tail` (performs it against the
-//! source), `enrich` (records to encoded events), `publish` (events into the log), `stream` (who owns it, how it begins
-//! again), [`snapshot`] (snapshots on request). [`service`] runs one stream per database that a job needs.
+//! source), `enrich` (records to encoded events, with `places` and `survey` for what is asked of the source), `publish` (events
+//! into the log), `stream` (who owns it, how it begins again from `locate` and `checkpoint`), [`snapshot`] (snapshots on
+//! request), `report` and `missing_stream` (what the status tells). [`service`] runs one stream per database that a job needs.
 
 pub mod bench;
 mod checkpoint;

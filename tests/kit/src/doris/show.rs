@@ -53,6 +53,17 @@ impl Cluster {
                 .table_named(last())
                 .ok_or_else(|| Refused::no_table(last()))
         };
+        if sql.starts_with("SHOW CREATE DATABASE ") {
+            self.database(first())?;
+            let text = format!(
+                "CREATE DATABASE `{}` PROPERTIES (\"binlog.enable\" = \"true\")",
+                first()
+            );
+            return Ok(vec![row(&[
+                ("Database", first()),
+                ("Create Database", &text),
+            ])]);
+        }
         if sql.starts_with("SHOW TABLES FROM ") {
             let column = format!("Tables_in_{}", first());
             let found = self.database(first())?;

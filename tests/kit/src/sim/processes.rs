@@ -246,7 +246,7 @@ async fn serve(
     token: CancellationToken,
 ) -> anyhow::Result<()> {
     let registry = JobRegistry::open(log.clone(), PREFIX).await?;
-    let status = StatusBoard::open(log.clone(), PREFIX).await?;
+    let status = StatusBoard::with_clock(log.clone(), PREFIX, clock.clone()).await?;
     let sealer = Sealer::from_base64(LOG_KEY)?;
     let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
     let (followed, time, stop) = (registry.clone(), clock.clone(), token.clone());
