@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ccr_doris::binlog;
+use ccr_doris::binlog::{self, Record};
 use ccr_log::{MAX_RECORD_BYTES, NewRecord, Offset};
 use ccr_ops::task::Chain;
 use ccr_schemas::envelope::SCHEMA_VERSION;
@@ -21,6 +21,7 @@ use crate::metrics as names;
 use crate::places::Places;
 use crate::plan::catalog::Catalog;
 use crate::plan::layout::invalidates;
+use crate::plan::strangers;
 use crate::plan::translate::{Translated, View, translate, unreadable};
 use crate::plan::{Contradiction, Late, Settled};
 use crate::publish::Batch;
@@ -222,11 +223,17 @@ impl<'a> Enricher<'a> {
         let Translated { event, replay } = match binlog::decode(raw) {
             Ok(decoded) => {
                 self.places.look_up(&decoded, &self.catalog).await?;
+                let unknown = strangers::unknown(&decoded.record, &self.catalog);
+                if !matches!(decoded.record, Record::Upsert(_)) {
+                    self.places.look_up_tables(&unknown).await?;
+                }
+                let strangers = strangers::named(&unknown, self.places.layouts());
+                let catalog = strangers::with_strangers(&self.catalog, &strangers);
                 let view = View {
-                    catalog: &self.catalog,
+                    catalog: &catalog,
                     layouts: self.places.layouts(),
                 };
-                translate(&decoded, &view)
+                strangers::by_snapshot(translate(&decoded, &view), &strangers)
             }
             Err(error) => unreadable(raw, &Chain(&error).to_string(), &self.catalog),
         };
@@ -234,6 +241,7 @@ impl<'a> Enricher<'a> {
             self.places.forget(table);
         }
         self.catalog_changed |= self.catalog.fold(&event);
+        self.catalog_changed |= self.catalog.introduce(&event, &replay);
         let envelope = self.chained(settled, event, replay);
         let kind = envelope.event.kind();
         let value = self.encode(envelope)?;

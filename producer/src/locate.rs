@@ -47,6 +47,7 @@ pub(crate) async fn locate(ctx: &Context) -> Result<Tail, Error> {
             for envelope in &envelopes {
                 if envelope.commit_seq > checkpoint.position {
                     catalog.fold(&envelope.event);
+                    catalog.introduce(&envelope.event, &envelope.replay);
                 }
             }
             Some(catalog)

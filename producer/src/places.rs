@@ -111,6 +111,18 @@ impl<'a> Places<'a> {
         Ok(())
     }
 
+    /// Asks the source for tables of which nothing is known.
+    ///
+    /// # Errors
+    /// A source that does not answer.
+    pub(crate) async fn look_up_tables(&mut self, tables: &BTreeSet<TableId>) -> Result<(), Error> {
+        let missing = tables
+            .iter()
+            .filter(|id| self.layouts.table(**id).is_none());
+        let missing = missing.copied().collect();
+        self.fetch(missing).await
+    }
+
     /// A cluster that was started again may have its backends at other addresses.
     fn notice_interruptions(&mut self) {
         let now = self.ctx.source.interruptions();

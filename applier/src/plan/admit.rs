@@ -1,13 +1,13 @@
 //! A record is checked: whether it is the next of the chain, and what events of our own say of the log.
 
 use ccr_control::Policy;
-use ccr_schemas::event::Gap;
+use ccr_schemas::event::{Gap, TableRef};
 use ccr_schemas::invariant::{History, Link, history, link, same_database};
-use ccr_schemas::{CommitSeq, DbId, Envelope, Event};
+use ccr_schemas::{CommitSeq, DbId, Envelope, Event, TableId};
 
 use crate::plan::Action;
 use crate::plan::removal::removals;
-use crate::plan::route::route;
+use crate::plan::route::{Route, route};
 use crate::plan::state::Apply;
 
 impl Apply {
@@ -61,7 +61,12 @@ impl Apply {
         for removal in removals(&envelope, &self.settings) {
             self.removals.note(removal);
         }
-        let route = route(&envelope, &self.settings);
+        let route = match self.bearers.contradiction(&envelope) {
+            Some((table, known)) => {
+                self.another_table(route(&envelope, &self.settings), &table, known)
+            }
+            None => route(&envelope, &self.settings),
+        };
         self.follow(offset, envelope, route, actions);
     }
 
@@ -75,6 +80,21 @@ impl Apply {
             "the source's history was replaced: {reason}; sync the job again with `ccr job resync {}`",
             self.settings.job
         )
+    }
+
+    /// No event says why the name belongs to another table: its rows are not applied to the copy of the one that had it.
+    fn another_table(&self, route: Route, table: &TableRef, known: TableId) -> Route {
+        match route {
+            Route::Load(tables) if tables.contains_key(&table.id) => Route::Stand {
+                tables,
+                reason: format!(
+                    "rows of table id {} come under the name {}, which the events before gave to table id {known}, and no event \
+                     says why; sync the job again with `ccr job resync {}`",
+                    table.id, table.name, self.settings.job
+                ),
+            },
+            other => other,
+        }
     }
 
     fn check_database(&mut self, envelope: &Envelope) -> Result<(), String> {
@@ -136,6 +156,7 @@ impl Apply {
         if is_contained {
             self.window.pass(offset, CommitSeq::BEFORE_FIRST);
         } else if self.accepts_loss(seq) {
+            self.bearers.clear();
             self.skip_at(
                 offset,
                 seq,
@@ -168,6 +189,7 @@ impl Apply {
 
     fn pass_gap(&mut self, offset: i64, up_to: CommitSeq, actions: &mut Vec<Action>) {
         self.last = Some(up_to);
+        self.bearers.clear();
         self.window.pass(offset, up_to);
         actions.push(Action::Skip {
             seq: up_to,

@@ -6,6 +6,7 @@
 
 pub mod action;
 mod admit;
+mod bearers;
 mod change;
 pub mod checkpoint;
 pub mod ddl;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ccr_control::{JobOptions, TableFilter};
 use ccr_schemas::{CommitSeq, PartitionId, TableId, Timeline, TimestampMs, TxnId};
 
+use crate::plan::bearers::Bearers;
 use crate::plan::checkpoint::{Checkpoint, Floor, Halted};
 use crate::plan::mapping::Layout;
 use crate::plan::removal::Removals;
@@ -154,6 +155,8 @@ pub struct Apply {
     /// Tables behind a change that was not yet executed when the process before ended: nothing to judge any more.
     pub(crate) judged: BTreeSet<TableId>,
     pub(crate) judged_all: bool,
+    /// Which source table bears which name.
+    pub(crate) bearers: Bearers,
     /// What events read since remove.
     pub(crate) removals: Removals,
     pub(crate) window_versions: BTreeMap<PartitionId, BTreeSet<i64>>,
@@ -246,6 +249,7 @@ impl Apply {
             judge_end,
             judged: BTreeSet::new(),
             judged_all: false,
+            bearers: Bearers::default(),
             removals: Removals::default(),
             window_versions: BTreeMap::new(),
             looking_ahead: false,

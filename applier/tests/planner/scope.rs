@@ -435,3 +435,34 @@ fn a_load_that_does_not_fit_its_table_brings_the_table_and_is_never_applied_twic
     }
     panic!("the table neither fits nor halts");
 }
+
+/// Whatever the producer did: rows of another table are never applied to a table that only bears its name.
+#[test]
+fn rows_of_a_table_that_took_a_name_without_an_event_halt_it() {
+    let mut source = Source::new(1);
+    let (a, b) = (source.existing("a"), source.existing("b"));
+    let (first, second) = (source.write(&[a]), source.write(&[b]));
+    let swap = source.swap(a, b);
+    let after = source.write(&[a]);
+    let mut planner = excluding(&[], start());
+    planner.read(first.clone());
+    planner.read(second.clone());
+    // With the event that exchanges the names, all is well.
+    planner.read(swap);
+    let text = planner.read(after.clone());
+    assert!(!text.contains("HaltTable"), "{text}");
+    let lost = Envelope {
+        prev_commit_seq: second.commit_seq,
+        ..after
+    };
+    let mut planner = excluding(&[], start());
+    let at = lost.commit_seq;
+    for event in [first, second] {
+        planner.read(event);
+    }
+    planner.read(lost);
+    let halting = planner.layout(a, "a");
+    assert!(!halting.contains(&format!("BeginTxn {at}")), "{halting}");
+    let unit = planner.state.as_ref().unwrap().apply().pending();
+    assert_eq!(unit, 3, "it waits for its turn to halt");
+}

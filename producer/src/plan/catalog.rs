@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ccr_doris::TableMeta;
 use ccr_schemas::event::TableRef;
-use ccr_schemas::{Event, IndexId, TableId};
+use ccr_schemas::{Event, IndexId, Replay, TableId};
 use serde::{Deserialize, Serialize};
 
 /// Type of a view in `tableType` of Doris.
@@ -93,6 +93,36 @@ impl Catalog {
         self.get(view.id).is_none() && self.put(view.id, &view.name, VIEW)
     }
 
+    /// Takes over the tables of an event that brings them by a snapshot and that no record introduced. True when there was one.
+    pub fn introduce(&mut self, event: &Event, replay: &Replay) -> bool {
+        // Of these the event itself says what becomes of names.
+        let changes_names = matches!(
+            event,
+            Event::TableCreated(_)
+                | Event::TableDropped(_)
+                | Event::TableRenamed(_)
+                | Event::TableReplaced(_)
+        );
+        if changes_names || !matches!(replay, Replay::Snapshot { .. }) {
+            return false;
+        }
+        let mut changed = false;
+        for table in event.tables() {
+            if !table.name.is_empty() && self.get(table.id).is_none() {
+                changed |= self.take_name(table.id, &table.name, OLAP);
+            }
+        }
+        changed
+    }
+
+    /// The object bears the name from now on, and no other does: one that did is gone without a record.
+    pub fn take_name(&mut self, id: TableId, name: &str, kind: &str) -> bool {
+        let before = self.objects.len();
+        self.objects
+            .retain(|other, object| *other == id || object.name != name);
+        self.put(id, name, kind) || self.objects.len() != before
+    }
+
     /// True for an index that a job still builds.
     pub fn is_unfinished(&self, index: IndexId) -> bool {
         self.unfinished.contains(&index)
@@ -101,28 +131,28 @@ impl Catalog {
     /// Takes over what an event changes. True when something changed. Taking over the same event again changes nothing.
     pub fn fold(&mut self, event: &Event) -> bool {
         match event {
-            Event::TableCreated(e) => self.put(e.table.id, &e.table.name, &e.table_type),
+            Event::TableCreated(e) => self.take_name(e.table.id, &e.table.name, &e.table_type),
             Event::TableDropped(e) => self.objects.remove(&e.table.id).is_some(),
             Event::TableRenamed(e) => {
                 let kind = self.kind(e.table.id);
-                self.put(e.table.id, &e.new, &kind)
+                self.take_name(e.table.id, &e.new, &kind)
             }
             Event::TableReplaced(e) => {
                 let (original, replacement) = (&e.original, &e.replacement);
-                let kind = self.kind(replacement.id);
-                let mut changed = self.put(replacement.id, &original.name, &kind);
+                let before = self.objects.clone();
+                let (kind, other) = (self.kind(replacement.id), self.kind(original.id));
+                self.objects.remove(&original.id);
+                self.objects.remove(&replacement.id);
+                self.take_name(replacement.id, &original.name, &kind);
                 if e.swap {
-                    let kind = self.kind(original.id);
-                    changed |= self.put(original.id, &replacement.name, &kind);
-                } else {
-                    changed |= self.objects.remove(&original.id).is_some();
+                    self.take_name(original.id, &replacement.name, &other);
                 }
-                changed
+                self.objects != before
             }
             Event::Recovered(e) => match e.partition {
                 None => {
                     let kind = self.kind(e.table.id);
-                    self.put(e.table.id, &e.table.name, &kind)
+                    self.take_name(e.table.id, &e.table.name, &kind)
                 }
                 Some(_) => false,
             },

@@ -133,6 +133,12 @@ impl Layouts {
         self.tables.get(&table)?.partitions.get(&partition)
     }
 
+    /// A table's name and kind, when known.
+    pub fn table(&self, id: TableId) -> Option<(&str, &str)> {
+        let table = self.tables.get(&id)?;
+        Some((table.name.as_str(), table.kind.as_str()))
+    }
+
     fn is_async_view(&self, id: TableId, catalog: &Catalog) -> bool {
         catalog.is_async_view(id)
             || self

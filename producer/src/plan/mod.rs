@@ -15,6 +15,7 @@ pub mod pace;
 pub mod settle;
 pub mod sqltext;
 pub mod state;
+pub mod strangers;
 pub mod translate;
 pub mod undo;
 

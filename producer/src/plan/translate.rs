@@ -310,6 +310,8 @@ fn rename(r: &TableInfo, names: &Catalog, what: Renaming) -> Translated {
     };
     let replay = if old.is_empty() {
         reason_for_snapshot("the source did not say the old name")
+    } else if old == *new {
+        reason_to_skip("the name is known already")
     } else {
         Replay::Sql
     };

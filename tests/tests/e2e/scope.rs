@@ -358,3 +358,45 @@ async fn taken() -> Result<()> {
     }
     Ok(())
 }
+
+/// A RESTORE at the source, and what happens while its binlog is off, gives a table another id without a record.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_no_record_introduced_comes_by_a_snapshot() {
+    without_a_record().await.unwrap();
+}
+
+async fn without_a_record() -> Result<()> {
+    for first in [
+        "INSERT INTO log_a VALUES (3, 'of the new one')",
+        "ALTER TABLE log_a ADD COLUMN c INT NULL",
+        "TRUNCATE TABLE log_a",
+        "ALTER TABLE log_a RENAME log_c",
+        "ALTER TABLE log_b REPLACE WITH TABLE log_a PROPERTIES (\"swap\" = \"true\")",
+        "ALTER TABLE log_b REPLACE WITH TABLE log_a PROPERTIES (\"swap\" = \"false\")",
+        "ALTER TABLE log_a REPLACE WITH TABLE log_b PROPERTIES (\"swap\" = \"true\")",
+    ] {
+        let scene = Scene::start(77, &[], |world| world.database_job("job", 0)).await?;
+        let unseen = [
+            "ALTER DATABASE shop SET PROPERTIES (\"binlog.enable\" = \"false\")",
+            "ALTER TABLE log_a SET (\"binlog.enable\" = \"false\")",
+            "DROP TABLE log_a FORCE",
+            "CREATE TABLE log_a (id BIGINT NOT NULL, v VARCHAR(64)) DUPLICATE KEY(id) \
+             DISTRIBUTED BY HASH(id) BUCKETS 3 PROPERTIES (\"replication_num\" = \"1\", \"binlog.enable\" = \"false\")",
+            "INSERT INTO log_a VALUES (1, 'unseen'), (2, 'unseen')",
+            "ALTER TABLE log_a SET (\"binlog.enable\" = \"true\")",
+            "ALTER DATABASE shop SET PROPERTIES (\"binlog.enable\" = \"true\")",
+        ];
+        scene.run(&unseen, false).await.context(first)?;
+        scene.run(&[first], false).await?;
+        scene.follow().await.context(first)?;
+        scene.compare(|_| true).await.context(first)?;
+        scene
+            .world
+            .sql("INSERT INTO users VALUES (9, '2026-01-09', 'on')")
+            .await?;
+        scene.follow().await.context(first)?;
+        scene.compare(|_| true).await.context(first)?;
+        scene.stack.stop().await;
+    }
+    Ok(())
+}
