@@ -1,5 +1,6 @@
 //! Snapshots on request.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ccr_control::ProducerRequest;
@@ -9,6 +10,62 @@ use ccr_schemas::topic::producer_group;
 use ccr_schemas::{CommitSeq, Event, TopicName};
 
 use crate::harness::{Harness, config};
+
+/// What a test logs, as text.
+#[derive(Clone, Default)]
+struct Logged(Arc<Mutex<Vec<u8>>>);
+
+impl Logged {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl std::io::Write for Logged {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A storm of renames: the request names a table that is already called something else, and is withdrawn when the event
+/// that says so is read. One thread, whose log is looked at.
+#[tokio::test]
+async fn a_table_that_a_later_event_explains_is_no_warning() {
+    let logged = Logged::default();
+    let writer = logged.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let h = Harness::new().await;
+    let running = h.start();
+    h.begun().await;
+    h.ask("j.1.1", &["renamed"]).await;
+    h.until("a failed attempt", || async {
+        h.stream_status()
+            .is_some_and(|status| status.snapshots.iter().any(|s| s.failures > 0))
+    })
+    .await;
+    h.request(&ProducerRequest::Withdraw {
+        request_id: "j.1.1".to_owned(),
+    })
+    .await;
+    h.until("nothing waits", || async {
+        h.stream_status()
+            .is_some_and(|status| status.snapshots.is_empty())
+    })
+    .await;
+    running.stop().await;
+    let text = logged.text();
+    assert!(text.contains("has no table renamed"), "{text}");
+    assert!(!text.contains("WARN"), "{text}");
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_is_answered_by_a_snapshot_whose_chunks_check_out() {
