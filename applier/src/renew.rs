@@ -87,7 +87,6 @@ impl Renewer {
             Told::Snapshot(taken) => taken,
             Told::DroppedAt(at) => {
                 self.clear_away(&aside).await?;
-                self.drop_vacated(renewal).await?;
                 return Ok(Renewed::DroppedAt(at));
             }
         };
@@ -104,7 +103,6 @@ impl Renewer {
         self.restore(&label, &taken, name, &aside).await?;
         // Under the name it had at the event, whatever it is called at the source by now: the events that say so are still to come.
         self.put_into_place(&aside, &renewal.dest).await?;
-        self.drop_vacated(renewal).await?;
         tracing::info!(job = %self.spec.name, table = name, position = found.commit_seq.0,
                        reason = renewal.reason, "table renewed by a snapshot");
         Ok(Renewed::UpTo(found.commit_seq))
@@ -249,18 +247,6 @@ impl Renewer {
             .execute(Some(&self.spec.dest.database), &drop)
             .await
             .map_err(|error| failure(&error))
-    }
-
-    /// Drops the copies under names that no source table bears any more. They can be recovered, as what the source drops.
-    async fn drop_vacated(&self, renewal: &Renewal) -> Result<(), Failure> {
-        for name in &renewal.vacates {
-            let drop = sql::drop_table(ObjectName::bare(name), false);
-            self.dest
-                .execute(Some(&self.spec.dest.database), &drop)
-                .await
-                .map_err(|error| failure(&error))?;
-        }
-        Ok(())
     }
 
     /// Starts the job. One that is busy with another is asked again by the next attempt's back-off.

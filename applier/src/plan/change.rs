@@ -133,7 +133,7 @@ impl Apply {
         let failures = unit.failures;
         let exchange = exchange(&ddl, evidence);
         let Some(statement) = exchange.ddl else {
-            self.resync_instead(unit, exchange.absent, ABSENT, actions);
+            self.resync_instead(unit, exchange.resync, why(&ddl), actions);
             return;
         };
         unit.work = Work::Change(ddl, ChangePhase::Running(evidence));
@@ -190,10 +190,11 @@ impl Apply {
                 self.resync_instead(unit, ddl.bearers.clone(), ABSENT, actions);
             }
             (ChangePhase::Running(evidence), Outcome::DdlInEffect { before }) => {
-                let absent = exchange(&ddl, evidence).absent;
-                if !absent.is_empty() {
+                let resync = exchange(&ddl, evidence).resync;
+                if !resync.is_empty() {
                     self.layouts.clear();
-                    self.resync_instead(unit, absent, ABSENT, actions);
+                    self.forget_left(&unit, &ddl);
+                    self.resync_instead(unit, resync, why(&ddl), actions);
                     return;
                 }
                 actions.push(Action::Applied {
@@ -203,7 +204,7 @@ impl Apply {
                     before,
                 });
                 self.last_error = None;
-                self.change_done(unit, actions);
+                self.change_done(unit, &ddl, actions);
             }
             (phase, Outcome::Failed(failure)) => {
                 unit.failures += 1;
@@ -215,7 +216,7 @@ impl Apply {
     }
 
     /// Makes `Done` durable before anything behind it starts.
-    fn change_done(&mut self, unit: Unit, actions: &mut Vec<Action>) {
+    fn change_done(&mut self, unit: Unit, ddl: &Ddl, actions: &mut Vec<Action>) {
         let floor = Floor {
             at: unit.seq,
             progress: Progress::Done,
@@ -228,11 +229,20 @@ impl Apply {
         if unit.barrier {
             self.layouts.clear();
         }
-        if unit.kind == EventKind::TableDropped {
-            self.forget_tables(unit.tables.keys().copied());
-        }
+        self.forget_left(&unit, ddl);
         self.finish(unit);
         self.record(actions);
+    }
+
+    /// Tables that are dropped, or lose their name to another, are none of the job's any more.
+    fn forget_left(&mut self, unit: &Unit, ddl: &Ddl) {
+        if matches!(
+            unit.kind,
+            EventKind::TableDropped | EventKind::TableReplaced
+        ) {
+            let left = ddl.leaves(unit.tables.keys().copied());
+            self.forget_tables(left.into_iter());
+        }
     }
 
     /// The rollup of a renaming was dropped at the destination already, for a transaction whose data went with it.
@@ -282,7 +292,7 @@ impl Apply {
                     seq,
                     reason: "the rollup is dropped later".to_owned(),
                 });
-                self.change_done(unit, actions);
+                self.change_done(unit, &ddl, actions);
                 return;
             }
             ChangePhase::Running(_) if give_up && renames_rollup(&ddl) => {
@@ -321,6 +331,12 @@ impl Apply {
         self.units.insert(seq, unit);
         actions.extend(next);
     }
+}
+
+fn why(ddl: &Ddl) -> &str {
+    ddl.stale
+        .as_ref()
+        .map_or(ABSENT, |stale| stale.why.as_str())
 }
 
 fn renames_rollup(ddl: &Ddl) -> bool {

@@ -3,6 +3,8 @@
 
 mod statements;
 
+use std::collections::BTreeSet;
+
 use ccr_doris::ddl as sql;
 use ccr_schemas::TableId;
 use ccr_schemas::event::TableRef;
@@ -27,6 +29,17 @@ pub struct Ddl {
     /// Tables under the names they bear after the event: what a snapshot brings where the statements cannot be run. Empty
     /// for views, and for what takes away.
     pub bearers: Vec<Bearer>,
+    /// Copies that are not to be trusted, of tables whose names it changes.
+    pub stale: Option<Stale>,
+}
+
+/// Tables whose copies are not to be trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stale {
+    /// Source tables.
+    pub tables: BTreeSet<TableId>,
+    /// Why, for people.
+    pub why: String,
 }
 
 /// A source table under the name that it bears after an event.
@@ -172,25 +185,23 @@ impl Ddl {
         }
     }
 
-    /// Destination name that nothing bears afterwards, of a change of names.
-    pub fn vacated(&self) -> Option<&str> {
-        match &self.effect {
-            Effect::ObjectRenamed { old, .. } => Some(old),
-            Effect::Exchanged {
-                replacement, swap, ..
-            } => (!swap).then_some(replacement),
-            Effect::Repeatable
-            | Effect::ObjectThere(_)
-            | Effect::ObjectGone(_)
-            | Effect::PartitionThere { .. }
-            | Effect::PartitionGone { .. }
-            | Effect::PartitionRenamed { .. }
-            | Effect::ColumnsAre { .. }
-            | Effect::ColumnRenamed { .. }
-            | Effect::IndexesGone { .. }
-            | Effect::RollupGone { .. }
-            | Effect::RollupRenamed { .. } => None,
+    /// With tables whose copies are not to be trusted: once their names are right, snapshots bring them.
+    pub(crate) fn with_stale(self, tables: impl IntoIterator<Item = TableId>, why: &str) -> Self {
+        let mut stale = self.stale.unwrap_or_else(|| Stale {
+            tables: BTreeSet::new(),
+            why: why.to_owned(),
+        });
+        stale.tables.extend(tables);
+        Self {
+            stale: Some(stale),
+            ..self
         }
+    }
+
+    /// Tables of these that the event leaves without a name of the job.
+    pub(crate) fn leaves(&self, tables: impl IntoIterator<Item = TableId>) -> Vec<TableId> {
+        let is_left = |table: &TableId| self.bearers.iter().all(|bearer| bearer.table != *table);
+        tables.into_iter().filter(is_left).collect()
     }
 
     /// Nothing to run.
@@ -202,6 +213,7 @@ impl Ddl {
             effect: Effect::Repeatable,
             needs: None,
             bearers: Vec::new(),
+            stale: None,
         }
     }
 

@@ -7,49 +7,52 @@
 use crate::plan::checkpoint::PairFound;
 use crate::plan::ddl::{self, Bearer, Ddl, Effect};
 
-/// What an exchange comes to.
+/// What a change of names comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exchange {
     /// What to run first, if anything.
     pub ddl: Option<Ddl>,
     /// Tables to bring by snapshots then, under the names they bear after the event.
-    pub absent: Vec<Bearer>,
+    pub resync: Vec<Bearer>,
 }
 
 /// Decides by what was there. A change that is no exchange is run as it is.
 pub fn exchange(change: &Ddl, found: Option<PairFound>) -> Exchange {
-    let as_it_is = || Exchange {
-        ddl: Some(change.clone()),
-        absent: Vec::new(),
-    };
-    let (
-        Some(found),
-        Effect::Exchanged {
-            original,
-            replacement,
-            swap,
-        },
-    ) = (found, &change.effect)
-    else {
-        return as_it_is();
-    };
     let renamed = |old: &str, new: &str| Some(ddl::renamed(old, new));
-    let (ddl, absent) = match (found, swap) {
-        (PairFound::Both(_), _) => return as_it_is(),
-        // The bearers are the replacement, then, after a swap, the original.
-        (PairFound::ReplacementOnly, _) => {
-            (renamed(replacement, original), change.bearers.get(1..))
-        }
-        (PairFound::OriginalOnly, true) => {
-            (renamed(original, replacement), change.bearers.get(..1))
-        }
-        // The original is gone at the source: the snapshot of the other takes its place.
-        (PairFound::OriginalOnly, false) => (None, change.bearers.get(..1)),
-        (PairFound::Neither, _) => (None, change.bearers.get(..)),
+    let as_it_is = || Some(change.clone());
+    // The bearers of an exchange are the replacement, then, after a swap, the original.
+    let (ddl, absent) = match (found, &change.effect) {
+        (
+            Some(found),
+            Effect::Exchanged {
+                original,
+                replacement,
+                swap,
+            },
+        ) => match (found, swap) {
+            (PairFound::Both(_), _) => (as_it_is(), None),
+            (PairFound::ReplacementOnly, _) => {
+                (renamed(replacement, original), change.bearers.get(1..))
+            }
+            (PairFound::OriginalOnly, true) => {
+                (renamed(original, replacement), change.bearers.get(..1))
+            }
+            // The original is gone at the source: the snapshot of the other takes its place.
+            (PairFound::OriginalOnly, false) => (None, change.bearers.get(..1)),
+            (PairFound::Neither, _) => (None, change.bearers.get(..)),
+        },
+        (Some(_) | None, _) => (as_it_is(), None),
     };
+    let absent = absent.unwrap_or_default();
+    let is_stale = |bearer: &Bearer| {
+        let stale = change.stale.as_ref();
+        stale.is_some_and(|stale| stale.tables.contains(&bearer.table))
+    };
+    let resync = change.bearers.iter();
+    let resync = resync.filter(|bearer| absent.contains(bearer) || is_stale(bearer));
     Exchange {
         ddl,
-        absent: absent.unwrap_or_default().to_vec(),
+        resync: resync.cloned().collect(),
     }
 }
 
@@ -128,7 +131,7 @@ mod tests {
                 .map_or_else(String::new, |ddl| ddl.statements.join(" | "));
             assert_eq!(run, statement, "{found_text}");
             let named = |b: &Bearer| format!("{} as {}", b.table, b.dest);
-            let brought: Vec<_> = exchange.absent.iter().map(named).collect();
+            let brought: Vec<_> = exchange.resync.iter().map(named).collect();
             assert_eq!(brought.join(", "), absent, "{found_text}");
         }
     }

@@ -168,10 +168,7 @@ impl Apply {
         }
         self.units.remove(&seq);
         self.waiting.remove(&seq);
-        if self.barriers.remove(&seq) {
-            let heads = self.lanes.values().filter_map(|lane| lane.queue.front());
-            self.touched.extend(heads.copied());
-        }
+        self.end_barrier(seq);
         for table in unit.tables.keys() {
             self.leave_lane(*table, seq);
             let lane = self.lanes.get(table);
@@ -185,6 +182,14 @@ impl Apply {
         self.window.finish(seq);
         if let Some(first) = self.units.keys().next() {
             self.touched.insert(*first);
+        }
+    }
+
+    /// What waited for it in any lane may start.
+    pub(super) fn end_barrier(&mut self, seq: CommitSeq) {
+        if self.barriers.remove(&seq) {
+            let heads = self.lanes.values().filter_map(|lane| lane.queue.front());
+            self.touched.extend(heads.copied());
         }
     }
 

@@ -99,7 +99,7 @@ impl Apply {
     ) {
         let bearer = |(table, name): (&TableId, &String)| Bearer::new(*table, name, &self.settings);
         let bearers: Vec<Bearer> = tables.iter().map(bearer).collect();
-        if self.goes_on_by_snapshot(facts, &bearers, None, &tables) {
+        if self.goes_on_by_snapshot(facts, &bearers, &tables) {
             return;
         }
         let tables = match self.wanted(facts, tables) {
@@ -123,7 +123,7 @@ impl Apply {
         barrier: bool,
         actions: &mut Vec<Action>,
     ) {
-        if self.goes_on_by_snapshot(facts, &ddl.bearers, ddl.vacated(), &tables) {
+        if self.goes_on_by_snapshot(facts, &ddl.bearers, &tables) {
             return;
         }
         let seq = facts.seq;
@@ -198,7 +198,12 @@ impl Apply {
         });
         for renewal in &mut renewals {
             let own = self.floors.get(&renewal.table);
-            renewal.creates &= own.is_none_or(|floor| floor.at != seq);
+            let is_begun = own.is_some_and(|floor| floor.at == seq);
+            // It left under this name, and its copy stayed.
+            let left = self.halted.get(&renewal.table);
+            let is_own =
+                left.is_some_and(|halted| self.settings.dest_name(&halted.1) == renewal.dest);
+            renewal.creates &= !is_begun && !is_own;
         }
         let mut renewals: VecDeque<_> = renewals.into_iter().map(Arc::new).collect();
         let Some(first) = renewals.pop_front() else {
@@ -210,27 +215,34 @@ impl Apply {
         unit.later = renewals;
     }
 
-    /// A change of names that concerns a halted table brings its tables by snapshots under their new names: they follow again.
-    fn heal(&self, facts: Facts, route: Route) -> Route {
+    /// A change of names that concerns halted tables gives their copies the new names, and snapshots bring their content: they
+    /// follow again.
+    fn heal(&mut self, facts: Facts, route: Route) -> Route {
         let heals = renew::changes_names(facts.kind)
             && self.settings.options.on_unsupported == Policy::Halt;
         match route {
-            Route::Change { ddl, tables, .. }
-                if heals
-                    && tables
-                        .keys()
-                        .any(|table| self.stood_before(*table, facts.seq)) =>
-            {
-                let reason = "it concerns a table that was halted";
-                let mut renewals: Vec<Renewal> = ddl
-                    .bearers
-                    .iter()
-                    .map(|bearer| Renewal::instead(bearer, facts.kind, reason))
+            Route::Change {
+                ddl,
+                tables,
+                barrier,
+            } if heals => {
+                let seq = facts.seq;
+                let halted = tables.keys().copied();
+                let halted: BTreeSet<TableId> = halted
+                    .filter(|table| self.stood_before(*table, seq))
                     .collect();
-                if let Some(last) = renewals.last_mut() {
-                    last.vacates.extend(ddl.vacated().map(str::to_owned));
+                self.returning
+                    .extend(halted.iter().map(|table| (*table, seq)));
+                let ddl = if halted.is_empty() {
+                    ddl
+                } else {
+                    Box::new(ddl.with_stale(halted, "the table was halted"))
+                };
+                Route::Change {
+                    ddl,
+                    tables,
+                    barrier,
                 }
-                Route::Renew { renewals, tables }
             }
             other => other,
         }
@@ -241,7 +253,6 @@ impl Apply {
         &mut self,
         facts: Facts,
         bearers: &[Bearer],
-        vacated: Option<&str>,
         tables: &BTreeMap<TableId, String>,
     ) -> bool {
         let seq = facts.seq;
@@ -251,15 +262,9 @@ impl Apply {
                 && !self.stands(bearer.table, seq)
         };
         let reason = "a snapshot was begun in its place before the restart";
-        let mut renewals: Vec<Renewal> = bearers
-            .iter()
-            .filter(is_begun)
-            .map(|bearer| Renewal::instead(bearer, facts.kind, reason))
-            .collect();
-        if let Some(last) = renewals.last_mut() {
-            last.vacates.extend(vacated.map(str::to_owned));
-        }
-        let mut renewals: VecDeque<_> = renewals.into_iter().map(Arc::new).collect();
+        let renewals = bearers.iter().filter(is_begun);
+        let renewals = renewals.map(|bearer| Renewal::instead(bearer, facts.kind, reason));
+        let mut renewals: VecDeque<_> = renewals.map(Arc::new).collect();
         let mut tables = tables.clone();
         tables.retain(|table, _| renewals.iter().any(|renewal| renewal.table == *table));
         let Some(first) = renewals.pop_front() else {

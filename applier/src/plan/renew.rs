@@ -223,6 +223,7 @@ impl Apply {
     pub(super) fn forget_tables(&mut self, tables: impl Iterator<Item = TableId>) {
         for table in tables {
             self.halted.remove(&table);
+            self.returning.remove(&table);
             self.renewed.remove(&table);
             self.floors.remove(&table);
             self.layouts.remove(&table);
@@ -262,7 +263,7 @@ impl Apply {
                 progress: Progress::Done,
                 evidence: None,
             });
-            self.barriers.remove(&seq);
+            self.end_barrier(seq);
         }
         let kept: BTreeSet<TableId> = renewals.iter().map(|renewal| renewal.table).collect();
         let done: Vec<TableId> = unit.tables.keys().copied().collect();
@@ -417,7 +418,6 @@ impl Renewal {
             dest: bearer.dest.clone(),
             reason: format!("{} cannot be repeated: {reason}", kind.as_str()),
             creates: false,
-            vacates: Vec::new(),
         }
     }
 }

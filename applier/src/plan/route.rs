@@ -172,7 +172,6 @@ fn renew(
                 envelope.event.kind().as_str()
             ),
             creates: creates && !settings.replaces_existing,
-            vacates: Vec::new(),
         })
         .collect();
     Route::Renew { renewals, tables }

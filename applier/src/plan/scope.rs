@@ -7,10 +7,11 @@
 
 use std::collections::BTreeMap;
 
+use ccr_control::Policy;
 use ccr_schemas::event::{Renamed, TableReplaced};
 use ccr_schemas::{Envelope, Event, Replay, TableId};
 
-use crate::plan::ddl::{Bearer, replaced_bearers};
+use crate::plan::ddl::{self, Bearer, Ddl, replaced_bearers};
 use crate::plan::route::{Route, unsupported};
 use crate::plan::state::{Renewal, Settings};
 
@@ -56,11 +57,9 @@ fn renamed(
             Some(resyncs(vec![renewal], BTreeMap::new(), envelope, settings))
         }
         (true, true) if !by_statement => {
-            let renewal = Renewal {
-                vacates: vec![settings.dest_name(old).to_owned()],
-                ..resync(&bearer, envelope, settings)
-            };
-            Some(resyncs(vec![renewal], BTreeMap::new(), envelope, settings))
+            let tables = BTreeMap::from([(event.table.id, old.to_owned())]);
+            let ddl = ddl::table_renamed(event, settings);
+            Some(put_right(ddl, tables, envelope, settings))
         }
         (true, false) => {
             let tables = BTreeMap::from([(event.table.id, old.to_owned())]);
@@ -83,8 +82,15 @@ fn replaced(
     }
     let takes = |name: &str| settings.filter.takes(name);
     let was = (takes(&original.name), takes(&replacement.name));
-    if was == (true, true) && by_statement || was == (false, false) {
-        return None;
+    let both = [original, replacement].map(|table| (table.id, table.name.clone()));
+    let both = BTreeMap::from(both);
+    match (was, by_statement) {
+        ((true, true), true) | ((false, false), _) => return None,
+        ((true, true), false) => {
+            let ddl = ddl::table_replaced(event, settings);
+            return Some(put_right(ddl, both, envelope, settings));
+        }
+        ((true, false) | (false, true), _) => {}
     }
     if was == (false, true) && !event.swap {
         let tables = BTreeMap::from([(replacement.id, replacement.name.clone())]);
@@ -95,25 +101,41 @@ fn replaced(
         return Some(unsupported(tables, &reason, settings, envelope));
     }
     let bearers = replaced_bearers(event, settings);
-    let mut renewals: Vec<Renewal> = bearers
+    let renewals: Vec<Renewal> = bearers
         .iter()
         .filter(|bearer| takes(&bearer.name))
         .map(|bearer| resync(bearer, envelope, settings))
         .collect();
-    if !event.swap
-        && was == (true, true)
-        && let Some(last) = renewals.last_mut()
-    {
-        last.vacates = vec![settings.dest_name(&replacement.name).to_owned()];
+    Some(resyncs(renewals, both, envelope, settings))
+}
+
+/// Names change by a statement on the copies there are, then snapshots bring the content.
+fn put_right(
+    ddl: Ddl,
+    tables: BTreeMap<TableId, String>,
+    envelope: &Envelope,
+    settings: &Settings,
+) -> Route {
+    let why = match &envelope.replay {
+        Replay::Snapshot { reason } => reason.as_str(),
+        Replay::Sql
+        | Replay::Transaction
+        | Replay::Skip { .. }
+        | Replay::Halt { .. }
+        | Replay::Control => "",
+    };
+    match settings.options.on_unsupported {
+        Policy::Halt => Route::Change {
+            ddl: Box::new(ddl.with_stale(tables.keys().copied(), why)),
+            tables,
+            barrier: true,
+        },
+        Policy::Skip => not_supported(envelope),
     }
-    let both = [original, replacement];
-    let tables = both.map(|table| (table.id, table.name.clone()));
-    Some(resyncs(
-        renewals,
-        BTreeMap::from(tables),
-        envelope,
-        settings,
-    ))
+}
+
+fn not_supported(envelope: &Envelope) -> Route {
+    Route::Skip(format!("not supported: {}", envelope.event.kind().as_str()))
 }
 
 fn resync(bearer: &Bearer, envelope: &Envelope, settings: &Settings) -> Renewal {
@@ -141,9 +163,7 @@ fn resyncs(
         tables.insert(renewal.table, renewal.name.clone());
     }
     match settings.options.on_unsupported {
-        ccr_control::Policy::Halt => Route::Renew { renewals, tables },
-        ccr_control::Policy::Skip => {
-            Route::Skip(format!("not supported: {}", envelope.event.kind().as_str()))
-        }
+        Policy::Halt => Route::Renew { renewals, tables },
+        Policy::Skip => not_supported(envelope),
     }
 }

@@ -132,9 +132,6 @@ pub struct Renewal {
     /// The name is new to the job, and no process before this one began to bring the table: what bears the name is not the
     /// job's.
     pub creates: bool,
-    /// Destination names that no source table bears after the event: what bears them is the copy of a table that now has
-    /// another name, and is dropped when the snapshot is in place.
-    pub vacates: Vec<String>,
 }
 
 /// How far a renewal is.

@@ -189,13 +189,25 @@ fn a_halted_table_follows_again_under_the_name_that_an_event_gives_it() {
     assert!(text.contains("(table stands)"), "{text}");
     let text = planner.read(rename.clone());
     assert!(
-        text.ends_with(&format!("RenewTable {at} (b as b)")),
+        text.ends_with(&format!("RunDdl {at} (rename table a to b)")),
         "{text}"
     );
     let text = planner.read(behind);
     assert!(
         !text.contains("Skip"),
         "what follows is not left out: {text}"
+    );
+    // The copy bears the new name; its content comes by a snapshot, also when the process ends here.
+    let text = planner.done(at, Outcome::DdlInEffect { before: false });
+    assert!(
+        text.ends_with(&format!("RenewTable {at} (b as b)")),
+        "{text}"
+    );
+    let mut again = planner.restarted(&[]);
+    let text = again.read(rename.clone());
+    assert!(
+        text.ends_with(&format!("RenewTable {at} (b as b)")),
+        "{text}"
     );
     let text = planner.done(at, Outcome::Renewed { upto: at });
     assert!(text.ends_with("ReadLayout b"), "{text}");

@@ -13,6 +13,7 @@ mod fan_out;
 mod kafka;
 mod quickstart;
 mod renew;
+mod restore;
 mod resync;
 mod retire;
 mod scope;

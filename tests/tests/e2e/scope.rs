@@ -11,6 +11,8 @@ use ccr_tests::{Api, Workload, World, assert_equal, embedded_stack};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::restore;
+
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A job that follows, its source and its destination.
@@ -170,31 +172,91 @@ async fn a_table_that_leaves_the_job_halts_and_follows_again_when_it_comes_back(
 }
 
 async fn leaves_and_returns() -> Result<()> {
-    let scene = Scene::start(73, &[], |world| excluding(world, &["outside"])).await?;
-    let statements = [
-        "ALTER TABLE log_a RENAME outside",
-        "INSERT INTO outside VALUES (1, 'not for the job')",
-        "INSERT INTO log_b VALUES (2, 'for the job')",
-    ];
-    scene.run(&statements, false).await?;
-    let end = scene.world.source_end().await?;
-    scene.api.wait_applied("job", end, PATIENCE).await?;
-    let status = scene.api.status("job").await?;
-    let halted = status["tables_not_following"].to_string();
-    for word in ["log_a", "outside is not among the job's tables", "ccr job"] {
-        ensure!(halted.contains(word), "{word} is missing in {halted}");
+    for back in ["log_a", "returned"] {
+        let scene = Scene::start(73, &[], |world| excluding(world, &["outside"])).await?;
+        let statements = [
+            "ALTER TABLE log_a RENAME outside",
+            "INSERT INTO outside VALUES (1, 'not for the job')",
+            "INSERT INTO log_b VALUES (2, 'for the job')",
+        ];
+        scene.run(&statements, false).await?;
+        let end = scene.world.source_end().await?;
+        scene.api.wait_applied("job", end, PATIENCE).await?;
+        let status = scene.api.status("job").await?;
+        let halted = status["tables_not_following"].to_string();
+        for word in ["log_a", "outside is not among the job's tables", "ccr job"] {
+            ensure!(halted.contains(word), "{word} is missing in {halted}");
+        }
+        let statements = [
+            format!("ALTER TABLE outside RENAME {back}"),
+            format!("INSERT INTO {back} VALUES (3, 'for the job again')"),
+        ];
+        scene
+            .run(&statements.each_ref().map(String::as_str), false)
+            .await?;
+        scene.follow().await.context(back)?;
+        let here = digest(&scene.world.source.client, DATABASE, back).await?;
+        let there = digest(&scene.world.targets[0].client, DATABASE, back).await?;
+        assert_eq!(here, there, "{back}");
+        scene.stack.stop().await;
     }
-    // A new table of the name has nothing of the one that left.
-    let back = [
-        "ALTER TABLE outside RENAME returned",
-        "INSERT INTO returned VALUES (3, 'for the job again')",
-    ];
-    scene.run(&back, false).await?;
-    scene.follow().await?;
-    let here = digest(&scene.world.source.client, DATABASE, "returned").await?;
-    let there = digest(&scene.world.targets[0].client, DATABASE, "returned").await?;
-    assert_eq!(here, there);
-    scene.stack.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_halted_table_follows_again_when_it_is_renamed_or_replaced() {
+    healed().await.unwrap();
+}
+
+async fn healed() -> Result<()> {
+    for statements in [
+        &[
+            "ALTER TABLE log_a RENAME log_c",
+            "INSERT INTO log_c VALUES (3, 'on')",
+        ][..],
+        &[
+            "ALTER TABLE log_a REPLACE WITH TABLE log_b PROPERTIES (\"swap\" = \"true\")",
+            "INSERT INTO log_a VALUES (3, 'on')",
+        ],
+        &[
+            "ALTER TABLE log_b REPLACE WITH TABLE log_a PROPERTIES (\"swap\" = \"true\")",
+            "INSERT INTO log_a VALUES (3, 'on')",
+        ],
+        &[
+            "ALTER TABLE log_a REPLACE WITH TABLE log_b PROPERTIES (\"swap\" = \"false\")",
+            "INSERT INTO log_a VALUES (3, 'on')",
+        ],
+        &["DROP TABLE log_a"],
+    ] {
+        let scene = Scene::start(78, &[], |world| world.database_job("job", 0)).await?;
+        scene
+            .world
+            .source
+            .sim
+            .frontend()
+            .write_record(DATABASE, Some("log_a"), 77, json!({"new": "in Doris 9"}))
+            .context("the record was not written")?;
+        scene
+            .world
+            .sql("INSERT INTO log_a VALUES (1, 'missed')")
+            .await?;
+        scene
+            .api
+            .wait_until("job", PATIENCE, |status| {
+                status["tables_not_following"].to_string().contains("log_a")
+            })
+            .await?;
+        scene.run(statements, false).await?;
+        scene
+            .follow()
+            .await
+            .with_context(|| statements[0].to_owned())?;
+        scene
+            .compare(|_| true)
+            .await
+            .with_context(|| statements[0].to_owned())?;
+        scene.stack.stop().await;
+    }
     Ok(())
 }
 
@@ -359,7 +421,7 @@ async fn taken() -> Result<()> {
     Ok(())
 }
 
-/// A RESTORE at the source, and what happens while its binlog is off, gives a table another id without a record.
+/// A RESTORE at the source gives a table another id without a record.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_no_record_introduced_comes_by_a_snapshot() {
     without_a_record().await.unwrap();
@@ -376,24 +438,16 @@ async fn without_a_record() -> Result<()> {
         "ALTER TABLE log_a REPLACE WITH TABLE log_b PROPERTIES (\"swap\" = \"true\")",
     ] {
         let scene = Scene::start(77, &[], |world| world.database_job("job", 0)).await?;
-        let unseen = [
-            "ALTER DATABASE shop SET PROPERTIES (\"binlog.enable\" = \"false\")",
-            "ALTER TABLE log_a SET (\"binlog.enable\" = \"false\")",
-            "DROP TABLE log_a FORCE",
-            "CREATE TABLE log_a (id BIGINT NOT NULL, v VARCHAR(64)) DUPLICATE KEY(id) \
-             DISTRIBUTED BY HASH(id) BUCKETS 3 PROPERTIES (\"replication_num\" = \"1\", \"binlog.enable\" = \"false\")",
-            "INSERT INTO log_a VALUES (1, 'unseen'), (2, 'unseen')",
-            "ALTER TABLE log_a SET (\"binlog.enable\" = \"true\")",
-            "ALTER DATABASE shop SET PROPERTIES (\"binlog.enable\" = \"true\")",
-        ];
-        scene.run(&unseen, false).await.context(first)?;
+        let taken = restore::back_up(&scene.world.source, "log_a").await?;
+        let lost = ["INSERT INTO log_a VALUES (1, 'before the restore')"];
+        scene.run(&lost, false).await?;
+        scene.follow().await.context(first)?;
+        restore::restore(&scene.world.source, "log_a", taken).await?;
         scene.run(&[first], false).await?;
         scene.follow().await.context(first)?;
         scene.compare(|_| true).await.context(first)?;
-        scene
-            .world
-            .sql("INSERT INTO users VALUES (9, '2026-01-09', 'on')")
-            .await?;
+        let on = "INSERT INTO users VALUES (9, '2026-01-09', 'on')";
+        scene.world.sql(on).await?;
         scene.follow().await.context(first)?;
         scene.compare(|_| true).await.context(first)?;
         scene.stack.stop().await;

@@ -18,6 +18,7 @@ fn one(what: String, statement: String, effect: Effect) -> Ddl {
         effect,
         needs: None,
         bearers: Vec::new(),
+        stale: None,
     }
 }
 
@@ -47,6 +48,7 @@ pub fn table_created(event: &TableCreated, settings: &Settings) -> Result<Ddl, N
             effect: Effect::Repeatable,
             needs: None,
             bearers: Vec::new(),
+            stale: None,
         });
     }
     Ok(Ddl {
@@ -56,6 +58,7 @@ pub fn table_created(event: &TableCreated, settings: &Settings) -> Result<Ddl, N
         effect: Effect::ObjectThere(name.to_owned()),
         needs: None,
         bearers: vec![Bearer::new(event.table.id, &event.table.name, settings)],
+        stale: None,
     })
 }
 
@@ -223,6 +226,7 @@ pub fn comment_modified(event: &CommentModified, settings: &Settings) -> Ddl {
         effect: Effect::Repeatable,
         needs: None,
         bearers: Vec::new(),
+        stale: None,
     };
     change.on(&event.table, settings)
 }
@@ -273,6 +277,7 @@ pub fn view_redefined(event: &ViewRedefined, settings: &Settings) -> Option<Ddl>
         effect: Effect::Repeatable,
         needs: None,
         bearers: Vec::new(),
+        stale: None,
     })
 }
 
