@@ -296,7 +296,14 @@ impl Frontend for Fake {
                     }
                     let id = create(world, under);
                     let version = object["version"].as_i64().unwrap();
-                    world.tables.get_mut(&id).unwrap().version = version;
+                    let table = world.tables.get_mut(&id).unwrap();
+                    table.version = version;
+                    if let Some(tablets) = object.get("rowsets") {
+                        table.tablets = serde_json::from_value(tablets.clone()).unwrap();
+                    }
+                    if let Some(columns) = object.get("columns") {
+                        table.columns = serde_json::from_value(columns.clone()).unwrap();
+                    }
                 }
             }
             if request.clean_tables {

@@ -264,6 +264,16 @@ impl Source {
         self.wrap(event, Replay::Transaction)
     }
 
+    /// The same event, to be repeated by a snapshot of its tables.
+    pub fn by_snapshot(event: Envelope) -> Envelope {
+        Envelope {
+            replay: Replay::Snapshot {
+                reason: "no statement repeats it".to_owned(),
+            },
+            ..event
+        }
+    }
+
     /// A random event on what there is.
     pub fn any(&mut self, n: usize) -> Envelope {
         let ids: Vec<i64> = self.tables.keys().copied().collect();

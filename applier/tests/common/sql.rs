@@ -58,11 +58,14 @@ impl SqlSession for Fake {
                 table.version = 1;
                 table.tablets = vec![Vec::new(); BUCKETS as usize];
             } else if sql.contains(" REPLACE WITH TABLE ") {
-                assert!(sql.contains("'swap' = 'false'"), "{sql}");
                 let Some(replacement) = by_name(world, &words[1]) else {
                     return Err(refused(Refusal::UnknownTable, "unknown table"));
                 };
-                world.tables.remove(&id);
+                if sql.contains("'swap' = 'false'") {
+                    world.tables.remove(&id);
+                } else {
+                    world.tables.get_mut(&id).unwrap().name = words[1].clone();
+                }
                 world.tables.get_mut(&replacement).unwrap().name = words[0].clone();
             } else if sql.contains(" RENAME `") {
                 if by_name(world, &words[1]).is_some() {
