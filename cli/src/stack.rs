@@ -212,6 +212,7 @@ fn api(process: &Process) -> Api {
     Api {
         registry: process.registry.clone(),
         status: process.status.clone(),
+        installation: process.installation.clone(),
         sealer: process.sealer.clone(),
         clock: process.clock.clone(),
         connect: Arc::new(|address| Ok(Arc::new(SqlProbe(DorisCluster::new(address))) as Arc<_>)),

@@ -148,6 +148,9 @@ pub struct SourceSpec {
 pub struct DestSpec {
     /// How to reach it. Only appliers use it.
     pub cluster: ClusterSpec,
+    /// Name of the destination cluster: `c<cluster id>`, as for a source. Empty when it is not known.
+    #[serde(default)]
+    pub cluster_name: String,
     /// Database; created when missing.
     pub database: String,
     /// Source table name -> destination table name; others keep their name.

@@ -2,7 +2,7 @@
 //!
 //! `HTTP -> registry (jobs topic) -> producer and applier services -> status (status topic) -> HTTP`
 //!
-//! Read in this order: [`job`] (what a job is), [`job_request`] (what a person asks for), [`registry`] (jobs in the log), [`request`] (what an applier asks of a
+//! Read in this order: [`job`] (what a job is), [`job_request`] (what a person asks for), [`registry`] (jobs in the log), [`installation`] (what outlasts them), [`loops`] (jobs that may not be together), [`request`] (what an applier asks of a
 //! producer), [`status`] (what producers and appliers report), [`problem`] (what does not work, in statuses and answers),
 //! [`diagnosis`] (the problems of a job, from all that is reported), [`api`] (the HTTP API),
 //! [`process`] (what every process has).
@@ -10,8 +10,10 @@
 pub mod api;
 pub mod diagnosis;
 pub mod error;
+pub mod installation;
 pub mod job;
 pub mod job_request;
+pub mod loops;
 pub mod probe;
 pub mod problem;
 pub mod process;
@@ -22,6 +24,7 @@ mod view;
 
 pub use api::Api;
 pub use error::Error;
+pub use installation::Installation;
 pub use job::{
     ClusterSpec, DestSpec, JobOptions, JobSpec, Policy, Resync, SourceSpec, TableFilter, Wanted,
 };

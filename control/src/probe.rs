@@ -1,9 +1,10 @@
 //! What the API asks of a cluster before it accepts a job.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use ccr_doris::ddl::ident;
+use ccr_doris::ddl::{create_database, ident};
 use ccr_doris::{BinlogLag, BinlogPosition, ClusterAddress, Error, Frontend, SqlSession};
 
 /// Questions to a cluster, answered by [`ccr_doris::DorisCluster`] (or anything else that is a frontend with SQL).
@@ -13,8 +14,10 @@ pub trait ClusterProbe: Send + Sync + 'static {
     async fn cluster_id(&self) -> Result<Option<String>, Error>;
     /// True when the database exists.
     async fn has_database(&self, database: &str) -> Result<bool, Error>;
-    /// True when the table or view exists.
-    async fn has_table(&self, database: &str, table: &str) -> Result<bool, Error>;
+    /// Names of the tables and views of a database.
+    async fn tables(&self, database: &str) -> Result<BTreeSet<String>, Error>;
+    /// Creates a database unless it exists.
+    async fn create_database(&self, database: &str) -> Result<(), Error>;
     /// True when the binlog is on for the database (or for the table, when one is named).
     async fn binlog_enabled(&self, database: &str, table: Option<&str>) -> Result<bool, Error>;
     /// How far a stream reaches.
@@ -45,11 +48,17 @@ impl<C: Frontend + SqlSession> ClusterProbe for SqlProbe<C> {
             .any(|row| row.values().flatten().any(|name| name == database)))
     }
 
-    async fn has_table(&self, database: &str, table: &str) -> Result<bool, Error> {
+    async fn tables(&self, database: &str) -> Result<BTreeSet<String>, Error> {
         let rows = self.0.query(Some(database), "SHOW TABLES").await?;
+        // One column `Tables_in_<database>`, with SHOW FULL TABLES more.
         Ok(rows
-            .iter()
-            .any(|row| row.values().flatten().any(|name| name == table)))
+            .into_iter()
+            .flat_map(|row| row.into_values().flatten())
+            .collect())
+    }
+
+    async fn create_database(&self, database: &str) -> Result<(), Error> {
+        self.0.execute(None, &create_database(database)).await
     }
 
     async fn binlog_enabled(&self, database: &str, table: Option<&str>) -> Result<bool, Error> {

@@ -82,11 +82,24 @@ impl JobRegistry {
     /// # Errors
     /// [`Error::JobExists`], [`Error::Log`].
     pub async fn create(&self, job: &JobSpec) -> Result<(), Error> {
+        self.create_if(job, |_| Ok(())).await
+    }
+
+    /// Adds a job unless something in the newest state of the others speaks against it.
+    ///
+    /// # Errors
+    /// [`Error::JobExists`], [`Error::Log`], and what `check` says.
+    pub async fn create_if(
+        &self,
+        job: &JobSpec,
+        check: impl FnOnce(&BTreeMap<String, JobSpec>) -> Result<(), Error> + Send,
+    ) -> Result<(), Error> {
         let _writing = self.writing.lock().await;
         self.catch_up().await?;
         if self.list().contains_key(&job.name) {
             return Err(Error::JobExists(job.name.clone()));
         }
+        check(&self.list())?;
         self.view.put(&job.name, job).await
     }
 

@@ -6,7 +6,7 @@ mod common;
 use ccr_control::{JobRegistry, JobState, JobStatus, Wanted};
 use ccr_log::EventLog;
 use ccr_schemas::CommitSeq;
-use common::{Fixture, body, status_of};
+use common::{DEST, Fixture, body, status_of};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -66,6 +66,7 @@ async fn definitions_that_can_not_work_name_what_to_change() {
             "{expected:?} is missing in {text:?}"
         );
     }
+    fixture.clusters.set(DEST, "sales", &["orders"]);
     let mut table_exists = with("/src/table", json!("orders"));
     table_exists["dest"]["table"] = json!("orders");
     let answer = fixture.json("create_ccr", table_exists.clone()).await;

@@ -298,6 +298,7 @@ mod tests {
                 host_mapping: BTreeMap::new(),
             },
             dest: DestSpec {
+                cluster_name: String::new(),
                 cluster,
                 database: "sales".to_owned(),
                 table_names: BTreeMap::new(),

@@ -63,6 +63,7 @@ fn job(cluster: ClusterSpec) -> JobSpec {
             host_mapping: Default::default(),
         },
         dest: DestSpec {
+            cluster_name: String::new(),
             cluster,
             database: "copy".to_owned(),
             table_names: Default::default(),

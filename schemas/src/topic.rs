@@ -55,6 +55,11 @@ impl TopicName {
         Self(format!("{prefix}.status"))
     }
 
+    /// Facts that belong to the installation and outlast its jobs. Compacted.
+    pub fn installation(prefix: &str) -> Self {
+        Self(format!("{prefix}.installation"))
+    }
+
     fn of_database(prefix: &str, source: &str, database: &str, kind: &str) -> Self {
         Self(format!(
             "{prefix}.{}.{}.{kind}",

@@ -56,6 +56,7 @@ impl Harness {
                 host_mapping: BTreeMap::new(),
             },
             dest: DestSpec {
+                cluster_name: String::new(),
                 cluster,
                 database: "dst".to_owned(),
                 table_names: BTreeMap::new(),

@@ -6,7 +6,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::jobs::{SyncState, current_status};
-use super::{Api, NamedJob, answer, ok, read};
+use super::{Api, NamedJob, answer, ok, read, read_nothing};
 use crate::job::JobSpec;
 use crate::status::JobStatus;
 
@@ -38,7 +38,10 @@ fn progress(job: &JobSpec, status: Option<JobStatus>) -> Value {
 }
 
 /// Switches of ccr-syncer by name, with what is done here in their place. They can not be switched.
-pub(super) async fn features() -> Response {
+pub(super) async fn features(body: Bytes) -> Response {
+    if let Err(refusal) = read_nothing(&body) {
+        return *refusal;
+    }
     const FEATURES: [(&str, bool); 4] = [
         // A heavy schema change brings its table, not the database.
         ("feature_schema_change_partial_sync", true),

@@ -1,87 +1,152 @@
 //! create_ccr: a body becomes a job, after both clusters were asked.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
 use ccr_schemas::Incarnation;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Api, answer, read};
 use crate::error::Error;
-use crate::job::{ClusterSpec, DestSpec, JobSpec, SourceSpec, TableFilter, Wanted};
+use crate::job::{ClusterSpec, DestSpec, JobSpec, Resync, SourceSpec, TableFilter, Wanted};
 use crate::job_request::{Endpoint, JobRequest};
+use crate::loops::find_loop;
 use crate::probe::ClusterProbe;
+
+/// Names of tables in one answer.
+const MAX_NAMES: usize = 20;
 
 pub(super) async fn create(State(api): State<Api>, body: Bytes) -> Response {
     let wanted: JobRequest = match read(&body) {
         Ok(wanted) => wanted,
         Err(refusal) => return *refusal,
     };
-    answer(accept(&api, wanted).await.map(|()| json!({})))
+    answer(accept(&api, wanted).await)
 }
 
-async fn accept(api: &Api, wanted: JobRequest) -> Result<(), Error> {
+/// Asks both clusters, refuses what cannot work, and stores the job; the destination database exists then. Nothing is changed
+/// at the destination by a job that is refused.
+async fn accept(api: &Api, wanted: JobRequest) -> Result<Value, Error> {
     wanted.check()?;
     if api.registry.get(&wanted.name).is_ok() {
         return Err(Error::JobExists(wanted.name));
     }
-    let source_cluster = sealed(api, &wanted.src)?;
-    let dest_cluster = sealed(api, &wanted.dest)?;
-    let cluster_name = check_source(api, &wanted, &source_cluster).await?;
-    check_dest(api, &wanted, &dest_cluster).await?;
-    let job = job_of(api, wanted, cluster_name, source_cluster, dest_cluster);
-    api.registry.create(&job).await
+    let mut warnings = wanted.warnings();
+    let source = Side::of(api, "source", &wanted.src)?;
+    let dest = Side::of(api, "destination", &wanted.dest)?;
+    let source_name = check_source(&source, &wanted.src).await?;
+    let dest_name = dest.cluster_name().await?;
+    let mut job = job_of(api.clock.now_ms(), wanted, &source, &dest);
+    job.source.cluster_name = source_name;
+    job.dest.cluster_name = dest_name;
+    refuse_loop(&job, &api.registry.list())?;
+    let makers = check_dest(api, &job, &source, &dest).await?;
+    if !makers.is_empty() {
+        // What was made by a job of the same two databases is this job's: it starts as if that one were synced again.
+        job.resync = Some(Resync {
+            at_ms: job.created_at_ms,
+            alone: false,
+        });
+        warnings.push(format!(
+            "tables of database {} at the destination were made by the deleted job {}: the first sync replaces them",
+            job.dest.database,
+            makers.join(", ")
+        ));
+    }
+    dest.create_database(&job.dest.database).await?;
+    api.registry
+        .create_if(&job, |jobs| refuse_loop(&job, jobs))
+        .await?;
+    api.installation.forget_jobs(&makers).await?;
+    if warnings.is_empty() {
+        return Ok(json!({}));
+    }
+    Ok(json!({ "warnings": warnings }))
+}
+
+/// A cluster that is asked before the job is accepted.
+struct Side {
+    name: &'static str,
+    host: String,
+    cluster: ClusterSpec,
+    probe: Arc<dyn ClusterProbe>,
+}
+
+impl Side {
+    fn of(api: &Api, name: &'static str, end: &Endpoint) -> Result<Self, Error> {
+        let cluster = sealed(api, end)?;
+        let probe = (api.connect)(cluster.open(&api.sealer)?)
+            .map_err(|source| Error::Doris { side: name, source })?;
+        Ok(Self {
+            name,
+            host: format!("{}:{}", end.host, end.port),
+            cluster,
+            probe,
+        })
+    }
+
+    fn refused(&self) -> impl Fn(ccr_doris::Error) -> Error {
+        let side = self.name;
+        move |source| Error::Doris { side, source }
+    }
+
+    /// Name of the cluster in topics and jobs: `c<cluster id>`.
+    async fn cluster_name(&self) -> Result<String, Error> {
+        let id = self.probe.cluster_id().await.map_err(self.refused())?;
+        let id = id.ok_or_else(|| {
+            Error::Invalid(format!(
+                "{} {} shows no ClusterId in SHOW FRONTENDS; is it a Doris FE's MySQL port?",
+                self.name, self.host
+            ))
+        })?;
+        Ok(format!("c{id}"))
+    }
+
+    async fn has_database(&self, database: &str) -> Result<bool, Error> {
+        let found = self.probe.has_database(database).await;
+        found.map_err(self.refused())
+    }
+
+    async fn create_database(&self, database: &str) -> Result<(), Error> {
+        let created = self.probe.create_database(database).await;
+        created.map_err(self.refused())
+    }
+
+    async fn tables(&self, database: &str) -> Result<BTreeSet<String>, Error> {
+        self.probe.tables(database).await.map_err(self.refused())
+    }
 }
 
 /// Asks the source; returns its name in topics.
-async fn check_source(
-    api: &Api,
-    wanted: &JobRequest,
-    cluster: &ClusterSpec,
-) -> Result<String, Error> {
-    let refused = |source| Error::Doris {
-        side: "source",
-        source,
-    };
-    let src = &wanted.src;
-    let probe = (api.connect)(cluster.open(&api.sealer)?).map_err(refused)?;
-    let cluster_id = probe.cluster_id().await.map_err(refused)?.ok_or_else(|| {
-        Error::Invalid(format!(
-            "source {}:{} shows no ClusterId in SHOW FRONTENDS; is it a Doris FE's MySQL port?",
-            src.host, src.port
-        ))
-    })?;
-    if !probe.has_database(&src.database).await.map_err(refused)? {
+async fn check_source(source: &Side, src: &Endpoint) -> Result<String, Error> {
+    let name = source.cluster_name().await?;
+    let (database, host) = (&src.database, &source.host);
+    if !source.has_database(database).await? {
         return Err(Error::Invalid(format!(
-            "source database {:?} does not exist at {}:{}; create it, or correct src.database",
-            src.database, src.host, src.port
+            "source database {database:?} does not exist at {host}; create it, or correct src.database"
         )));
     }
     let table = (!src.table.is_empty()).then_some(src.table.as_str());
     if let Some(table) = table
-        && !probe
-            .has_table(&src.database, table)
-            .await
-            .map_err(refused)?
+        && !source.tables(database).await?.contains(table)
     {
         return Err(Error::Invalid(format!(
-            "source table {table:?} does not exist in database {:?} at {}:{}; create it, or correct src.table",
-            src.database, src.host, src.port
+            "source table {table:?} does not exist in database {database:?} at {host}; create it, or correct src.table"
         )));
     }
-    if !binlog_on(probe.as_ref(), &src.database, table)
+    if !binlog_on(source.probe.as_ref(), database, table)
         .await
-        .map_err(refused)?
+        .map_err(source.refused())?
     {
         return Err(Error::Invalid(format!(
-            "binlog is off for source database {0:?}; switch it on with \
-             ALTER DATABASE `{0}` SET PROPERTIES (\"binlog.enable\" = \"true\")",
-            src.database
+            "binlog is off for source database {database:?}; switch it on with \
+             ALTER DATABASE `{database}` SET PROPERTIES (\"binlog.enable\" = \"true\")"
         )));
     }
-    Ok(format!("c{cluster_id}"))
+    Ok(name)
 }
 
 async fn binlog_on(
@@ -98,39 +163,75 @@ async fn binlog_on(
     }
 }
 
-/// Asks the destination. A missing database is fine: the applier creates it.
-async fn check_dest(api: &Api, wanted: &JobRequest, cluster: &ClusterSpec) -> Result<(), Error> {
-    let refused = |source| Error::Doris {
-        side: "destination",
-        source,
-    };
-    let dest = &wanted.dest;
-    let probe = (api.connect)(cluster.open(&api.sealer)?).map_err(refused)?;
-    let database_exists = probe.has_database(&dest.database).await.map_err(refused)?;
-    if database_exists
-        && !dest.table.is_empty()
-        && !wanted.allow_table_exists
-        && probe
-            .has_table(&dest.database, &dest.table)
-            .await
-            .map_err(refused)?
-    {
+/// Refuses a job whose changes would come back to where they came from.
+fn refuse_loop(job: &JobSpec, jobs: &BTreeMap<String, JobSpec>) -> Result<(), Error> {
+    let (source, dest) = (&job.source, &job.dest);
+    let same = (&source.cluster_name, &source.database) == (&dest.cluster_name, &dest.database);
+    if same {
         return Err(Error::Invalid(format!(
-            "destination table {:?} exists already in database {:?}; drop it, or set allow_table_exists",
-            dest.table, dest.database
+            "source and destination are the same database: {} of cluster {}; name another dest.database, or another cluster",
+            dest.database, dest.cluster_name
         )));
     }
-    Ok(())
+    let Some(path) = find_loop(job, jobs.values()) else {
+        return Ok(());
+    };
+    Err(Error::Invalid(format!(
+        "job {} would close a loop: what it writes into database {} of cluster {} comes back to its source, database {} of cluster {}, \
+         by job {}; delete one of them, or choose other tables",
+        job.name,
+        dest.database,
+        dest.cluster_name,
+        source.database,
+        source.cluster_name,
+        path.join(", then job ")
+    )))
 }
 
-fn job_of(
+/// Asks the destination. Returns the deleted jobs that made tables which this job would create.
+async fn check_dest(
     api: &Api,
-    wanted: JobRequest,
-    cluster_name: String,
-    source_cluster: ClusterSpec,
-    dest_cluster: ClusterSpec,
-) -> JobSpec {
-    let now = api.clock.now_ms();
+    job: &JobSpec,
+    source: &Side,
+    dest: &Side,
+) -> Result<Vec<String>, Error> {
+    let database = &job.dest.database;
+    if !dest.has_database(database).await? {
+        return Ok(Vec::new());
+    }
+    let there = dest.tables(database).await?;
+    let candidates = match there.is_empty() {
+        true => BTreeSet::new(),
+        false => source.tables(&job.source.database).await?,
+    };
+    api.installation.catch_up().await?;
+    let (mut foreign, mut makers) = (Vec::new(), BTreeSet::new());
+    for table in candidates.iter().filter(|table| job.tables.takes(table)) {
+        let named = job.dest.table_names.get(table).unwrap_or(table);
+        if !there.contains(named) {
+            continue;
+        }
+        match api.installation.maker_of(job, table, named) {
+            Some(maker) => _ = makers.insert(maker.name),
+            None => foreign.push(named.as_str()),
+        }
+    }
+    if foreign.is_empty() || job.options.allow_table_exists {
+        return Ok(makers.into_iter().collect());
+    }
+    let shown = foreign.iter().take(MAX_NAMES).copied();
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    let more = match foreign.len().saturating_sub(MAX_NAMES) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Err(Error::Invalid(format!(
+        "the job would create tables that already exist in destination database {database:?}: {shown}{more}; drop them, name another \
+         dest.database, or set allow_table_exists to let the first sync replace them"
+    )))
+}
+
+fn job_of(now: i64, wanted: JobRequest, source: &Side, dest: &Side) -> JobSpec {
     let mut tables = wanted.tables;
     let mut table_names = BTreeMap::new();
     if !wanted.src.table.is_empty() {
@@ -153,13 +254,14 @@ fn job_of(
         version: 1,
         wanted: Wanted::Running,
         source: SourceSpec {
-            cluster_name,
-            host_mapping: source_cluster.host_mapping.clone(),
-            cluster: source_cluster,
+            cluster_name: String::new(),
+            host_mapping: source.cluster.host_mapping.clone(),
+            cluster: source.cluster.clone(),
             database: wanted.src.database,
         },
         dest: DestSpec {
-            cluster: dest_cluster,
+            cluster: dest.cluster.clone(),
+            cluster_name: String::new(),
             database: wanted.dest.database,
             table_names,
         },
@@ -172,7 +274,7 @@ fn job_of(
 
 fn sealed(api: &Api, end: &Endpoint) -> Result<ClusterSpec, Error> {
     Ok(ClusterSpec {
-        frontends: vec![(end.host.clone(), end.port, end.thrift_port)],
+        frontends: end.frontends(),
         user: end.user.clone(),
         sealed_password: api.sealer.seal(&end.password)?,
         host_mapping: end.host_mapping.clone(),

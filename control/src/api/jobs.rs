@@ -5,14 +5,18 @@ use axum::extract::State;
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 
-use super::{Api, NamedJob, answer, ok, read};
+use super::{Api, NamedJob, answer, ok, read, read_nothing};
 use crate::diagnosis::Known;
 use crate::error::Error;
+use crate::installation::FormerJob;
 use crate::job::{JobSpec, Wanted};
 use crate::problem::{ProblemKind, ProblemPart};
 use crate::status::{JobState, JobStatus};
 
-pub(super) async fn list(State(api): State<Api>) -> Response {
+pub(super) async fn list(State(api): State<Api>, body: Bytes) -> Response {
+    if let Err(refusal) = read_nothing(&body) {
+        return *refusal;
+    }
     ok(json!({"jobs": api.registry.list().keys().collect::<Vec<_>>()}))
 }
 
@@ -59,6 +63,14 @@ pub(super) async fn delete(State(api): State<Api>, body: Bytes) -> Response {
 }
 
 async fn remove(api: &Api, name: &str) -> Result<(), Error> {
+    let job = api.registry.get(name)?;
+    // What it was allowed to replace and has not replaced is not its own.
+    let status = current_status(api, &job);
+    let synced = status.is_some_and(|status| status.committed_offset > 0);
+    if !job.options.allow_table_exists || job.resync.is_some() || synced {
+        let former = FormerJob::of(&job, api.clock.now_ms());
+        api.installation.remember_job(former).await?;
+    }
     api.registry.delete(name).await?;
     api.status.forget_job(name).await
 }

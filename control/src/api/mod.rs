@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use tracing::warn;
 
 use crate::error::Error;
+use crate::installation::Installation;
 use crate::probe::ConnectProbe;
 use crate::registry::JobRegistry;
 use crate::status::StatusBoard;
@@ -33,6 +34,8 @@ pub struct Api {
     pub registry: Arc<JobRegistry>,
     /// Statuses.
     pub status: Arc<StatusBoard>,
+    /// What outlasts jobs.
+    pub installation: Arc<Installation>,
     /// Seals passwords before they enter the log.
     pub sealer: Sealer,
     /// Time of creation.
@@ -71,14 +74,29 @@ impl Api {
     }
 }
 
-async fn version() -> Response {
+async fn version(body: Bytes) -> Response {
+    if let Err(refusal) = read_nothing(&body) {
+        return *refusal;
+    }
     ok(json!({"version": env!("CARGO_PKG_VERSION"), "product": "ccr"}))
 }
 
 /// `{"name": "..."}`.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct NamedJob {
     name: String,
+}
+
+/// Refuses members of a body that takes none; an empty body is fine.
+fn read_nothing(body: &Bytes) -> Result<(), Box<Response>> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Nothing {}
+    if body.is_empty() {
+        return Ok(());
+    }
+    read::<Nothing>(body).map(|_| ())
 }
 
 /// Reads a body; what is not JSON is told with the parser's position, and nothing of the body (it may hold passwords).
@@ -91,8 +109,16 @@ fn read<T: for<'de> Deserialize<'de>>(body: &Bytes) -> Result<T, Box<Response>> 
         );
         Box::new((StatusCode::BAD_REQUEST, text).into_response())
     })?;
-    serde_json::from_value(value)
-        .map_err(|error| Box::new(failed(&Error::Invalid(format!("request body: {error}")))))
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        // The parser's words may repeat a value, and a value may be a password: they go to the caller only.
+        warn!(member = path, "request body does not fit");
+        let text = match path.as_str() {
+            "." => format!("request body: {}", error.inner()),
+            path => format!("request body, {path}: {}", error.inner()),
+        };
+        Box::new(refusal(&text))
+    })
 }
 
 fn ok(mut answer: Value) -> Response {
@@ -111,6 +137,10 @@ fn failed(error: &Error) -> Response {
         cause = inner.source();
     }
     warn!(error = %text, "request refused");
+    refusal(&text)
+}
+
+fn refusal(text: &str) -> Response {
     axum::Json(json!({"success": false, "error_msg": text})).into_response()
 }
 

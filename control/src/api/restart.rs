@@ -13,6 +13,7 @@ use crate::error::Error;
 
 /// `{"name": "...", "commit_seq": 123}`.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct SkipEvent {
     name: String,
     commit_seq: CommitSeq,

@@ -31,7 +31,7 @@ pub use error::ProcessError;
 pub use kafka::{KafkaArgs, KafkaSettings};
 pub use run::{EXIT_FAILED, EXIT_USAGE, Prepared, exit_code, run};
 
-use crate::{JobRegistry, StatusBoard};
+use crate::{Installation, JobRegistry, StatusBoard};
 
 /// A process: its shared objects and its tasks.
 pub struct Process {
@@ -41,6 +41,8 @@ pub struct Process {
     pub registry: Arc<JobRegistry>,
     /// Statuses, kept up to date.
     pub status: Arc<StatusBoard>,
+    /// What outlasts jobs, kept up to date.
+    pub installation: Arc<Installation>,
     /// Seals and opens secrets in the log.
     pub sealer: Sealer,
     /// Time.
@@ -82,8 +84,12 @@ impl Process {
         let status = StatusBoard::with_clock(log.clone(), prefix, clock.clone())
             .await
             .map_err(|error| ProcessError::Topic("status", error))?;
+        let installation = Installation::open(log.clone(), prefix, clock.clone())
+            .await
+            .map_err(|error| ProcessError::Topic("installation", error))?;
         let mut process = Self {
             log,
+            installation: installation.clone(),
             registry: registry.clone(),
             status: status.clone(),
             sealer,
@@ -101,6 +107,11 @@ impl Process {
         let (stop, clock) = (token.clone(), process.clock.clone());
         process.spawn("jobs", async move {
             registry.run(&*clock, stop).await;
+            Ok::<(), Infallible>(())
+        });
+        let (stop, clock) = (token.clone(), process.clock.clone());
+        process.spawn("installation", async move {
+            installation.run(&*clock, stop).await;
             Ok::<(), Infallible>(())
         });
         let clock = process.clock.clone();

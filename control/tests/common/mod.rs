@@ -1,16 +1,16 @@
 //! An API on a log in memory that can be made to fail, with a clock that a test moves and clusters that answer what a test wants.
 #![allow(dead_code, reason = "each test file uses a part")]
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use ccr_control::probe::ClusterProbe;
-use ccr_control::{Api, JobRegistry, JobSpec, JobState, JobStatus, StatusBoard};
+use ccr_control::{Api, Installation, JobRegistry, JobSpec, JobState, JobStatus, StatusBoard};
 use ccr_doris::{BinlogLag, BinlogPosition};
 use ccr_log::embedded::Embedded;
 use ccr_log::{
@@ -21,26 +21,74 @@ use ccr_schemas::{CommitSeq, TimestampMs, TopicName};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-/// Both clusters.
-pub struct Probe;
+/// A cluster: its id, and its databases with their tables.
+#[derive(Clone, Debug, Default)]
+pub struct Cluster {
+    pub id: String,
+    pub databases: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// All clusters, by the host of their FE.
+#[derive(Clone, Default)]
+pub struct Clusters(Arc<Mutex<BTreeMap<String, Cluster>>>);
+
+impl Clusters {
+    /// Sets the tables of a database; the cluster of host `10.0.0.<id>` is made when missing.
+    pub fn set(&self, host: &str, database: &str, tables: &[&str]) {
+        let mut all = self.0.lock().unwrap();
+        let cluster = all.entry(host.to_owned()).or_default();
+        cluster.id = host.rsplit('.').next().unwrap().to_owned();
+        let tables = tables.iter().map(|name| (*name).to_owned()).collect();
+        cluster.databases.insert(database.to_owned(), tables);
+    }
+
+    pub fn has_database(&self, host: &str, database: &str) -> bool {
+        self.0.lock().unwrap()[host]
+            .databases
+            .contains_key(database)
+    }
+
+    fn connect(&self, host: &str) -> Arc<dyn ClusterProbe> {
+        Arc::new(Probe {
+            clusters: self.clone(),
+            host: host.to_owned(),
+        })
+    }
+}
+
+struct Probe {
+    clusters: Clusters,
+    host: String,
+}
+
+impl Probe {
+    fn see<T>(&self, look: impl FnOnce(&mut Cluster) -> T) -> T {
+        let mut all = self.clusters.0.lock().unwrap();
+        look(all.get_mut(&self.host).expect("a cluster at the host"))
+    }
+}
 
 #[async_trait]
 impl ClusterProbe for Probe {
     async fn cluster_id(&self) -> Result<Option<String>, ccr_doris::Error> {
-        Ok(Some("77".to_owned()))
+        Ok(Some(self.see(|cluster| cluster.id.clone())))
     }
     async fn has_database(&self, database: &str) -> Result<bool, ccr_doris::Error> {
-        Ok(["sales", "quiet"].contains(&database))
+        Ok(self.see(|cluster| cluster.databases.contains_key(database)))
     }
-    async fn has_table(&self, _: &str, table: &str) -> Result<bool, ccr_doris::Error> {
-        Ok(table == "orders")
+    async fn tables(&self, database: &str) -> Result<BTreeSet<String>, ccr_doris::Error> {
+        Ok(self.see(|cluster| cluster.databases[database].clone()))
+    }
+    async fn create_database(&self, database: &str) -> Result<(), ccr_doris::Error> {
+        self.see(|cluster| _ = cluster.databases.entry(database.to_owned()).or_default());
+        Ok(())
     }
     async fn binlog_enabled(
         &self,
         database: &str,
         _: Option<&str>,
     ) -> Result<bool, ccr_doris::Error> {
-        Ok(database == "sales")
+        Ok(database != "quiet")
     }
     async fn lag(&self, at: &BinlogPosition) -> Result<Option<BinlogLag>, ccr_doris::Error> {
         assert_eq!(at.after, CommitSeq(40));
@@ -59,14 +107,14 @@ impl ClusterProbe for Probe {
 /// A clock that stands still until a test moves it. Sleeping is real.
 pub struct TestClock {
     start_ms: i64,
-    ahead: std::sync::Mutex<Duration>,
+    ahead: Mutex<Duration>,
 }
 
 impl TestClock {
     fn new() -> Self {
         Self {
             start_ms: 1_800_000_000_000,
-            ahead: std::sync::Mutex::default(),
+            ahead: Mutex::default(),
         }
     }
 
@@ -155,9 +203,11 @@ pub struct Fixture {
     pub api: Api,
     pub log: Arc<FailingLog>,
     pub clock: Arc<TestClock>,
+    pub clusters: Clusters,
 }
 
 impl Fixture {
+    /// A source with the databases `sales` (one table `orders`) and `quiet`, and an empty destination.
     pub async fn new() -> Self {
         let log = Arc::new(FailingLog {
             inner: Embedded::in_memory().unwrap(),
@@ -165,6 +215,14 @@ impl Fixture {
             reads_fail: AtomicBool::default(),
         });
         let clock = Arc::new(TestClock::new());
+        let clusters = Clusters::default();
+        clusters.set(SOURCE, "sales", &["orders"]);
+        clusters.set(SOURCE, "quiet", &[]);
+        clusters.set(DEST, "other", &[]);
+        let (at, installation) = (
+            clusters.clone(),
+            Installation::open(log.clone(), "ccr", clock.clone()),
+        );
         let registry = JobRegistry::with_clock(log.clone(), "ccr", clock.clone());
         let status = StatusBoard::with_clock(log.clone(), "ccr", clock.clone());
         let api = Api {
@@ -172,9 +230,15 @@ impl Fixture {
             status: status.await.unwrap(),
             sealer: Sealer::from_base64(Sealer::generate_key().expose()).unwrap(),
             clock: clock.clone(),
-            connect: Arc::new(|_| Ok(Arc::new(Probe))),
+            installation: installation.await.unwrap(),
+            connect: Arc::new(move |address| Ok(at.connect(&address.frontends[0].host))),
         };
-        Self { api, log, clock }
+        Self {
+            api,
+            log,
+            clock,
+            clusters,
+        }
     }
 
     pub async fn post(&self, operator: &str, body: &str) -> (u16, String) {
@@ -201,11 +265,23 @@ impl Fixture {
     }
 }
 
-/// Body of `create_ccr`.
+/// FE of the source cluster, whose id is 77.
+pub const SOURCE: &str = "10.0.0.77";
+/// FE of the destination cluster, whose id is 78.
+pub const DEST: &str = "10.0.0.78";
+
+/// Body of `create_ccr`: database `sales` of the source into a database of that name.
 pub fn body() -> Value {
-    let end = json!({"host": "10.0.0.1", "port": "9030", "thrift_port": "9020", "user": "root",
-                     "password": "pa55word", "database": "sales", "table": ""});
-    json!({"name": "j1", "src": end, "dest": end})
+    body_of("j1", SOURCE, DEST)
+}
+
+/// Body of `create_ccr` for database `sales` of two hosts.
+pub fn body_of(name: &str, source: &str, dest: &str) -> Value {
+    let end = |host: &str| {
+        json!({"host": host, "port": "9030", "thrift_port": "9020", "user": "root",
+               "password": "pa55word", "database": "sales", "table": ""})
+    };
+    json!({"name": name, "src": end(source), "dest": end(dest)})
 }
 
 /// Status of a job that follows.

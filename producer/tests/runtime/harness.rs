@@ -97,6 +97,7 @@ impl Harness {
                 host_mapping: Default::default(),
             },
             dest: DestSpec {
+                cluster_name: String::new(),
                 cluster,
                 database: "db".to_owned(),
                 table_names: Default::default(),

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-use ccr_tests::{Api, World, embedded_stack};
+use ccr_doris::SqlSession;
+use ccr_tests::world::DATABASE;
+use ccr_tests::{Api, World, assert_equal, embedded_stack};
 use serde_json::{Value, json};
+
+const LONG: Duration = Duration::from_secs(120);
 
 async fn refusal(api: &Api, operator: &str, body: &Value) -> String {
     let answer = api.post(operator, body).await.unwrap();
@@ -139,5 +143,94 @@ async fn requests_of_foreign_web_pages_change_nothing() {
     assert_eq!(attempt(&[JSON]).await.unwrap().status().as_u16(), 200);
     let jobs = api.post("list_jobs", &json!({})).await.unwrap();
     assert_eq!(jobs["jobs"], json!([]));
+    stack.stop().await;
+}
+
+const TABLE: &str = "(k INT, v INT) DUPLICATE KEY(k) DISTRIBUTED BY HASH(k) BUCKETS 2 PROPERTIES (\"replication_num\" = \"1\")";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_job_is_created_again_with_the_same_body() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::start(1).await.unwrap();
+    let (stack, api) = embedded_stack(folder.path()).await.unwrap();
+    for table in ["a", "b"] {
+        world
+            .sql(&format!("CREATE TABLE {table} {TABLE}"))
+            .await
+            .unwrap();
+        world
+            .sql(&format!("INSERT INTO {table} VALUES (1, 1)"))
+            .await
+            .unwrap();
+    }
+    let body = world.database_job("again", 0);
+    api.create(&body).await.unwrap();
+    let databases = world.targets[0]
+        .client
+        .query(None, "SHOW DATABASES")
+        .await
+        .unwrap();
+    let found = databases.iter().flat_map(|row| row.values().flatten());
+    assert!(found.clone().any(|name| name == DATABASE), "{databases:?}");
+    let end = world.source_end().await.unwrap();
+    api.wait_following("again", end, LONG).await.unwrap();
+
+    api.post("delete", &json!({"name": "again"})).await.unwrap();
+    world.sql("INSERT INTO a VALUES (2, 2)").await.unwrap();
+    world.sql("TRUNCATE TABLE b").await.unwrap();
+    let answer = api.post("create_ccr", &body).await.unwrap();
+    assert_eq!(answer["success"], json!(true), "{answer}");
+    assert!(answer["warnings"][0].as_str().unwrap().contains("again"));
+    world.sql("INSERT INTO b VALUES (3, 3)").await.unwrap();
+    let end = world.source_end().await.unwrap();
+    api.wait_following("again", end, LONG).await.unwrap();
+    let (here, there) = (&world.source, &world.targets[0]);
+    let rows = assert_equal((here, DATABASE), (there, DATABASE), |_| true)
+        .await
+        .unwrap();
+    assert_eq!(rows, 3);
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_onto_foreign_tables_itself_or_in_a_ring_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::start(2).await.unwrap();
+    let (stack, api) = embedded_stack(folder.path()).await.unwrap();
+    world.sql(&format!("CREATE TABLE a {TABLE}")).await.unwrap();
+    for target in &world.targets {
+        let create =
+            format!("CREATE DATABASE {DATABASE} PROPERTIES (\"binlog.enable\" = \"true\")");
+        target.client.execute(None, &create).await.unwrap();
+    }
+    let first = &world.targets[0];
+    first
+        .client
+        .execute(Some(DATABASE), &format!("CREATE TABLE a {TABLE}"))
+        .await
+        .unwrap();
+    let job = world.database_job("j", 0);
+    let text = refusal(&api, "create_ccr", &job).await;
+    assert!(
+        text.contains("already exist") && text.contains(": a;"),
+        "{text}"
+    );
+    first
+        .client
+        .execute(Some(DATABASE), "DROP TABLE a FORCE")
+        .await
+        .unwrap();
+    api.create(&job).await.unwrap();
+
+    let between = |name: &str, src: &Value, dest: &Value| json!({"name": name, "src": src, "dest": dest, "allow_table_exists": true});
+    let [source, one, two] = [&world.source, &world.targets[0], &world.targets[1]]
+        .map(|cluster| cluster.endpoint(DATABASE));
+    let text = refusal(&api, "create_ccr", &between("own", &source, &source)).await;
+    assert!(text.contains("same database"), "{text}");
+    let text = refusal(&api, "create_ccr", &between("back", &one, &source)).await;
+    assert!(text.contains("loop") && text.contains("job j"), "{text}");
+    api.create(&between("on", &one, &two)).await.unwrap();
+    let text = refusal(&api, "create_ccr", &between("ring", &two, &source)).await;
+    assert!(text.contains("job j, then job on"), "{text}");
     stack.stop().await;
 }

@@ -127,6 +127,7 @@ fn job(sealer: &Sealer) -> Result<JobSpec> {
             host_mapping: BTreeMap::new(),
         },
         dest: DestSpec {
+            cluster_name: String::new(),
             cluster,
             database: NAME.to_owned(),
             table_names: BTreeMap::new(),
