@@ -47,8 +47,81 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "ccr-applier",
         ],
     ),
-    ("dorisim", &["ccr-doris-wire", "dorisim-wire"]),
     ("dorisim-wire", &["ccr-doris-wire"]),
+    ("dorisim-model", &["ccr-doris-wire", "dorisim-wire"]),
+    (
+        "dorisim-net",
+        &["ccr-doris-wire", "dorisim-wire", "dorisim-model"],
+    ),
+    (
+        "dorisim-sql",
+        &[
+            "ccr-doris-wire",
+            "dorisim-wire",
+            "dorisim-model",
+            "dorisim-net",
+        ],
+    ),
+    (
+        "dorisim-query",
+        &[
+            "ccr-doris-wire",
+            "dorisim-wire",
+            "dorisim-model",
+            "dorisim-net",
+            "dorisim-sql",
+        ],
+    ),
+    (
+        "dorisim-fe",
+        &[
+            "ccr-doris-wire",
+            "dorisim-wire",
+            "dorisim-model",
+            "dorisim-net",
+            "dorisim-sql",
+            "dorisim-query",
+        ],
+    ),
+    (
+        "dorisim-be",
+        &[
+            "ccr-doris-wire",
+            "dorisim-wire",
+            "dorisim-model",
+            "dorisim-net",
+            "dorisim-sql",
+            "dorisim-query",
+            "dorisim-fe",
+        ],
+    ),
+    (
+        "dorisim-server",
+        &[
+            "ccr-doris-wire",
+            "dorisim-wire",
+            "dorisim-model",
+            "dorisim-net",
+            "dorisim-sql",
+            "dorisim-query",
+            "dorisim-fe",
+            "dorisim-be",
+        ],
+    ),
+    (
+        "dorisim",
+        &[
+            "ccr-doris-wire",
+            "dorisim-wire",
+            "dorisim-model",
+            "dorisim-net",
+            "dorisim-sql",
+            "dorisim-query",
+            "dorisim-fe",
+            "dorisim-be",
+            "dorisim-server",
+        ],
+    ),
 ];
 
 /// What an operator runs.

@@ -1,0 +1,128 @@
+//! SHOW, DESC and their relatives: `cluster` (nodes, configuration), `objects` (databases to partitions), `tablets`, `fixed` (what is the same in every cluster), `ids` (names of
+//! ids), `table` (columns of one table), `views`, `dynamic` (dynamic partitions), `jobs` (backup, restore, transactions),
+//! `forms` (what never has rows here), `functions` of users, `load_warnings`.
+
+mod cluster;
+mod dynamic;
+mod fixed;
+mod forms;
+mod functions;
+mod ids;
+mod jobs;
+mod load_warnings;
+mod objects;
+mod proc;
+mod proc_table;
+mod table;
+mod tablets;
+mod views;
+
+use super::session::SqlSession;
+use dorisim_model::SqlError;
+use dorisim_query::ResultSet;
+use dorisim_sql::ast::Show;
+
+pub(super) use cluster::{backends, frontend_config, frontends};
+pub(super) use table::{default_text, describe};
+pub(super) use views::{describe_view, view_of};
+
+/// Answers a SHOW statement.
+pub(super) async fn show(session: &SqlSession, form: Show) -> Result<ResultSet, SqlError> {
+    match form {
+        Show::Narrowed { form, rest } => {
+            let answer = Box::pin(show(session, *form)).await?;
+            session.narrow(answer, rest).await
+        }
+        Show::Frontends => Ok(cluster::frontends(session.server())),
+        Show::Backends => Ok(cluster::backends(session.server())),
+        Show::Databases { like } => Ok(objects::databases(session, like.as_deref())),
+        Show::Tables { full, db, like } => {
+            objects::tables(session, full, db.as_deref(), like.as_deref())
+        }
+        Show::Views { db, like } => objects::views(session, db.as_deref(), like.as_deref()),
+        Show::ViewsOf { table } => views::of_table(session, &table),
+        Show::CreateMaterializedView { view, table } => {
+            views::create_materialized(session, &view, &table)
+        }
+        Show::DynamicPartitions { db } => dynamic::tables(session, db.as_deref()),
+        Show::TableStatus { db, like } => {
+            objects::table_status(session, db.as_deref(), like.as_deref())
+        }
+        Show::CreateTable { table, .. } => objects::create_table(session, &table),
+        Show::CreateView { view } => objects::create_view(session, &view),
+        Show::CreateDatabase { db } => objects::create_database(session, &db),
+        Show::Columns { full, table, like } => {
+            table::columns(session, full, &table, like.as_deref())
+        }
+        Show::Partitions { temp, table } => objects::partitions(session, temp, &table),
+        Show::Index { table } => table::index(session, &table),
+        Show::Tablets { table, partitions } => tablets::tablets(session, &table, &partitions),
+        Show::Tablet { id } => tablets::tablet(session, id),
+        Show::ById { kind, id } => Ok(ids::by_id(session, kind, id)),
+        Show::Proc { path } => proc::proc(session, &path),
+        Show::Transaction { db, id, label } => jobs::transaction(session, db.as_deref(), id, label),
+        Show::Backup { db, rest } => {
+            let answer = jobs::backups(session, db.as_deref())?;
+            session
+                .narrow(answer, jobs::like_tail(rest, "SnapshotName"))
+                .await
+        }
+        Show::Restore { brief, db, rest } => {
+            let answer = jobs::restores(session, db.as_deref(), brief)?;
+            session.narrow(answer, jobs::like_tail(rest, "Label")).await
+        }
+        Show::Snapshot { rest, .. } => {
+            session
+                .narrow(
+                    ResultSet::of_text(&["Snapshot", "Timestamp", "Status"]),
+                    rest,
+                )
+                .await
+        }
+        Show::Functions { full, db, like } => {
+            functions::functions(session, full, db.as_deref(), like.as_deref())
+        }
+        Show::CreateFunction { db, signature } => {
+            functions::create(session, db.as_deref(), &signature)
+        }
+        Show::Repositories => Ok(ResultSet::of_text(&[
+            "RepoId",
+            "RepoName",
+            "CreateTime",
+            "IsReadOnly",
+            "Location",
+            "Broker",
+            "Type",
+            "ErrMsg",
+        ])),
+        Show::Variables { global, like } => {
+            Ok(cluster::variables(session, global, like.as_deref()))
+        }
+        Show::Data { table } => tablets::data(session, table.as_ref()),
+        Show::Alter { kind, db, rest } => {
+            let answer = jobs::alter(session, &kind, db.as_deref())?;
+            session.narrow(answer, rest).await
+        }
+        Show::BuildIndex { db, rest } => {
+            let answer = jobs::build_index(session, db.as_deref())?;
+            session.narrow(answer, rest).await
+        }
+        Show::RecycleBin { rest } => session.narrow(jobs::recycle_bin(session), rest).await,
+        Show::Warnings => Ok(ResultSet::of_text(&["Level", "Code", "Message"])),
+        Show::LoadWarnings { url } => load_warnings::load_warnings(session, url.as_deref()).await,
+        Show::ProcessList => Ok(cluster::process_list(session)),
+        Show::Grants => Ok(cluster::grants(session)),
+        Show::Other { text } => fixed::other(&text)
+            .or_else(|| forms::empty(&text))
+            .ok_or_else(|| {
+                SqlError::analysis(format!(
+                    "mismatched input '{text}' expecting a form of SHOW"
+                ))
+            }),
+    }
+}
+
+/// True when a name passes the pattern of `LIKE`.
+fn passes(name: &str, like: Option<&str>) -> bool {
+    like.is_none_or(|pattern| dorisim_query::like::matches(pattern, name, '\\'))
+}
