@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use ccr_control::{JobState, ProducerRequest};
 use ccr_doris::error::Refusal;
-use ccr_doris::{Inspect, JobProgress, JobState as JobPhase};
+use ccr_doris::meter::WHOLE;
+use ccr_doris::{Inspect, JobProgress};
 use ccr_log::{GroupReader, Offset, ReaderEvent, Record};
 use ccr_ops::ErrorKind;
 use ccr_schemas::codec::{Codec, RecordAt};
@@ -15,18 +16,23 @@ use ccr_schemas::{CommitSeq, Envelope, Event, TopicName};
 use crate::error::{Error, full_text};
 use crate::inspect;
 use crate::names::Names;
-use crate::plan::Checkpoint;
 use crate::plan::checkpoint::RestoreMark;
 use crate::plan::ddl::quoted;
+use crate::plan::patience::{Failing, Patience};
 use crate::plan::state::Covered;
-use crate::renew::LONGEST_RESTORE;
+use crate::plan::{Checkpoint, Failure};
 use crate::replace::Targets;
 use crate::request::post;
+use crate::restore_job::{self, Look, RestoreJob, transient};
+use crate::retire;
 use crate::session::{Ended, Flow, Session};
 use crate::snapshot::{self, Payload};
 
-/// Snapshots asked for before the job stands.
-const MOST_REQUESTS: u32 = 5;
+/// First and longest pause between two attempts while the destination is away.
+const MIN_PAUSE: Duration = Duration::from_millis(500);
+const MAX_PAUSE: Duration = Duration::from_secs(10);
+/// Longest pause after failures of other kinds: every second attempt costs the source a backup.
+const MAX_PAUSE_OF_OTHERS: Duration = Duration::from_secs(60);
 
 /// Where applying starts.
 #[derive(Debug)]
@@ -42,8 +48,12 @@ pub struct Ready {
 /// What became of one snapshot.
 enum Attempt {
     Restored(Box<Ready>),
-    /// Another one is needed.
+    /// The restore ended, or did not begin.
+    Failed(Failure),
+    /// The snapshot itself can not be used.
     Unusable(String),
+    /// Whether the restore began is not known.
+    Unanswered(Failure),
 }
 
 /// Reads an envelope.
@@ -93,8 +103,8 @@ impl Session<'_> {
                 (end.0, first)
             }
         };
-        let mut last_reason = String::new();
-        while mark.n <= MOST_REQUESTS {
+        let mut failing = Failing::default();
+        loop {
             let record = match mark.at {
                 Some(at) => self
                     .log
@@ -118,7 +128,12 @@ impl Session<'_> {
                 }
             };
             let attempt = match taken {
-                None => Attempt::Unusable("no snapshot was announced in time".to_owned()),
+                // The producer says why in its own status.
+                None => Attempt::Failed(Failure {
+                    kind: ErrorKind::Unavailable,
+                    refusal: None,
+                    text: "no snapshot was announced in time".to_owned(),
+                }),
                 Some((at, taken)) => {
                     mark.at = Some(at);
                     match self.restore(reader, at, &mut mark, &taken).await? {
@@ -127,30 +142,49 @@ impl Session<'_> {
                     }
                 }
             };
-            match attempt {
+            // By the same snapshot again, or by another one.
+            let (failure, at) = match attempt {
                 Attempt::Restored(ready) => return Ok(Flow::On(*ready)),
-                Attempt::Unusable(reason) => {
-                    tracing::warn!(job = %self.spec.name, request = mark.n, %reason, "snapshot not usable");
+                Attempt::Unusable(text) => (transient(text), None),
+                Attempt::Failed(failure) => (failure, mark.at),
+                Attempt::Unanswered(failure) => {
                     let now = self.clock.now_ms();
-                    self.tell(|p| p.error(Some(reason.clone()), now));
-                    last_reason = reason;
-                    mark = RestoreMark {
-                        n: mark.n + 1,
-                        at: None,
-                        label: None,
-                    };
-                    offset = self.log.watermarks(&topic).await?.1.0;
-                    self.clock.sleep(Duration::from_millis(500)).await;
+                    self.tell(|p| p.error(Some(failure.text), now));
+                    if let Flow::End(end) = self.wait(reader, MIN_PAUSE).await? {
+                        return Ok(Flow::End(end));
+                    }
+                    continue;
                 }
+            };
+            tracing::warn!(job = %self.spec.name, attempt = mark.n, error = %failure.text, "snapshot not restored");
+            let now = self.clock.now_ms();
+            self.tell(|p| p.error(Some(failure.text.clone()), now));
+            if failing.count(failure.kind, Patience::RESTORE, now) {
+                return Ok(Flow::End(Ended::Halted(format!(
+                    "the snapshot cannot be restored: {}; repair the cause, then let the job try again with `ccr job resume {}`",
+                    failure.text, self.spec.name
+                ))));
+            }
+            let (is_same, longest) = match failure.kind {
+                ErrorKind::Unavailable | ErrorKind::Throttled => (true, MAX_PAUSE),
+                // It may be the snapshot, or not.
+                ErrorKind::Transient
+                | ErrorKind::Conflict
+                | ErrorKind::Fenced
+                | ErrorKind::Invalid
+                | ErrorKind::Corrupt => (failing.failures % 2 == 1, MAX_PAUSE_OF_OTHERS),
+            };
+            mark = RestoreMark {
+                n: mark.n.saturating_add(1),
+                at: at.filter(|_| is_same),
+                label: None,
+            };
+            offset = self.log.watermarks(&topic).await?.1.0;
+            let pause = MIN_PAUSE * (1 << failing.failures.min(6));
+            if let Flow::End(end) = self.wait(reader, pause.min(longest)).await? {
+                return Ok(Flow::End(end));
             }
         }
-        let how = match self.spec.resync {
-            Some(_) => format!("start it again with `ccr job resync {}`", self.spec.name),
-            None => "delete the job and create it again".to_owned(),
-        };
-        Ok(Flow::End(Ended::Halted(format!(
-            "{MOST_REQUESTS} snapshots could not be restored, the last one because: {last_reason}; repair the cause, then {how}"
-        ))))
     }
 
     async fn mark(
@@ -267,15 +301,18 @@ impl Session<'_> {
                 None => false,
             };
             if !running {
-                if mark.label.is_none()
-                    && let Some(end) = self.refuse_existing(&database, &targets).await?
-                {
-                    return Ok(Flow::End(end));
+                if mark.label.is_none() {
+                    // A restore from before a resync may still run, and what it made be left.
+                    retire::clear_staging(&**self.dest, &**self.clock, self.spec).await?;
+                    if let Some(end) = self.refuse_existing(&database, &targets).await? {
+                        return Ok(Flow::End(end));
+                    }
                 }
                 let again = mark.label.is_some();
                 let expired = taken.expires_at.0 > 0 && taken.expires_at.0 < self.clock.now_ms();
                 if expired {
-                    return Ok(unusable(format!("snapshot {} has expired", taken.label)));
+                    let text = format!("snapshot {} has expired", taken.label);
+                    return Ok(Flow::On(Attempt::Unusable(text)));
                 }
                 let source = &self.spec.source;
                 let topic = TopicName::snapshots(
@@ -285,24 +322,22 @@ impl Session<'_> {
                 );
                 let payload = match snapshot::fetch(self.log, &topic, taken).await {
                     Ok(payload) => payload,
-                    Err(error) => return Ok(unusable(full_text(&error))),
+                    Err(error) => return Ok(Flow::On(Attempt::Unusable(full_text(&error)))),
                 };
                 mark.label = Some(label.clone());
                 if let Flow::End(end) = self.mark(reader, at, mark).await? {
                     return Ok(Flow::End(end));
                 }
                 let started = self
-                    .start_restore(reader, taken, payload, &label, &targets, again)
+                    .start_restore(taken, payload, &label, &targets, again)
                     .await?;
-                match started {
-                    Flow::On(None) => {}
-                    Flow::On(Some(reason)) => return Ok(unusable(reason)),
-                    Flow::End(end) => return Ok(Flow::End(end)),
+                if let Some(attempt) = started {
+                    return Ok(Flow::On(attempt));
                 }
             }
             match self.follow_restore(reader, &database, &label).await? {
-                Flow::On(None) => {}
-                Flow::On(Some(reason)) => return Ok(unusable(reason)),
+                Flow::On(Ok(())) => {}
+                Flow::On(Err(failure)) => return Ok(failed(failure)),
                 Flow::End(end) => return Ok(Flow::End(end)),
             }
             self.put_into_place(&database, &targets).await?;
@@ -342,23 +377,23 @@ impl Session<'_> {
             .collect();
         Ok((!clash.is_empty()).then(|| {
             Ended::Halted(format!(
-                "destination database {database} has {} already; drop or rename what is there, or allow the job to replace \
-                 it with allow_table_exists",
-                clash.join(", ")
+                "destination database {database} has {} already; drop or rename what is there and let the job try again with \
+                 `ccr job resume {}`, or delete the job and create it again with allow_table_exists, which lets it replace them",
+                clash.join(", "),
+                self.spec.name
             ))
         }))
     }
 
-    /// Starts the restore job; waits while the destination is busy with another. A reason when it is refused.
+    /// Starts the restore job. Returns what the attempt came to when it did not begin.
     async fn start_restore(
         &mut self,
-        reader: &mut dyn GroupReader,
         taken: &SnapshotTaken,
         payload: Payload,
         label: &str,
         targets: &Targets,
         again: bool,
-    ) -> Result<Flow<Option<String>>, Error> {
+    ) -> Result<Option<Attempt>, Error> {
         let token = self.sealer.open(&taken.sealed_token)?;
         // Doris removes what the snapshot does not have, by its names at the source, whoever made it.
         let clean_tables = targets.everything
@@ -372,41 +407,13 @@ impl Session<'_> {
         };
         let request = match snapshot::restore_request(self.spec, taken, payload, &token, how) {
             Ok(request) => request,
-            Err(error) => return Ok(Flow::On(Some(full_text(&error)))),
+            Err(error) => return Ok(Some(Attempt::Unusable(full_text(&error)))),
         };
-        let mut failures = 0_u32;
-        loop {
-            let error = match self.dest.restore_snapshot(&request).await {
-                Ok(()) => return Ok(Flow::On(None)),
-                Err(error) => error,
-            };
-            failures += 1;
-            let text = full_text(&error);
-            let now = self.clock.now_ms();
-            self.tell(|p| p.error(Some(text.clone()), now));
-            if error.kind() == ErrorKind::Unavailable
-                && self
-                    .restore_state(&request.database, label)
-                    .await
-                    .ok()
-                    .flatten()
-                    .is_some()
-            {
-                return Ok(Flow::On(None));
-            }
-            match error.kind() {
-                ErrorKind::Unavailable | ErrorKind::Throttled => {}
-                ErrorKind::Transient | ErrorKind::Conflict if failures < 3 => {}
-                ErrorKind::Invalid => return Ok(Flow::End(Ended::Halted(text))),
-                ErrorKind::Transient
-                | ErrorKind::Conflict
-                | ErrorKind::Fenced
-                | ErrorKind::Corrupt => return Ok(Flow::On(Some(text))),
-            }
-            if let Flow::End(end) = self.wait(reader, Duration::from_secs(1)).await? {
-                return Ok(Flow::End(end));
-            }
-        }
+        Ok(match restore_job::start(&**self.dest, &request).await {
+            Ok(()) => None,
+            Err(failure) if failure.refusal.is_none() => Some(Attempt::Unanswered(failure)),
+            Err(failure) => Some(Attempt::Failed(failure)),
+        })
     }
 
     /// Brings what was restored aside into its place.
@@ -421,52 +428,34 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Polls until the restore job ended. A reason when it failed.
+    /// Looks until the restore job ended.
     async fn follow_restore(
         &mut self,
         reader: &mut dyn GroupReader,
         database: &str,
         label: &str,
-    ) -> Result<Flow<Option<String>>, Error> {
-        let mut missing = 0;
-        let until = self.clock.monotonic() + LONGEST_RESTORE;
-        while self.clock.monotonic() < until {
-            match self.restore_state(database, label).await {
-                Ok(Some(job)) => {
-                    missing = 0;
-                    match job.state {
-                        JobPhase::Finished => return Ok(Flow::On(None)),
-                        JobPhase::Cancelled => {
-                            let text = format!("restore job {label} was cancelled: {}", job.status);
-                            return Ok(Flow::On(Some(text)));
-                        }
-                        JobPhase::Running => self.tell(|p| {
-                            p.error(None, 0);
-                            let text = format!("restoring: {} {}", job.state_text, job.progress);
-                            p.advance(text.trim_end().to_owned(), None);
-                        }),
-                    }
-                }
-                Ok(None) => {
-                    missing += 1;
-                    if missing > 20 {
-                        let text = format!("restore job {label} is not known to the destination");
-                        return Ok(Flow::On(Some(text)));
-                    }
-                }
-                Err(error) => {
-                    let now = self.clock.now_ms();
-                    self.tell(|p| p.error(Some(full_text(&error)), now));
-                }
+    ) -> Result<Flow<Result<(), Failure>>, Error> {
+        let (dest, clock) = (self.dest.clone(), self.clock.clone());
+        let mut job = RestoreJob::new(&*dest, &*clock, database, label);
+        loop {
+            let now = clock.now_ms();
+            match job.look().await {
+                Look::Finished => return Ok(Flow::On(Ok(()))),
+                Look::Failed(failure) => return Ok(Flow::On(Err(failure))),
+                Look::Unknown(text) => self.tell(|p| p.error(Some(text), now)),
+                Look::Going {
+                    text,
+                    done,
+                    trouble,
+                } => self.tell(|p| {
+                    p.error(trouble, now);
+                    p.advance(format!("restoring: {text}"), Some((done, WHOLE)));
+                }),
             }
             if let Flow::End(end) = self.wait(reader, self.config.poll_interval).await? {
                 return Ok(Flow::End(end));
             }
         }
-        let hours = LONGEST_RESTORE.as_secs() / 3600;
-        Ok(Flow::On(Some(format!(
-            "restore job {label} has not ended in {hours} h; look at SHOW RESTORE FROM `{database}` at the destination"
-        ))))
     }
 
     async fn restore_state(
@@ -495,6 +484,6 @@ impl Session<'_> {
     }
 }
 
-fn unusable(reason: String) -> Flow<Attempt> {
-    Flow::On(Attempt::Unusable(reason))
+fn failed(failure: Failure) -> Flow<Attempt> {
+    Flow::On(Attempt::Failed(failure))
 }

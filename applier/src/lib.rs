@@ -25,6 +25,7 @@ pub mod progress;
 pub mod renew;
 pub mod replace;
 mod request;
+mod restore_job;
 mod retire;
 pub mod runtime;
 pub mod service;

@@ -22,6 +22,7 @@ use crate::plan::ddl::{Before, Ddl, Effect};
 use crate::plan::mapping::{Dest, IngestPlan};
 use crate::plan::{Action, Failure, Input, LayoutRead, Outcome};
 use crate::renew::{Renewed, Renewer};
+use crate::restore_job::judged;
 
 /// What a job's actions need, shared by those that run at the same time.
 #[derive(Clone)]
@@ -137,7 +138,15 @@ impl Performer {
                 self.back_off(failures).await;
                 match self.run_ddl(&ddl, replay, evidence).await {
                     Ok(outcome) => Input::Performed(seq, outcome),
-                    Err(failure) => Input::Performed(seq, Outcome::Failed(failure)),
+                    Err(failure) => {
+                        let failure = match failure.refusal {
+                            Some(refusal @ Refusal::TooFewBackends) => {
+                                judged(&*self.dest, refusal, failure.text).await
+                            }
+                            Some(_) | None => failure,
+                        };
+                        Input::Performed(seq, Outcome::Failed(failure))
+                    }
                 }
             }
             Action::RenewTable {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ccr_control::{JobSpec, ProducerRequest, TableFilter};
 use ccr_doris::ddl::{ObjectName, ident};
-use ccr_doris::{Inspect, JobState as JobPhase, RestoreSnapshot, ddl as sql};
+use ccr_doris::{Inspect, ddl as sql};
 use ccr_log::{Offset, SharedLog};
 use ccr_ops::{Clock, ErrorKind, Sealer};
 use ccr_schemas::event::{SnapshotTaken, TableRef};
@@ -23,6 +23,7 @@ use crate::perform::failure;
 use crate::plan::Failure;
 use crate::plan::state::Renewal;
 use crate::request::post;
+use crate::restore_job::{self, Look, RestoreJob, transient};
 use crate::snapshot;
 
 /// Events read at once while waiting for an announcement.
@@ -31,10 +32,6 @@ const PAGE: usize = 500;
 const PAUSE: Duration = Duration::from_millis(200);
 /// How long the event is waited for that says what a table is called that a snapshot did not find under its name.
 const GRACE: Duration = Duration::from_secs(60);
-/// Doris itself gives a restore job up after a day.
-pub(crate) const LONGEST_RESTORE: Duration = Duration::from_secs(25 * 3600);
-/// Looks at a restore job that is not listed before it counts as lost.
-const MOST_MISSING: u32 = 50;
 
 /// Renews tables of one job.
 #[derive(Clone)]
@@ -96,7 +93,7 @@ impl Renewer {
             .iter()
             .find(|table| table.table.id == renewal.table);
         let Some(found) = found else {
-            return Err(passing(format!("the snapshot lacks {}", renewal.name)));
+            return Err(transient(format!("the snapshot lacks {}", renewal.name)));
         };
         let name = &found.table.name;
         let _one = self.one_restore.lock().await;
@@ -162,7 +159,7 @@ impl Renewer {
             }
         }
         self.withdraw(&asked).await?;
-        Err(passing(format!(
+        Err(transient(format!(
             "no snapshot of {name} was announced within {} s; see `ccr job status` for what the producer says",
             self.snapshot_timeout.as_secs()
         )))
@@ -222,7 +219,7 @@ impl Renewer {
         let request =
             snapshot::restore_request(&self.spec, taken, payload, &token, how).map_err(damaged)?;
         self.drop_aside(aside).await?;
-        self.start(&request).await?;
+        restore_job::start(&*self.dest, &request).await?;
         self.follow(database, label).await
     }
 
@@ -249,53 +246,15 @@ impl Renewer {
             .map_err(|error| failure(&error))
     }
 
-    /// Starts the job. One that is busy with another is asked again by the next attempt's back-off.
-    async fn start(&self, request: &RestoreSnapshot) -> Result<(), Failure> {
-        let Err(error) = self.dest.restore_snapshot(request).await else {
-            return Ok(());
-        };
-        let began = error.kind() == ErrorKind::Unavailable
-            && matches!(
-                self.dest
-                    .show_restore(&request.database, &request.label)
-                    .await,
-                Ok(Some(_))
-            );
-        if began {
-            return Ok(());
-        }
-        Err(failure(&error))
-    }
-
     async fn follow(&self, database: &str, label: &str) -> Result<(), Failure> {
-        let mut missing = 0;
-        let until = self.clock.monotonic() + LONGEST_RESTORE;
-        while self.clock.monotonic() < until {
-            let job = self.dest.show_restore(database, label).await;
-            match job.map_err(|error| failure(&error))? {
-                Some(job) => match job.state {
-                    JobPhase::Finished => return Ok(()),
-                    JobPhase::Cancelled => {
-                        return Err(passing(format!(
-                            "restore job {label} was cancelled: {}",
-                            job.status
-                        )));
-                    }
-                    JobPhase::Running => missing = 0,
-                },
-                None => missing += 1,
+        let mut job = RestoreJob::new(&*self.dest, &*self.clock, database, label);
+        loop {
+            match job.look().await {
+                Look::Finished => return Ok(()),
+                Look::Failed(failure) => return Err(failure),
+                Look::Unknown(_) | Look::Going { .. } => self.clock.sleep(PAUSE).await,
             }
-            if missing > MOST_MISSING {
-                return Err(passing(format!(
-                    "restore job {label} is not known to the destination"
-                )));
-            }
-            self.clock.sleep(PAUSE).await;
         }
-        Err(passing(format!(
-            "restore job {label} has not ended in {} h; look at SHOW RESTORE FROM `{database}` at the destination",
-            LONGEST_RESTORE.as_secs() / 3600
-        )))
     }
 
     async fn put_into_place(&self, aside: &str, dest: &str) -> Result<(), Failure> {
@@ -385,14 +344,5 @@ fn of(error: &Error) -> Failure {
         kind: error.kind(),
         refusal: None,
         text: error.full_text(),
-    }
-}
-
-/// Another attempt may do.
-fn passing(text: String) -> Failure {
-    Failure {
-        kind: ErrorKind::Transient,
-        refusal: None,
-        text,
     }
 }

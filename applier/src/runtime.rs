@@ -333,11 +333,16 @@ impl Session<'_> {
         let clock = self.clock.clone();
         let mut tick = clock.sleep(self.config.commit_interval);
         let mut deadline: Option<Duration> = None;
+        // The time comes first: failures are counted over a span of it.
+        let mut first = vec![Input::Tick {
+            now_ms: clock.now_ms(),
+        }];
         loop {
-            let mut inputs = Vec::new();
-            // 1 a wish to stop  2 outcomes  3 time  4 records, as far as there is room
+            let mut inputs = std::mem::take(&mut first);
+            // 1 what is there  2 a wish to stop  3 outcomes  4 time  5 records, as far as there is room
             tokio::select! {
                 biased;
+                () = std::future::ready(()), if !inputs.is_empty() => {}
                 () = self.stop.cancelled(), if deadline.is_none() => {
                     deadline = Some(clock.monotonic() + self.config.drain_deadline);
                     inputs.push(Input::StopRequested);

@@ -153,7 +153,7 @@ async fn a_new_job_restores_a_snapshot_and_goes_on_behind_it() {
 /// The restore is not started twice, and nothing is lost, whatever call the process dies at.
 #[tokio::test(flavor = "current_thread")]
 async fn a_crash_during_the_first_start_goes_on() {
-    for at in 1..12 {
+    for at in 1..15 {
         for after_effect in [false, true] {
             let what = format!("crash at call {at}, after its effect: {after_effect}");
             let mut harness = Harness::new(Fake::default()).await;
@@ -214,7 +214,7 @@ async fn leave_behind(harness: &Harness, names: &[&str]) {
 /// The table under another name is restored aside and takes its place once, whatever call the process dies at.
 #[tokio::test(flavor = "current_thread")]
 async fn a_resync_replaces_what_is_there_also_through_a_crash() {
-    for at in 1..16 {
+    for at in 1..19 {
         for after_effect in [false, true] {
             let what = format!("crash at call {at}, after its effect: {after_effect}");
             let mut harness = Harness::new(Fake::default()).await;

@@ -5,18 +5,16 @@
 use std::sync::Arc;
 
 use ccr_log::MAX_METADATA_BYTES;
-use ccr_ops::ErrorKind;
 use ccr_schemas::{CommitSeq, EventKind, TxnId};
 
 use crate::plan::checkpoint::{Floor, PairFound, Progress};
 use crate::plan::ddl::{Ddl, Effect};
 use crate::plan::exchange::exchange;
+use crate::plan::patience::Patience;
 use crate::plan::removal::rollup_life;
 use crate::plan::state::{Apply, ChangePhase, Unit, Work};
 use crate::plan::{Action, Failure, Outcome, Settings};
 
-/// How often a statement that the destination refuses for no known reason is tried before its table stands.
-const MOST_REFUSALS: u32 = 8;
 /// Why snapshots take the place of a statement.
 const ABSENT: &str = "the table is not at the destination";
 
@@ -281,11 +279,9 @@ impl Apply {
     ) {
         let seq = unit.seq;
         let failures = unit.failures;
-        let give_up = match failure.kind {
-            ErrorKind::Unavailable | ErrorKind::Throttled => false,
-            ErrorKind::Transient | ErrorKind::Conflict => failures >= MOST_REFUSALS,
-            ErrorKind::Fenced | ErrorKind::Invalid | ErrorKind::Corrupt => true,
-        };
+        let give_up = unit
+            .failing
+            .count(failure.kind, Patience::STATEMENT, self.now_ms);
         let next = match &phase {
             ChangePhase::Running(_) if self.rollup_goes(&unit, &ddl) => {
                 actions.push(Action::Skip {

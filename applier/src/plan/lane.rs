@@ -6,6 +6,7 @@ use ccr_schemas::{CommitSeq, TableId};
 
 use crate::plan::Action;
 use crate::plan::checkpoint::Halted;
+use crate::plan::patience::Failing;
 use crate::plan::state::{Apply, ChangePhase, LoadPhase, Redo, RenewPhase, Renewal, Unit, Work};
 
 impl Apply {
@@ -294,7 +295,7 @@ impl Apply {
         match &mut unit.work {
             Work::Renew(renewal, phase) if is_renewed(renewal) => match unit.later.pop_front() {
                 Some(next) => {
-                    unit.failures = 0;
+                    (unit.failures, unit.failing) = (0, Failing::default());
                     (*renewal, *phase) = (next, RenewPhase::Waiting);
                 }
                 None => {

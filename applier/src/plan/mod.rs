@@ -18,6 +18,7 @@ mod load_end;
 mod load_map;
 pub mod mapping;
 mod obsolete;
+pub mod patience;
 mod queue;
 pub mod removal;
 mod renew;

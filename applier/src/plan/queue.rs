@@ -9,6 +9,7 @@ use ccr_schemas::{CommitSeq, Envelope, Event, EventKind, TableId, TimestampMs};
 
 use crate::plan::checkpoint::{Floor, Progress};
 use crate::plan::ddl::{Bearer, Ddl};
+use crate::plan::patience::Failing;
 use crate::plan::route::Route;
 use crate::plan::state::{Apply, ChangePhase, LoadPhase, Redo, RenewPhase, Renewal, Unit, Work};
 use crate::plan::{Action, renew};
@@ -358,6 +359,7 @@ impl Apply {
             gone: BTreeSet::new(),
             without_rollups: false,
             failures: 0,
+            failing: Failing::default(),
             misses: 0,
             work,
             later: VecDeque::new(),

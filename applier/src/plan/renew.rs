@@ -9,17 +9,14 @@ use std::collections::{BTreeSet, VecDeque};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use ccr_ops::ErrorKind;
 use ccr_schemas::{CommitSeq, EventKind, TableId};
 
 use crate::plan::change;
 use crate::plan::checkpoint::{Floor, Progress};
 use crate::plan::ddl::{Bearer, Ddl};
+use crate::plan::patience::{Failing, Patience};
 use crate::plan::state::{Apply, ChangePhase, RenewPhase, Renewal, Unit, Work};
 use crate::plan::{Action, Failure, Outcome};
-
-/// How often a renewal that fails for a reason of its own is tried before its table stands.
-const MOST_FAILURES: u32 = 4;
 
 impl Apply {
     /// The event is at the front of its lane.
@@ -205,7 +202,7 @@ impl Apply {
         }
         match next {
             Some(next) => {
-                unit.failures = 0;
+                (unit.failures, unit.failing) = (0, Failing::default());
                 self.look_or_renew(unit, next, actions);
             }
             None => {
@@ -284,7 +281,7 @@ impl Apply {
         };
         self.record(actions);
         unit.later = renewals;
-        unit.failures = 0;
+        (unit.failures, unit.failing) = (0, Failing::default());
         unit.work = Work::Renew(first, RenewPhase::Waiting);
         self.units.insert(seq, unit);
         self.start_renewal(seq, actions);
@@ -354,13 +351,9 @@ impl Apply {
         actions: &mut Vec<Action>,
     ) {
         let seq = unit.seq;
-        let gives_up = match failure.kind {
-            ErrorKind::Unavailable | ErrorKind::Throttled => false,
-            ErrorKind::Transient | ErrorKind::Conflict | ErrorKind::Corrupt => {
-                unit.failures >= MOST_FAILURES
-            }
-            ErrorKind::Fenced | ErrorKind::Invalid => true,
-        };
+        let gives_up = unit
+            .failing
+            .count(failure.kind, Patience::RESTORE, self.now_ms);
         match phase {
             RenewPhase::Running if gives_up => {
                 let reason = format!(

@@ -10,6 +10,7 @@ use crate::plan::action::{Begun, Held};
 use crate::plan::checkpoint::{Floor, PairFound};
 use crate::plan::ddl::Ddl;
 use crate::plan::mapping::IngestPlan;
+use crate::plan::patience::Failing;
 
 /// An event with work, until it is done.
 #[derive(Clone, Debug)]
@@ -29,6 +30,8 @@ pub struct Unit {
     /// The source has no data of rollups that a later event drops: they are dropped first.
     pub(crate) without_rollups: bool,
     pub(crate) failures: u32,
+    /// Failures of the statement or snapshot that is tried now.
+    pub(crate) failing: Failing,
     pub(crate) misses: u32,
     pub(crate) work: Work,
     /// Tables to be brought by snapshots after the one of `work`.

@@ -6,6 +6,7 @@
 )]
 
 mod api;
+mod away;
 mod bad_input;
 mod chaos;
 mod dropped;

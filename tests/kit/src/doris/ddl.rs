@@ -57,6 +57,7 @@ impl Cluster {
             | Stmt::TableComment { .. }
             | Stmt::Buckets { .. } => self.on_shape(database, stmt, now),
             Stmt::RecoverTable(name) => self.recover_table(database, name, now),
+            Stmt::CancelRestore(of) => self.cancel_restore(of),
             Stmt::Backup { label, objects } => self.start_backup(database, label, objects, now),
         }
     }

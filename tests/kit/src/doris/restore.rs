@@ -54,6 +54,19 @@ impl Cluster {
         Ok(())
     }
 
+    /// CANCEL RESTORE: what the job made goes.
+    pub(super) fn cancel_restore(&mut self, database: &str) -> Result<(), Refused> {
+        let found = self.database_mut(database)?;
+        let running = found.restores.iter_mut().find(|job| !job.state.ended());
+        let Some(job) = running else {
+            return Err(Refused::other("No restore job is currently running"));
+        };
+        job.state = Phase::Cancelled("user cancelled".to_owned());
+        let job = job.clone();
+        self.undo_restore(database, &job);
+        Ok(())
+    }
+
     pub(super) fn step_restore(
         &mut self,
         database: &str,

@@ -246,6 +246,8 @@ pub enum Stmt {
         /// Table.
         table: String,
     },
+    /// CANCEL RESTORE.
+    CancelRestore(String),
     /// BACKUP SNAPSHOT.
     Backup {
         /// Label.

@@ -32,6 +32,8 @@ pub fn parse(sql: &str) -> Option<Stmt> {
         alter::alter(&mut at)?
     } else if at.word("BACKUP") {
         backup(&mut at)?
+    } else if at.words(&["CANCEL", "RESTORE", "FROM"]) {
+        Stmt::CancelRestore(at.name()?)
     } else if at.word("SELECT") || at.word("SET") {
         return Some(Stmt::Nothing);
     } else {
