@@ -19,7 +19,7 @@ fn golden() -> PathBuf {
 fn frozen(name: &str) -> Vec<u8> {
     let path = golden().join(format!("{name}.hex"));
     let text = std::fs::read_to_string(&path)
-        .unwrap_or_else(|e| panic!("{}: {e}; run `cargo xtask gen`", path.display()));
+        .unwrap_or_else(|e| panic!("{}: {e}; run `./x fix`", path.display()));
     hex::decode(text.split_whitespace().collect::<String>()).unwrap()
 }
 

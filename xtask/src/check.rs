@@ -1,5 +1,6 @@
 //! `cargo xtask check`: everything about the code but its tests.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -7,7 +8,7 @@ use clap::ValueEnum;
 
 use crate::gen_files::{GenArgs, generate};
 use crate::run::{cargo, files, metadata, output, root, run};
-use crate::{imports, lines};
+use crate::{imports, lines, promises};
 
 /// Options of `check`.
 #[derive(Debug, clap::Args)]
@@ -30,6 +31,8 @@ enum Part {
     Generated,
     /// The programs that operators run contain nothing of the simulator.
     Shipped,
+    /// Each test that docs/testing.md names is there.
+    Promises,
     /// Clippy without a warning.
     Lints,
     /// rustdoc without a warning.
@@ -62,6 +65,7 @@ fn one(part: Part) -> Result<()> {
         Part::Lengths => check_lengths(),
         Part::Generated => generate(&GenArgs { check: true }),
         Part::Shipped => check_shipped(),
+        Part::Promises => check_promises(),
         Part::Lints => run(cargo()
             .args(["clippy", "--workspace", "--all-targets", "--all-features"])
             .args(["--", "-D", "warnings"])),
@@ -118,6 +122,23 @@ fn check_shipped() -> Result<()> {
         }
     }
     fail_on(&broken)
+}
+
+fn check_promises() -> Result<()> {
+    eprintln!("\n== promises");
+    let page = "docs/testing.md";
+    let text = std::fs::read_to_string(root().join(page)).with_context(|| page.to_owned())?;
+    let named = promises::named_tests(&text)
+        .map_err(anyhow::Error::msg)
+        .context(page)?;
+    let mut sources = BTreeMap::new();
+    for test in &named {
+        // A file that cannot be read is a finding of its own.
+        if let Ok(text) = std::fs::read_to_string(root().join(&test.path)) {
+            sources.insert(test.path.clone(), text);
+        }
+    }
+    fail_on(&promises::missing(&named, &sources))
 }
 
 fn check_lengths() -> Result<()> {

@@ -74,7 +74,7 @@ fn one_wire(folder: &str, check: bool) -> Result<()> {
         return Ok(());
     }
     bail!(
-        "{folder}/src/generated is not what its IDL gives ({}); run `cargo xtask gen`",
+        "{folder}/src/generated is not what its IDL gives ({}); run `./x fix`",
         differing.join(", ")
     )
 }

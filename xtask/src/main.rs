@@ -7,6 +7,7 @@ mod genuine;
 mod imports;
 mod kafka;
 mod lines;
+mod promises;
 mod run;
 mod simulate;
 mod test;

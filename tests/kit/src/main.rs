@@ -80,7 +80,7 @@ fn show(report: &Report, tail: usize) {
         println!("{line}");
     }
     println!(
-        "again: cargo xtask simulate --from {} --seeds 1 --trace\n",
+        "again: ./x simulate --from {} --seeds 1 --trace\n",
         report.seed
     );
 }

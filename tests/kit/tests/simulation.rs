@@ -3,7 +3,7 @@
 
 use ccr_test_kit::sim::run::{Report, run_seed};
 
-/// Seeds of an ordinary test run; `cargo xtask simulate` runs more.
+/// Seeds of an ordinary test run; `./x simulate` runs more.
 const SEEDS: std::ops::Range<u64> = 0..60;
 
 fn told(report: &Report) -> String {
@@ -15,7 +15,7 @@ fn told(report: &Report) -> String {
         .map(String::as_str)
         .collect();
     format!(
-        "seed {} failed: {:#?}\n{}\nagain: cargo xtask simulate --from {} --seeds 1 --trace",
+        "seed {} failed: {:#?}\n{}\nagain: ./x simulate --from {} --seeds 1 --trace",
         report.seed,
         report.violations,
         tail.join("\n"),
