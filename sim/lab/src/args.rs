@@ -25,6 +25,8 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Show the whole product on three simulated clusters: full sync, live replication, DDL, comparison of every row.
+    ///
+    /// Exit codes: 0 when every table is equal, 3 when one is not, 1 when the run failed, 2 when the command line is wrong.
     Quickstart(QuickstartArgs),
     /// Measure this build: events per second, transactions per second, lag, memory.
     Bench(BenchArgs),
@@ -39,7 +41,7 @@ pub struct QuickstartArgs {
     /// The log.
     #[command(flatten)]
     pub log: LogArgs,
-    /// Leave everything running at the end, and print ports and a curl line.
+    /// Leave everything running at the end, and print for each cluster a mysql line and for each job a ccr line.
     #[arg(long)]
     pub keep: bool,
     /// Change one row of the first destination behind the product's back before comparing, to see that it is noticed.

@@ -31,8 +31,22 @@ fn quickstart_ends_with_everything_equal() {
     let text = text(&output);
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert!(text.contains("all tables are equal"), "{text}");
+    // Without a terminal there are lines: each phase of each target, and no control characters.
+    for phase in ["main: restoring", "branch: following"] {
+        assert!(text.contains(phase), "{phase} is missing in {text}");
+    }
+    assert!(!text.contains('\u{1b}'), "{text}");
     // Both targets, and tables that only exist because DDL was replicated.
-    for expected in ["main", "branch", "notes", "lineitem", "p50", "p99"] {
+    for expected in [
+        "main",
+        "branch",
+        "notes",
+        "lineitem",
+        "p50",
+        "p99",
+        "lag over time",
+        "Try next",
+    ] {
         assert!(text.contains(expected), "{expected} is missing in {text}");
     }
 }

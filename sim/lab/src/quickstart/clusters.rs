@@ -157,9 +157,13 @@ impl Clusters {
         for target in &self.targets {
             line(target.job, &target.cluster.sim);
         }
-        out.push_str(&format!(
-            "  curl -s http://{api}/job_status -d '{{\"name\":\"main\"}}' -H 'Content-Type: application/json'\n"
-        ));
+        out.push_str("jobs; `ccr job --help` lists what else can be done with them\n");
+        for target in &self.targets {
+            out.push_str(&format!(
+                "  {:<8} cargo run -q -p ccr -- job --api http://{api} status {}\n",
+                target.job, target.job
+            ));
+        }
         out
     }
 

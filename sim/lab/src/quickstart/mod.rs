@@ -3,16 +3,19 @@
 //! `clusters -> stack (log, producer, applier, API) -> first load -> jobs -> full sync -> live load and DDL -> comparison`
 
 pub mod clusters;
+mod plot;
 mod script;
 mod tpch;
 mod view;
+mod waits;
+mod watch;
 
 pub use view::lag_quantiles;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use ccr_control::JobStatus;
 use ccr_doris::{BinlogPosition, Frontend};
 use ccr_ops::{Clock, Sealer, SystemClock};
 use ccr_schemas::CommitSeq;
@@ -25,11 +28,31 @@ use ccr_cli::stack::{LogChoice, Stack, StackConfig};
 pub use clusters::Cluster;
 use clusters::{Clusters, Target};
 use view::View;
+use waits::Waiting;
+use watch::Watch;
 
 /// Rows per load.
 const ROWS_PER_BATCH: usize = 400;
-/// How often targets are looked at while waiting.
-const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+/// Columns of the plot of the lag.
+const PLOT_WIDTH: usize = 72;
+
+/// What the run shows, before it begins.
+const INTRODUCTION: &str = "\
+Cross-cluster replication for Apache Doris, on three simulated clusters of this process:
+
+    source ---> producer ---> log ---> applier `main`    (all tables)
+                                 \\---> applier `branch`  (four tables, in another database)
+
+It takes about a minute. At the end every row of every table is compared.
+";
+
+/// What to do after the run.
+const NEXT: &str = "
+Try next:
+  ./x quickstart --keep        leaves everything running and prints how to reach it
+  ./x quickstart --corrupt     changes a row of `main` past the product: the comparison finds it (exit code 3)
+  ./x quickstart --scale 0.1   loads ten times as many rows
+";
 
 /// What came out.
 #[derive(Clone, Debug)]
@@ -45,85 +68,83 @@ impl Verdict {
     }
 }
 
-/// Runs the show.
+/// Runs it: everything is started, loaded, changed and compared.
 pub async fn run(args: &QuickstartArgs, token: CancellationToken) -> Result<Verdict> {
     if !(args.scale > 0.0 && args.scale <= 1.0) {
         bail!("--scale must be above 0 and at most 1, not {}", args.scale);
     }
-    let view = View::new();
     let clock = SystemClock::shared();
     let data = tempfile::tempdir().context("making a folder for the log")?;
 
-    view.step("starting a source and two destinations (simulated Doris clusters)");
+    eprintln!("{INTRODUCTION}");
     let clusters = Clusters::start().await?;
+    let view = Arc::new(View::new(clusters.targets.len()));
+    let watch = Watch::new(Arc::clone(&view), clusters.targets.len());
     let stack = start_stack(args, data.path(), &clock, &token).await?;
     view.note(&format!("log: {}", stack.log.describe()));
 
-    view.step("creating the eight TPC-H tables and loading a first part");
+    view.step("1 of 4: create the eight TPC-H tables and load a first part");
     let (first, rest) = tpch::batches(args.scale, ROWS_PER_BATCH);
+    watch.expect_rows(first.iter().chain(&rest).map(|batch| batch.rows).sum());
     clusters.create_tables().await?;
-    let bar = view.rows("first load", first.iter().map(|batch| batch.rows).sum());
     for batch in &first {
         clusters.load(batch).await?;
-        bar.inc(batch.rows);
+        watch.loaded(batch.rows);
         stop_if(&token)?;
     }
-    bar.finish();
 
-    view.step(
-        "creating two jobs: `main` (everything) and `branch` (four tables, another database name)",
-    );
+    view.step("2 of 4: create the jobs `main` and `branch`, which sync in full");
     let api = stack
         .api_address
         .context("the stack was started without its API")?;
     for target in &clusters.targets {
         create_job(&format!("http://{api}"), &clusters, target).await?;
     }
-    let patience = Duration::from_secs(args.patience);
-    let deadline = clock.monotonic() + patience;
-    wait_for_full_sync(&view, &stack, &clusters, clock.as_ref(), deadline, &token).await?;
+    let looking = watch.begin(
+        &clusters.targets,
+        Arc::clone(&stack.status),
+        Arc::clone(&clock),
+    );
+    let wait = Waiting {
+        stack: &stack,
+        targets: &clusters.targets,
+        clock: clock.as_ref(),
+        deadline: clock.monotonic() + Duration::from_secs(args.patience),
+        token: &token,
+    };
+    wait.for_full_sync().await?;
 
-    view.step("live: loading the rest while tables change shape");
+    view.step("3 of 4: load the rest while tables are created, changed, renamed and dropped");
     let script = script::statements();
-    let bar = view.rows("live load", rest.iter().map(|batch| batch.rows).sum());
     let mut next = 0;
     for (i, batch) in rest.iter().enumerate() {
         while next < script.len() && script[next].at * rest.len() <= i * 100 {
-            view.note(script[next].sql);
+            watch.statement(script[next].sql);
             clusters.sql(script[next].sql).await?;
             next += 1;
         }
         clusters.load(batch).await?;
-        bar.inc(batch.rows);
+        watch.loaded(batch.rows);
         stop_if(&token)?;
     }
     for statement in &script[next..] {
-        view.note(statement.sql);
+        watch.statement(statement.sql);
         clusters.sql(statement.sql).await?;
     }
-    bar.finish();
-
-    let end = source_end(&clusters).await?;
-    wait_for_position(
-        &view,
-        &stack,
-        &clusters,
-        end,
-        clock.as_ref(),
-        deadline,
-        &token,
-    )
-    .await?;
+    wait.for_position(source_end(&clusters).await?).await?;
+    drop(looking);
+    view.close_table();
 
     if args.corrupt {
         let sql = "UPDATE nation SET n_name = 'ATLANTIS' WHERE n_nationkey = 7";
-        view.note(&format!("behind the product's back at `main`: {sql}"));
+        view.note(&format!("--corrupt, at `main` and past the product: {sql}"));
         clusters.targets[0].sql(sql).await?;
     }
-    view.step("comparing every row of every table");
+    view.step("4 of 4: compare every row of every table");
     let comparisons = compare_all(&clusters).await?;
     view.result(&compare::render(&comparisons));
     view.result(&summary(&stack, &clusters));
+    view.result(&lag_plot(&clusters, &watch.lag_over_time()));
     let verdict = Verdict { comparisons };
     view.result(if verdict.all_equal() {
         "all tables are equal"
@@ -133,6 +154,8 @@ pub async fn run(args: &QuickstartArgs, token: CancellationToken) -> Result<Verd
     if args.keep {
         view.result(&clusters.describe(&api.to_string()));
         token.cancelled().await;
+    } else {
+        view.result(NEXT);
     }
     stack.stop().await;
     clusters.stop().await;
@@ -194,45 +217,6 @@ async fn create_job(api: &str, clusters: &Clusters, target: &Target) -> Result<(
     Ok(())
 }
 
-async fn wait_for_full_sync(
-    view: &View,
-    stack: &Stack,
-    clusters: &Clusters,
-    clock: &dyn Clock,
-    deadline: Duration,
-    token: &CancellationToken,
-) -> Result<()> {
-    use ccr_control::JobState as S;
-    let bars: Vec<_> = clusters
-        .targets
-        .iter()
-        .map(|target| view.sync(&format!("full sync of {}", target.job)))
-        .collect();
-    loop {
-        let mut waiting = false;
-        for (target, bar) in clusters.targets.iter().zip(&bars) {
-            let status = stack.status.job(target.job);
-            if let Some(status) = &status {
-                bar.show(&status.action, status.progress);
-            }
-            match status.as_ref().map(|status| status.state) {
-                Some(S::CatchingUp | S::Applying) => bar.done(),
-                Some(S::Halted) => bail!("job {} halted: {}", target.job, why(status.as_ref())),
-                None | Some(S::Recovering | S::AwaitingSnapshot | S::Restoring | S::Paused) => {
-                    waiting = true;
-                }
-            }
-        }
-        if !waiting {
-            return Ok(());
-        }
-        pause(clock, deadline, token, || {
-            "the full sync is not finished".to_owned()
-        })
-        .await?;
-    }
-}
-
 async fn source_end(clusters: &Clusters) -> Result<CommitSeq> {
     let at = BinlogPosition {
         database: tpch::DATABASE.to_owned(),
@@ -247,81 +231,6 @@ async fn source_end(clusters: &Clusters) -> Result<CommitSeq> {
         .context("asking the source for its newest position")?
         .and_then(|lag| lag.last)
         .context("the source has no binlog stream although its tables were loaded")
-}
-
-async fn wait_for_position(
-    view: &View,
-    stack: &Stack,
-    clusters: &Clusters,
-    end: CommitSeq,
-    clock: &dyn Clock,
-    deadline: Duration,
-    token: &CancellationToken,
-) -> Result<()> {
-    let bars: Vec<_> = clusters
-        .targets
-        .iter()
-        .map(|target| view.sync(&format!("{} catching up", target.job)))
-        .collect();
-    loop {
-        let mut behind = Vec::new();
-        for (target, bar) in clusters.targets.iter().zip(&bars) {
-            let status = stack.status.job(target.job);
-            let applied = status
-                .as_ref()
-                .map_or(CommitSeq::BEFORE_FIRST, |status| status.applied);
-            bar.show(&format!("position {applied} of {end}"), None);
-            let problem = status.as_ref().filter(|status| {
-                status.state == ccr_control::JobState::Halted || !status.lanes.is_empty()
-            });
-            if problem.is_some() {
-                bail!("job {} stopped: {}", target.job, why(status.as_ref()));
-            }
-            if applied < end {
-                behind.push(format!(
-                    "{} is at {applied} of {end}: {}",
-                    target.job,
-                    why(status.as_ref())
-                ));
-            } else {
-                bar.done();
-            }
-        }
-        if behind.is_empty() {
-            return Ok(());
-        }
-        pause(clock, deadline, token, || behind.join("; ")).await?;
-    }
-}
-
-async fn pause(
-    clock: &dyn Clock,
-    deadline: Duration,
-    token: &CancellationToken,
-    state: impl Fn() -> String,
-) -> Result<()> {
-    stop_if(token)?;
-    if clock.monotonic() > deadline {
-        bail!("giving up (--patience): {}", state());
-    }
-    clock.sleep(LOOK_INTERVAL).await;
-    Ok(())
-}
-
-fn why(status: Option<&JobStatus>) -> String {
-    let Some(status) = status else {
-        return "nothing was reported yet".to_owned();
-    };
-    let lanes = status
-        .lanes
-        .iter()
-        .map(|lane| format!("table {} at {}: {}", lane.table, lane.at, lane.reason));
-    let parts: Vec<String> = status.last_error.iter().cloned().chain(lanes).collect();
-    if parts.is_empty() {
-        format!("no error, it is {}", status.action)
-    } else {
-        parts.join("; ")
-    }
 }
 
 async fn compare_all(clusters: &Clusters) -> Result<Vec<Comparison>> {
@@ -388,5 +297,19 @@ fn summary(stack: &Stack, clusters: &Clusters) -> String {
         ),
         None => "replication lag: not measured\n".to_owned(),
     });
+    out
+}
+
+/// The lag of each target from the creation of its job to the end.
+fn lag_plot(clusters: &Clusters, lags: &[Vec<Option<i64>>]) -> String {
+    let top = lags.iter().flatten().flatten().max().copied().unwrap_or(0);
+    let mut out = format!("lag over time, up to {top} ms (`·`: not known, before the full sync)\n");
+    for (target, lag) in clusters.targets.iter().zip(lags) {
+        out.push_str(&format!(
+            "  {:<8} {}\n",
+            target.job,
+            plot::columns(lag, PLOT_WIDTH, top)
+        ));
+    }
     out
 }

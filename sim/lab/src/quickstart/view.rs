@@ -1,97 +1,172 @@
-//! What the show looks like: bars on a terminal, lines elsewhere.
+//! The screen: a table of the source and the targets that stays in place on a terminal, and lines elsewhere.
 
-use std::fmt;
-use std::time::Duration;
+use std::io::IsTerminal;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-/// The screen.
+/// Width of the bar of a phase whose end is known.
+const BAR: u64 = 12;
+
+/// The source and what is done with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceLine {
+    /// Rows loaded so far.
+    pub rows: u64,
+    /// Rows that are loaded in the end.
+    pub rows_in_all: u64,
+    /// Last statement that changed a table.
+    pub statement: Option<&'static str>,
+}
+
+/// A target and what its job does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetLine {
+    /// Name of the job.
+    pub job: &'static str,
+    /// What the job does, for people.
+    pub phase: String,
+    /// Work done and work known, when the phase has an end.
+    pub progress: Option<(u64, u64)>,
+    /// Rows of all tables at the target; `None` when they cannot be read now.
+    pub rows: Option<u64>,
+    /// Age of the oldest change that is not applied, milliseconds; `None` when it is not known.
+    pub lag_ms: Option<i64>,
+}
+
+/// The screen. Progress is written to stderr, results to stdout.
 #[derive(Debug)]
 pub struct View {
-    bars: MultiProgress,
+    screen: MultiProgress,
+    /// In place on a terminal; `None` elsewhere.
+    table: Option<Table>,
+}
+
+/// Lines of the table that stays in place.
+#[derive(Debug)]
+struct Table {
+    head: ProgressBar,
+    source: ProgressBar,
+    targets: Vec<ProgressBar>,
 }
 
 impl View {
-    /// Writes to stderr; results go to stdout.
-    pub fn new() -> Self {
-        Self {
-            bars: MultiProgress::new(),
-        }
+    /// Makes a screen for a number of targets. The table appears with its first line.
+    pub fn new(targets: usize) -> Self {
+        let screen = MultiProgress::new();
+        let table = std::io::stderr().is_terminal().then(|| {
+            let line = || screen.add(ProgressBar::new_spinner().with_style(plain()));
+            Table {
+                head: line(),
+                source: line(),
+                targets: (0..targets).map(|_| line()).collect(),
+            }
+        });
+        Self { screen, table }
     }
 
-    /// A headline.
+    /// Begins a part of the run.
     pub fn step(&self, text: &str) {
         self.line(&format!("==> {text}"));
     }
 
-    /// Something that happens inside a step.
+    /// Says something about a part of the run.
     pub fn note(&self, text: &str) {
         self.line(&format!("    {text}"));
     }
 
-    fn line(&self, text: &str) {
-        self.bars.suspend(|| eprintln!("{text}"));
+    /// Says something that the table shows as well: elsewhere than on a terminal only.
+    pub fn note_without_table(&self, text: &str) {
+        if self.table.is_none() {
+            self.note(text);
+        }
     }
 
-    /// Part of the answer.
+    /// Prints a part of the result.
     pub fn result(&self, text: &str) {
-        self.bars.suspend(|| println!("{text}"));
+        self.screen.suspend(|| println!("{text}"));
     }
 
-    /// A bar over a known number of rows.
-    pub fn rows(&self, name: &str, total: u64) -> ProgressBar {
-        let bar = self.bars.add(ProgressBar::new(total));
-        bar.set_style(style(
-            "    {prefix:<22} [{bar:30}] {human_pos:>9} of {human_len} rows  {rate}  {elapsed}",
-        ));
-        bar.set_prefix(name.to_owned());
-        bar
-    }
-
-    /// A bar over work whose size shows later.
-    pub fn sync(&self, name: &str) -> SyncBar {
-        let bar = self.bars.add(ProgressBar::new_spinner());
-        bar.set_style(style("    {prefix:<22} {spinner} {msg}  {elapsed}"));
-        bar.set_prefix(name.to_owned());
-        bar.enable_steady_tick(Duration::from_millis(100));
-        SyncBar { bar }
-    }
-}
-
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template)
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
-            // A bar that can not be drawn is not worth an error.
-            let _ = write!(out, "{:.0} rows/s", state.per_sec());
-        })
-        .progress_chars("=> ")
-}
-
-/// Progress of a job.
-#[derive(Debug)]
-pub struct SyncBar {
-    bar: ProgressBar,
-}
-
-impl SyncBar {
-    /// What it is doing, and how far.
-    pub fn show(&self, action: &str, progress: Option<(u64, u64)>) {
-        if self.bar.is_finished() {
+    /// Shows the table in place; does nothing where there is no terminal.
+    pub fn show(&self, source: &SourceLine, targets: &[TargetLine]) {
+        let Some(table) = &self.table else {
             return;
+        };
+        table.head.set_message(head());
+        table.source.set_message(source.to_string());
+        for (bar, target) in table.targets.iter().zip(targets) {
+            bar.set_message(target.to_string());
         }
-        self.bar.set_message(match progress {
-            Some((done, known)) => format!("{action} ({done} of {known})"),
-            None => action.to_owned(),
-        });
     }
 
-    /// Done; further calls change nothing.
-    pub fn done(&self) {
-        if !self.bar.is_finished() {
-            self.bar.finish_with_message("done");
+    /// Takes the table off the screen: what it showed last is in the results.
+    pub fn close_table(&self) {
+        if let Some(table) = &self.table {
+            for bar in [&table.head, &table.source]
+                .into_iter()
+                .chain(&table.targets)
+            {
+                bar.finish_and_clear();
+            }
         }
     }
+
+    fn line(&self, text: &str) {
+        self.screen.suspend(|| eprintln!("{text}"));
+    }
+}
+
+fn plain() -> ProgressStyle {
+    ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+fn head() -> String {
+    format!("    {:<8} {:>10} {:>9}  phase", "", "rows", "lag")
+}
+
+impl std::fmt::Display for SourceLine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            rows,
+            rows_in_all,
+            statement,
+        } = self;
+        write!(f, "    {:<8} {rows:>10} {:>9}  ", "source", "")?;
+        write!(f, "loading {}", bar(*rows, *rows_in_all))?;
+        if let Some(statement) = statement {
+            // One line of an ordinary terminal.
+            let shown: String = statement.chars().take(56).collect();
+            let cut = if shown.len() < statement.len() {
+                "..."
+            } else {
+                ""
+            };
+            write!(f, "  {shown}{cut}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Display for TargetLine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let unknown = || "-".to_owned();
+        let rows = self.rows.map_or_else(unknown, |rows| rows.to_string());
+        let lag = self.lag_ms.map_or_else(unknown, |lag| format!("{lag} ms"));
+        write!(f, "    {:<8} {rows:>10} {lag:>9}  {}", self.job, self.phase)?;
+        if let Some((done, all)) = self.progress {
+            write!(f, " {}", bar(done, all))?;
+        }
+        Ok(())
+    }
+}
+
+fn bar(done: u64, all: u64) -> String {
+    let filled = done.min(all) * BAR / all.max(1);
+    let columns = |text: &str, count: u64| text.repeat(usize::try_from(count).unwrap_or_default());
+    format!(
+        "[{}{}] {done}/{all}",
+        columns("=", filled),
+        columns(" ", BAR - filled)
+    )
 }
 
 /// p50 and p99 of the replication lag in seconds, out of the metrics text; the worst of these jobs.
@@ -123,5 +198,30 @@ mod tests {
         assert_eq!(lag_quantiles(text, &["a", "b"]), Some((0.2, 0.9)));
         assert_eq!(lag_quantiles(text, &["a"]), Some((0.1, 0.9)));
         assert_eq!(lag_quantiles("", &["a"]), None);
+    }
+
+    #[test]
+    fn lines_fit_below_their_head() {
+        let target = TargetLine {
+            job: "main",
+            phase: "restoring".to_owned(),
+            progress: Some((6, 12)),
+            rows: None,
+            lag_ms: Some(120),
+        };
+        assert_eq!(
+            target.to_string(),
+            "    main              -    120 ms  restoring [======      ] 6/12"
+        );
+        let source = SourceLine {
+            rows: 400,
+            rows_in_all: 400,
+            statement: Some("ALTER TABLE t"),
+        };
+        assert_eq!(
+            source.to_string(),
+            "    source          400            loading [============] 400/400  ALTER TABLE t"
+        );
+        assert_eq!(head(), "                   rows       lag  phase");
     }
 }
