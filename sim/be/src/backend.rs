@@ -15,6 +15,7 @@ use super::partitions::PartitionTablets;
 use super::recover;
 use super::rowset::{Rowset, make_dir};
 use super::rowset_meta::TabletUid;
+use super::sync::lock;
 use super::tablet::Tablet;
 use super::tasks::AnswerGuard;
 use super::txns::LocalTxns;
@@ -425,18 +426,5 @@ impl Backend {
             }),
             ok,
         })
-    }
-}
-
-/// A poisoned lock means that another test thread panicked; the data itself is whole after each call.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-pub(super) fn remove_dir(path: &Path) {
-    if let Err(error) = std::fs::remove_dir_all(path)
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        tracing::warn!(path = %path.display(), %error, "directory stays behind");
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use super::backend::lock;
+use super::sync::lock;
 
 /// One bandwidth group: transfers wait for each other, as if they went over one slow line.
 #[derive(Debug, Default)]

@@ -16,9 +16,10 @@ use axum::routing::{get, post};
 use bytes::Bytes;
 use futures::stream;
 
-use super::backend::{Backend, lock};
+use super::backend::Backend;
 use super::fetch::md5_hex;
 use super::http_config::{show_config, update_config};
+use super::sync::lock;
 use super::tablet::Tablet;
 use dorisim_model::IndexFormat;
 use dorisim_model::backend::BackendApi;

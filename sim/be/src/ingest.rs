@@ -9,10 +9,11 @@ use dorisim_wire::{
     TQueryIngestBinlogResult, TStatus, TStatusCode,
 };
 
-use super::backend::{Backend, lock};
+use super::backend::Backend;
 use super::fetch::RemoteFile;
 use super::rowset::{Rowset, make_dir, remove_file};
 use super::rowset_meta::{RowsetMeta, RowsetState};
+use super::sync::lock;
 use super::txns::{Attempt, CommitOutcome};
 use dorisim_model::backend::{BackendApi, BeError, LocalTxnState};
 

@@ -29,6 +29,7 @@ pub mod rowset;
 pub mod rowset_meta;
 pub mod service;
 pub mod snapshot;
+mod sync;
 pub mod tablet;
 pub mod tasks;
 pub mod txns;

@@ -20,9 +20,9 @@ use md5::{Digest, Md5};
 use prost::Message;
 use rusqlite::{Connection, params};
 
-use super::backend::lock;
 use super::pb::{BinlogMetaEntryPb, RowsetMetaPb, TabletMetaPb};
 use super::rowset_meta::{RowsetMeta, TabletUid};
+use super::sync::lock;
 use dorisim_model::backend::{BeError, TableSchema};
 
 /// Name of the file below the store.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use prost::Message;
 
-use super::backend::remove_dir;
 use super::meta_store::{MetaStore, rowset_key};
 use super::pb::{RowsetMetaPb, TabletMetaPb};
+use super::rowset::remove_dir;
 use super::rowset::{Rowset, io_error, remove_file};
 use super::rowset_meta::{RowsetMeta, RowsetState, TabletUid};
 use super::tablet::Tablet;

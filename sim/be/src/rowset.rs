@@ -261,6 +261,15 @@ pub fn remove_file(path: &Path) {
     }
 }
 
+/// Removes a directory; what cannot be removed is logged and stays.
+pub(crate) fn remove_dir(path: &Path) {
+    if let Err(error) = std::fs::remove_dir_all(path)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(path = %path.display(), %error, "directory stays behind");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

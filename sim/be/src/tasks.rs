@@ -7,11 +7,13 @@ use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
 
-use super::backend::{Backend, lock, remove_dir};
+use super::backend::Backend;
 use super::download::download;
 use super::rowset::Rowset;
+use super::rowset::remove_dir;
 use super::rowset_meta::{RowsetMeta, RowsetState};
 use super::snapshot::{self, Content, SnapshotOwner};
+use super::sync::lock;
 use dorisim_model::backend::{
     BackendAddress, BackendApi, BeError, DeletePredicate, LocalTxnState, PublishedTablet,
     RemoteTabletSnapshot, Row, RowsetView, SnapshotInfo, TableSchema, TabletSpec, TabletStat,

@@ -10,7 +10,7 @@ use dorisim_model::Tracked;
 type Grant = (String, String, String);
 
 #[derive(Clone, Default, Serialize, Deserialize)]
-pub(super) struct Account {
+pub(crate) struct Account {
     password: String,
     grants: BTreeSet<Grant>,
 }
@@ -18,7 +18,7 @@ pub(super) struct Account {
 /// All accounts. `root` and `admin` may everything.
 #[derive(Serialize)]
 pub struct Accounts {
-    pub(super) users: Tracked<String, Account>,
+    pub(crate) users: Tracked<String, Account>,
 }
 
 impl std::fmt::Debug for Accounts {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-pub use super::api_rpc::*;
-pub use super::backends::AgentSettings;
+pub use crate::api_rpc::*;
+pub use crate::backends::AgentSettings;
 use dorisim_model::Row;
 pub use dorisim_model::backend::{DeleteOp, DeleteWhere};
 pub use dorisim_model::{SqlError, TableScan};
@@ -346,3 +346,6 @@ impl std::fmt::Display for TxnStatus {
         f.write_str(self.as_str())
     }
 }
+
+/// How a frontend reaches a backend.
+pub type BackendHandle = std::sync::Arc<dyn dorisim_model::backend::BackendApi>;

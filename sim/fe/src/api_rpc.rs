@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::api::{RpcError, TxnStatus};
+use crate::api::{RpcError, TxnStatus};
 
 /// A transaction as SHOW TRANSACTION shows it. Times are epoch milliseconds, -1 when not reached.
 #[derive(Debug, Clone)]

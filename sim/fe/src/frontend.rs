@@ -8,18 +8,19 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::api::{
+use crate::api::BackendHandle;
+use crate::api::{
     BackendInfo, BeginRefused, BeginTxn, BegunTxn, BinlogLag, BinlogReply, FrontendConfig,
     LoadSource, RpcError, SqlError, StatusCode, StreamKey, TxnKey, TxnView,
 };
-use super::backends::Backends;
-use super::commit::{Backend, resolve_db};
-use super::durable::{Held, StateGuard};
-use super::show_create::{self, Form};
-use super::state::FeState;
-use super::store::Opened;
-use super::stream::Locked;
-use super::txn::{Begun, NewTxn};
+use crate::backends::Backends;
+use crate::binlog::stream::Locked;
+use crate::catalog::show_create::{self, Form};
+use crate::held::{Held, StateGuard};
+use crate::state::FeState;
+use crate::state::resolve_db;
+use crate::store::Opened;
+use crate::txn::table::{Begun, NewTxn};
 use dorisim_model::clock::SimClock;
 use dorisim_model::{Catalog, OlapTable};
 use dorisim_query::QueryEngine;
@@ -33,12 +34,12 @@ pub struct Frontend {
     clock: Arc<SimClock>,
     me: Weak<Self>,
     state: Mutex<Held>,
-    backends: RwLock<Vec<Backend>>,
+    backends: RwLock<Vec<BackendHandle>>,
     nodes: Backends,
     /// DDL runs one at a time; loads do not take it.
-    pub(super) ddl: tokio::sync::Mutex<()>,
+    pub(crate) ddl: tokio::sync::Mutex<()>,
     /// Publishing shares it; a job that exchanges tablets of a table holds it alone.
-    pub(super) publish_gate: tokio::sync::RwLock<()>,
+    pub(crate) publish_gate: tokio::sync::RwLock<()>,
     publish_delay_ms: AtomicU64,
     /// Computes what materialized views select; opened when the first one does.
     engine: OnceLock<QueryEngine>,
@@ -56,7 +57,11 @@ impl std::fmt::Debug for Frontend {
 impl Frontend {
     /// A frontend over these backends. Call [`Self::spawn_daemons`] to let jobs and GC run.
     #[must_use]
-    pub fn new(config: FrontendConfig, clock: Arc<SimClock>, backends: Vec<Backend>) -> Arc<Self> {
+    pub fn new(
+        config: FrontendConfig,
+        clock: Arc<SimClock>,
+        backends: Vec<BackendHandle>,
+    ) -> Arc<Self> {
         let held = Held::new(FeState::new(&config), None);
         Self::over(held, config, clock, backends)
     }
@@ -67,7 +72,7 @@ impl Frontend {
         opened: Opened,
         config: FrontendConfig,
         clock: Arc<SimClock>,
-        backends: Vec<Backend>,
+        backends: Vec<BackendHandle>,
     ) -> Arc<Self> {
         let state = opened.state.unwrap_or_else(|| FeState::new(&config));
         Self::over(
@@ -82,7 +87,7 @@ impl Frontend {
         held: Held,
         config: FrontendConfig,
         clock: Arc<SimClock>,
-        backends: Vec<Backend>,
+        backends: Vec<BackendHandle>,
     ) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             state: Mutex::new(held),
@@ -105,7 +110,7 @@ impl Frontend {
     }
 
     /// A registered backend can be driven from now on, or has moved.
-    pub(super) fn place_handle(&self, backend: Backend) {
+    pub(crate) fn place_handle(&self, backend: BackendHandle) {
         let mut backends = self
             .backends
             .write()
@@ -120,7 +125,7 @@ impl Frontend {
         }
     }
 
-    pub(super) fn forget_handle(&self, id: i64) {
+    pub(crate) fn forget_handle(&self, id: i64) {
         self.backends
             .write()
             .unwrap_or_else(PoisonError::into_inner)
@@ -175,15 +180,15 @@ impl Frontend {
     }
 
     /// The state; what is changed through the guard is on disk when the guard is gone.
-    pub(super) fn lock(&self) -> StateGuard<'_> {
+    pub(crate) fn lock(&self) -> StateGuard<'_> {
         StateGuard::new(self.held())
     }
 
-    pub(super) fn held(&self) -> MutexGuard<'_, Held> {
+    pub(crate) fn held(&self) -> MutexGuard<'_, Held> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn engine(&self) -> Result<&QueryEngine, SqlError> {
+    pub(crate) fn engine(&self) -> Result<&QueryEngine, SqlError> {
         if let Some(engine) = self.engine.get() {
             return Ok(engine);
         }
@@ -191,11 +196,11 @@ impl Frontend {
         Ok(self.engine.get_or_init(|| fresh))
     }
 
-    pub(super) fn me(&self) -> Option<Arc<Self>> {
+    pub(crate) fn me(&self) -> Option<Arc<Self>> {
         self.me.upgrade()
     }
 
-    pub(super) fn stopping(&self) -> bool {
+    pub(crate) fn stopping(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
     }
 
@@ -204,14 +209,14 @@ impl Frontend {
         Duration::from_millis(self.publish_delay_ms.load(Ordering::Relaxed))
     }
 
-    pub(super) fn backend_list(&self) -> Vec<Backend> {
+    pub(crate) fn backend_list(&self) -> Vec<BackendHandle> {
         self.backends
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
-    pub(super) fn backend(&self, id: i64) -> Option<Backend> {
+    pub(crate) fn backend(&self, id: i64) -> Option<BackendHandle> {
         self.backends
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -220,7 +225,7 @@ impl Frontend {
             .cloned()
     }
 
-    pub(super) fn alive_backends(&self) -> Vec<i64> {
+    pub(crate) fn alive_backends(&self) -> Vec<i64> {
         self.backend_list()
             .iter()
             .filter(|b| b.takes_tablets())
@@ -407,7 +412,10 @@ impl Frontend {
     pub fn transaction(&self, db: &str, key: &TxnKey) -> Option<TxnView> {
         let state = self.lock();
         let db_id = state.catalog.database(db)?.id;
-        state.txns.find(db_id, key).map(super::txn::Txn::view)
+        state
+            .txns
+            .find(db_id, key)
+            .map(crate::txn::table::Txn::view)
     }
 
     /// Transactions of a database, the newest first: those that ended, or those that have not. `None` without the database.

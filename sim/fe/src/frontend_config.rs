@@ -4,7 +4,7 @@
 
 use std::sync::LazyLock;
 
-use super::api::SqlError;
+use crate::api::SqlError;
 
 /// One item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub fn plain_name(name: &str) -> &str {
 }
 
 /// Refuses an item that is not there or can not be changed. Those of the simulator, `dorisim_...`, always can.
-pub(super) fn check_settable(name: &str) -> Result<(), SqlError> {
+pub(crate) fn check_settable(name: &str) -> Result<(), SqlError> {
     let plain = plain_name(name);
     if name.starts_with("dorisim_") || SETTABLE.contains(&plain) {
         return Ok(());

@@ -1,7 +1,7 @@
 //! getMeta: the catalogue as a replication tool sees it.
 
-use super::api::{DbMeta, IndexTablets, MetaRequest, PartitionMeta, TableMeta, TableSelector};
-use super::frontend::Frontend;
+use crate::api::{DbMeta, IndexTablets, MetaRequest, PartitionMeta, TableMeta, TableSelector};
+use crate::frontend::Frontend;
 use dorisim_model::{OlapTable, Partition};
 
 impl Frontend {

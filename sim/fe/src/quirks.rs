@@ -196,7 +196,7 @@ fn add_unknown(value: &mut Value) {
 pub fn reversed(value: &Value) -> String {
     match value {
         Value::Object(members) => {
-            let members: Vec<String> = super::gson_order::members(members)
+            let members: Vec<String> = crate::binlog::gson_order::members(members)
                 .into_iter()
                 .rev()
                 .map(|(name, member)| format!("{}:{}", Value::from(name), reversed(member)))

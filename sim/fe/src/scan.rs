@@ -1,7 +1,7 @@
 //! Reading a table: rowsets of every tablet, projected to today's columns, merged by the key model.
 
-use super::api::{SqlError, TableScan};
-use super::frontend::Frontend;
+use crate::api::{SqlError, TableScan};
+use crate::frontend::Frontend;
 use dorisim_model::backend::RowsetView;
 use dorisim_model::merge::{compare_keys, merge};
 use dorisim_model::{Column, DataType, DistributionKind, KeysModel, Row, TableSchema, Tablet};
@@ -139,7 +139,7 @@ impl Frontend {
     }
 
     /// Rows of one tablet at a version, hidden columns too, merged by the key model.
-    pub(super) fn merged_rows(
+    pub(crate) fn merged_rows(
         &self,
         schema: &TableSchema,
         tablet: &Tablet,

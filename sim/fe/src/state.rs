@@ -4,18 +4,19 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::accounts::Accounts;
-use super::alter_job::AlterJobs;
-use super::api::{Binlog, FrontendConfig, SqlError};
-use super::backends::RegisteredBackend;
-use super::dynamic_run::DynamicRuns;
-use super::index_job::IndexJobs;
-use super::jobs::Jobs;
-use super::quirks;
-use super::recycle::RecycleBin;
-use super::store::{Counters, Kept};
-use super::stream::{Scope, Streams};
-use super::txn::TxnTable;
+use crate::accounts::Accounts;
+use crate::alter::index_job::IndexJobs;
+use crate::alter::job::AlterJobs;
+use crate::api::{Binlog, FrontendConfig, RpcError, SqlError};
+use crate::backends::RegisteredBackend;
+use crate::binlog::gson_text::{escaped, gson};
+use crate::binlog::stream::{Scope, Streams};
+use crate::ddl::recycle_bin::RecycleBin;
+use crate::dynamic::runs::DynamicRuns;
+use crate::jobs::list::Jobs;
+use crate::kept::{Counters, Kept};
+use crate::quirks;
+use crate::txn::table::TxnTable;
 use dorisim_model::{Catalog, Database, OlapTable, Tracked};
 
 /// Ids that one journal entry reserves (smaller than the real 1000, so that gaps show early).
@@ -110,7 +111,7 @@ impl FeState {
 
     /// The numbers that only grow.
     #[must_use]
-    pub(super) fn counters(&self) -> Counters {
+    pub(crate) fn counters(&self) -> Counters {
         Counters {
             next_id: self.next_id,
             journal: self.journal,
@@ -120,7 +121,7 @@ impl FeState {
     }
 
     /// Goes on where the numbers were.
-    pub(super) fn set_counters(&mut self, counters: Counters) {
+    pub(crate) fn set_counters(&mut self, counters: Counters) {
         self.next_id = counters.next_id;
         self.journal = counters.journal;
         self.next_backend = counters.next_backend;
@@ -129,7 +130,7 @@ impl FeState {
 
     /// What a data directory keeps. The state and its parts are taken apart whole, so that a new field does not compile before somebody has
     /// decided whether it outlives the process.
-    pub(super) fn kept(&mut self) -> Kept<'_> {
+    pub(crate) fn kept(&mut self) -> Kept<'_> {
         let Self {
             catalog: Catalog { databases },
             streams:
@@ -351,36 +352,16 @@ impl FeState {
     }
 }
 
-/// JSON with the escapes of Gson: `= < > & '` inside strings become `\u003d` and so on.
-#[must_use]
-pub fn gson(value: &Value) -> String {
-    escaped(&super::gson_order::text(value))
-}
-
-fn escaped(plain: &str) -> String {
-    let mut out = String::with_capacity(plain.len() + 16);
-    for c in plain.chars() {
-        match c {
-            '=' => out.push_str("\\u003d"),
-            '<' => out.push_str("\\u003c"),
-            '>' => out.push_str("\\u003e"),
-            '&' => out.push_str("\\u0026"),
-            '\'' => out.push_str("\\u0027"),
-            c => out.push(c),
-        }
+/// Database of a request: by positive id, else by name.
+pub(crate) fn resolve_db(state: &FeState, db: &str, db_id: Option<i64>) -> Result<i64, RpcError> {
+    // The refusal names the name that was sent, also where an id was asked for.
+    let unknown = || RpcError::analysis(format!("unknown database, database={db}"));
+    if let Some(id) = db_id.filter(|id| *id > 0) {
+        let known = state.catalog.databases.contains_key(&id);
+        return known.then_some(id).ok_or_else(unknown);
     }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn gson_escapes_survive_a_decoder() {
-        let value = serde_json::json!({"sql": "a = 'b' && c <> d"});
-        let text = gson(&value);
-        assert!(text.contains(r"a \u003d \u0027b\u0027 \u0026\u0026 c \u003c\u003e d"));
-        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
-    }
+    // Releases with clusters wrote `default_cluster:` before a name.
+    let name = db.rsplit(':').next().unwrap_or(db);
+    let found = state.catalog.database(name).map(|d| d.id);
+    found.ok_or_else(unknown)
 }

@@ -235,6 +235,19 @@ fn first_version() -> i64 {
 }
 
 impl OlapTable {
+    /// Gives the table another name; its base index and its single partition are named like it.
+    pub fn rename(&mut self, new: &str) {
+        new.clone_into(&mut self.name);
+        if let Some(base) = self.indexes.first_mut() {
+            new.clone_into(&mut base.name);
+        }
+        for partition in self.partitions.values_mut() {
+            if partition.item == PartitionItem::All && !partition.is_temp {
+                new.clone_into(&mut partition.name);
+            }
+        }
+    }
+
     /// The table without its partitions: cheap to copy and to change tentatively.
     #[must_use]
     pub fn clone_shape(&self) -> Self {

@@ -7,10 +7,10 @@ use dorisim_wire::plan::TDescriptorTable;
 
 use super::Agent;
 use super::execute::Done;
-use crate::backend::lock;
 use crate::exec::ExecError;
 use crate::exec::expr::{Expr, filter};
 use crate::exec::types::Layout;
+use crate::sync::lock;
 use dorisim_model::backend::{BackendApi, BeError};
 use dorisim_model::merge::merge;
 use dorisim_model::projection::{Misfit, project};

@@ -8,9 +8,10 @@ use dorisim_wire::{TAgentResult, TStatusCode};
 
 use super::Agent;
 use super::execute::Done;
-use crate::backend::{lock, remove_dir};
+use crate::rowset::remove_dir;
 use crate::rowset::{link_file, make_dir};
 use crate::snapshot::{self, Header, header_name};
+use crate::sync::lock;
 use crate::tablet::{Tablet, tablet_dir};
 use dorisim_model::backend::{BackendApi, BeError, TabletSpec};
 use dorisim_net::agent::{CloneSource, CloneTablet, FinishDetail, MakeSnapshot, status};

@@ -1,13 +1,11 @@
 //! Doing one task.
 
-use std::collections::BTreeMap;
-
 use dorisim_wire::{TStatusCode, TTabletInfo, TTaskType};
 
 use super::Agent;
 use super::board::Job;
-use crate::backend::lock;
 use crate::rowset::encode_segment;
+use crate::sync::lock;
 use dorisim_model::backend::{BackendApi, BeError};
 use dorisim_net::agent::{
     AgentTask, CreateTablet, Download, DropTablet, FinishDetail, FinishedTask, MakeSnapshot, Push,
@@ -397,6 +395,3 @@ fn other(task_type: TTaskType) -> Option<Done> {
         _ => Some(Done::with(FinishDetail::Tablets(Vec::new()))),
     }
 }
-
-/// Partition to version, for tests and reports.
-pub(super) type Versions = BTreeMap<i64, i64>;

@@ -14,6 +14,7 @@ pub mod messenger;
 mod publish;
 pub mod report;
 pub mod schema_pool;
+mod work;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -25,16 +26,15 @@ use dorisim_wire::{
     TStatus, TStatusCode,
 };
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
-use self::board::{Accepted, Board, Job, Lane};
-use self::execute::Executed;
+use self::board::{Accepted, Board, Job};
 use self::expiry::Expiry;
 use self::membership::Membership;
 use self::messenger::{Messenger, Patience};
-use self::report::{Kind, Reports};
+use self::report::Reports;
 use self::schema_pool::SchemaPool;
-use super::backend::{Backend, lock};
+use super::backend::Backend;
+use super::sync::lock;
 use dorisim_model::backend::BackendApi;
 use dorisim_net::agent::{AgentTask, FinishedTask, end};
 
@@ -80,6 +80,9 @@ impl Default for AgentConfig {
         }
     }
 }
+
+/// Partition to version.
+type Versions = BTreeMap<i64, i64>;
 
 /// The agent of one backend.
 #[derive(Debug)]
@@ -136,34 +139,6 @@ impl Agent {
     /// Becomes true with the first heartbeat that was taken in.
     pub fn joined(&self) -> watch::Receiver<bool> {
         self.joined.subscribe()
-    }
-
-    /// Starts workers and reports; they end with `stop`.
-    pub fn start(self: &Arc<Self>, runtime: &tokio::runtime::Handle, stop: &CancellationToken) {
-        for (lane, workers) in Lane::ALL {
-            for _ in 0..workers {
-                let agent = Arc::clone(self);
-                let stop = stop.clone();
-                runtime.spawn(async move {
-                    tokio::select! {
-                        biased;
-                        () = stop.cancelled() => {}
-                        () = agent.work(lane) => {}
-                    }
-                });
-            }
-        }
-        for kind in Kind::ALL {
-            let agent = Arc::clone(self);
-            let stop = stop.clone();
-            runtime.spawn(async move {
-                tokio::select! {
-                    biased;
-                    () = stop.cancelled() => {}
-                    () = agent.report_forever(kind) => {}
-                }
-            });
-        }
     }
 
     /// `heartbeat`.
@@ -283,23 +258,6 @@ impl Agent {
         TStatus::new(TStatusCode::TOO_MANY_TASKS, vec![text])
     }
 
-    async fn work(&self, lane: Lane) {
-        loop {
-            let job = self.board.next(lane).await;
-            let (task_type, signature) = (job.task_type, job.signature);
-            match self.execute(&job).await {
-                Executed::Ended(finished) => self.tell(&finished).await,
-                Executed::Silent => {}
-                Executed::Again => {
-                    tokio::time::sleep(AGAIN_AFTER).await;
-                    self.board.again(job);
-                    continue;
-                }
-            }
-            self.board.forget(task_type, signature);
-        }
-    }
-
     async fn tell(&self, finished: &FinishedTask) {
         let request = finished.to_wire(self.reporter());
         self.messenger.finish(&request).await;
@@ -325,8 +283,6 @@ impl Agent {
 
 /// Memory that heartbeats tell.
 const MEMORY_BYTES: i64 = 8 << 30;
-/// Pause before a task that has to wait for another one is looked at again.
-const AGAIN_AFTER: Duration = Duration::from_millis(5);
 
 /// What Doris sends beside a refusal: the two required ports as zero.
 fn no_info() -> TBackendInfo {

@@ -6,7 +6,7 @@ use dorisim_wire::TStatusCode;
 
 use super::Agent;
 use super::execute::Done;
-use crate::backend::lock;
+use crate::sync::lock;
 use dorisim_model::backend::{BackendApi, BeError};
 use dorisim_net::agent::{FinishDetail, PublishVersion, TaskFailure};
 

@@ -9,8 +9,8 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::Agent;
-use super::execute::Versions;
-use crate::backend::lock;
+use super::Versions;
+use crate::sync::lock;
 use dorisim_model::backend::BackendApi;
 
 /// A kind of report.

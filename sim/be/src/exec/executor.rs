@@ -11,9 +11,9 @@ use super::query::Query;
 use super::table_sink::TabletRows;
 use super::tablet_write;
 use crate::agent::Agent;
-use crate::backend::lock;
 use crate::brpc::pb::{ExecPlanFragmentPb, FetchedDataPb, UniqueIdPb};
 use crate::brpc::status;
+use crate::sync::lock;
 use dorisim_model::Row;
 
 /// Queries at one time.

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use dorisim_wire::plan::TExprOpcode;
 use dorisim_wire::plan::{THashJoinNode, TJoinOp, TNestedLoopJoinNode, TPlanExpr};
 
+use super::batch::Batch;
 use super::error::{ExecError, plan};
 use super::expr::{Expr, project, truth};
-use super::operator::Batch;
 use super::types::{Descriptors, Layout};
 use dorisim_model::{Cell, Row};
 

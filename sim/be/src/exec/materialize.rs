@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use dorisim_wire::plan::TMaterializationNode;
 
+use super::batch::Batch;
 use super::error::{ExecError, plan};
 use super::expr::Expr;
-use super::operator::Batch;
 use super::types::Descriptors;
 use dorisim_model::{Cell, Row, TableSchema};
 

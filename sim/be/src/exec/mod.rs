@@ -8,6 +8,7 @@
 //! of ours ([`peer`]).
 
 mod aggregate;
+mod batch;
 mod bucket;
 mod cast;
 pub mod error;

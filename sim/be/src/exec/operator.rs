@@ -7,6 +7,7 @@ use dorisim_wire::plan::{
     TSchemaScanNode,
 };
 
+use super::batch::Batch;
 use super::error::{ExecError, plan};
 use super::expr::{Expr, filter, project};
 use super::file_scan::{self, Refused};
@@ -41,15 +42,6 @@ pub struct Context<'a> {
     pub refused: Refused,
     /// What came in, by exchange node, and fields of a body, by scan node.
     pub inputs: HashMap<i32, Vec<Row>>,
-}
-
-/// Rows, and where their slots are.
-#[derive(Debug)]
-pub struct Batch {
-    /// The rows.
-    pub rows: Vec<Row>,
-    /// Their slots.
-    pub layout: Layout,
 }
 
 impl Node {

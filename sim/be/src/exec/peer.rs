@@ -9,8 +9,8 @@ use tonic::transport::{Channel, Endpoint};
 
 use super::error::ExecError;
 use super::table_sink::TabletRows;
-use crate::backend::lock;
 use crate::brpc::pb::{StatusAnswerPb, UniqueIdPb};
+use crate::sync::lock;
 use dorisim_model::Row;
 
 /// Name of the service.

@@ -9,9 +9,9 @@ use tokio_util::sync::CancellationToken;
 use super::error::{ExecError, plan};
 use super::fragment::Request;
 use super::rows::{self, Format};
-use crate::backend::lock;
 use crate::brpc::pb::{FetchedDataPb, UniqueIdPb};
 use crate::brpc::status;
+use crate::sync::lock;
 use dorisim_model::Row;
 
 /// Cells that wait in one query for those who take them.

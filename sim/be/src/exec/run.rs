@@ -10,13 +10,14 @@ use dorisim_wire::plan::{
 };
 use futures::future::join_all;
 
+use super::batch::Batch;
 use super::bucket;
 use super::error::{ExecError, plan};
 use super::executor::Executor;
 use super::expr::{Expr, filter, project};
 use super::file_scan::{self, Refused};
 use super::fragment::{Fragment, Request, of_load};
-use super::operator::{Batch, Context};
+use super::operator::Context;
 use super::query::Query;
 use super::report::{Ended, Loaded};
 use super::rows::Format;

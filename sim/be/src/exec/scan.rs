@@ -8,7 +8,7 @@ use super::error::{ExecError, plan};
 use super::materialize::{self, is_row_id};
 use super::types::Slot;
 use crate::Backend;
-use crate::backend::lock;
+use crate::sync::lock;
 use dorisim_model::backend::BackendApi;
 use dorisim_model::merge::merge;
 use dorisim_model::{Column, DefaultValue, Row, TableSchema};

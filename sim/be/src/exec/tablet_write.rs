@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use super::error::ExecError;
 use super::table_sink::TabletRows;
 use crate::Backend;
-use crate::backend::lock;
+use crate::sync::lock;
 use dorisim_model::backend::{BackendApi, RowsetView};
 use dorisim_model::merge::merge;
 use dorisim_model::{Cell, Column, DefaultValue, Row, TableSchema};

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use rusqlite::params;
 use serde::de::DeserializeOwned;
 
-use super::{Counters, Kept, Key, Kind, NOBODY, Store, StoreError};
+use super::{Key, Kind, NOBODY, Store, StoreError};
 use crate::api::{Binlog, FrontendConfig};
+use crate::binlog::stream::{Entry, Stream};
+use crate::kept::{Counters, Kept};
 use crate::state::FeState;
-use crate::stream::{Entry, Stream};
 use dorisim_model::{Database, OlapTable, Tracked};
 
 type Loaded<T> = Result<T, StoreError>;

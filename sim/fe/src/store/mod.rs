@@ -18,21 +18,12 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::types::{FromSql, ToSql};
 use rusqlite::{Connection, params};
-use serde::{Deserialize, Serialize};
 
 pub use files::StoreError;
 
-use super::accounts::Account;
-use super::alter_job::AlterJob;
-use super::api::{DroppedIds, FrontendConfig};
-use super::backends::RegisteredBackend;
-use super::index_job::IndexJob;
-use super::jobs::Job;
-use super::recycle::Dropped;
-use super::state::FeState;
-use super::stream::Stream;
-use super::txn::Txn;
-use dorisim_model::{Database, Tracked};
+use crate::api::FrontendConfig;
+use crate::kept::Counters;
+use crate::state::FeState;
 
 /// What a row tells of. The number is part of the format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -101,33 +92,6 @@ impl Kind {
 
 /// Owner of rows that have none.
 const NOBODY: i64 = 0;
-
-/// Numbers that only grow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Counters {
-    pub next_id: i64,
-    pub journal: i64,
-    pub next_backend: usize,
-    pub next_txn: i64,
-}
-
-/// The maps that have rows, see [`FeState::kept`]. Saving and loading name every one of them.
-pub(super) struct Kept<'a> {
-    pub databases: &'a mut Tracked<i64, Database>,
-    pub db_streams: &'a mut Tracked<i64, Stream>,
-    /// With the database's id.
-    pub table_streams: &'a mut Tracked<i64, (i64, Stream)>,
-    pub dropped: &'a mut Tracked<i64, DroppedIds>,
-    pub txns: &'a mut Tracked<i64, Txn>,
-    pub jobs: &'a mut Tracked<i64, Job>,
-    pub alters: &'a mut Tracked<i64, AlterJob>,
-    pub index_jobs: &'a mut Tracked<i64, IndexJob>,
-    /// With the time of the drop, in milliseconds.
-    pub bin: &'a mut Tracked<i64, (i64, Dropped)>,
-    pub users: &'a mut Tracked<String, Account>,
-    pub backends: &'a mut Tracked<i64, RegisteredBackend>,
-    pub settings: &'a mut Tracked<String, String>,
-}
 
 /// Key of a row: an id or a name.
 trait Key: Ord + Clone + ToSql + FromSql + std::fmt::Display {

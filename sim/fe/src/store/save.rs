@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 
-use super::{Counters, Kept, Key, Kind, NOBODY, Store, StoreError};
+use super::{Key, Kind, NOBODY, Store, StoreError};
 use crate::api::TxnStatus;
+use crate::binlog::stream::Stream;
+use crate::kept::{Counters, Kept};
 use crate::state::FeState;
-use crate::stream::Stream;
 use dorisim_model::tracked::Changes;
 use dorisim_model::{Database, OlapTable, Tracked};
 

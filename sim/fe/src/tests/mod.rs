@@ -19,10 +19,10 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::api::{FrontendConfig, LoadRequest, LoadResult, SessionCtx, SqlError};
-use super::commit::Backend as Handle;
-use super::frontend::Frontend;
-use super::store::tests::assert_durable;
+use crate::api::BackendHandle as Handle;
+use crate::api::{FrontendConfig, LoadRequest, LoadResult, SessionCtx, SqlError};
+use crate::frontend::Frontend;
+use crate::store::tests::assert_durable;
 use dorisim_be::{Backend, BackendAddress, http};
 use dorisim_model::clock::SimClock;
 use dorisim_model::{Cell, Row};
@@ -65,7 +65,7 @@ impl World {
             token: format!("token-of-{}", dir.path().display()),
             ..FrontendConfig::default()
         };
-        let opened = super::store::tests::open(dir.path(), &config).unwrap();
+        let opened = crate::store::tests::open(dir.path(), &config).unwrap();
         let mut backends = Vec::new();
         for i in 0..count {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -116,7 +116,7 @@ impl World {
         assert_durable(&self.fe);
         self.fe.close();
         let config = self.fe.config().clone();
-        let opened = super::store::tests::open(self.dir.path(), &config).unwrap();
+        let opened = crate::store::tests::open(self.dir.path(), &config).unwrap();
         let handles = self.backends.iter().map(|b| Arc::clone(b) as Handle);
         let handles = handles.collect();
         self.fe = Frontend::durable(opened, config, Arc::clone(&self.clock), handles);
@@ -168,13 +168,13 @@ impl World {
     }
 
     /// Everything in the database's stream.
-    pub fn records(&self) -> Vec<Arc<super::api::Binlog>> {
-        let key = super::api::StreamKey {
+    pub fn records(&self) -> Vec<Arc<crate::api::Binlog>> {
+        let key = crate::api::StreamKey {
             db: "d".to_owned(),
             ..Default::default()
         };
         match self.fe.get_binlog(&key, -1, 255).unwrap() {
-            super::api::BinlogReply::Records(records) => records,
+            crate::api::BinlogReply::Records(records) => records,
             other => panic!("no records: {other:?}"),
         }
     }

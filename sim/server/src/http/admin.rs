@@ -10,7 +10,7 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::http::FrontendHttp;
+use super::shared::FrontendHttp;
 use dorisim_net::faults::{Rule, RuleId};
 
 /// The admin routes.

@@ -14,8 +14,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::FrontendHttp;
 use super::admin::refusal;
+use super::shared::FrontendHttp;
 
 /// The routes of this part.
 pub fn router() -> Router<Arc<FrontendHttp>> {

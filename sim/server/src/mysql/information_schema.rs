@@ -249,7 +249,7 @@ fn column_row(
         text(&table.name),
         text(&column.name),
         text(position.to_string()),
-        super::show::default_text(column),
+        super::words::default_text(column),
         text(if column.nullable { "YES" } else { "NO" }),
         Some(base),
         length,

@@ -1,6 +1,6 @@
-//! The MySQL face of a cluster: `server` (listener) → `shim` (protocol) → `session` (statements) → `fe`, `query`.
+//! The MySQL server of a cluster: `server` (listener) → `shim` (protocol) → `run` (statements) → `session` → `fe`, `query`.
 //!
-//! Reading order: `session`, `dml` and `change` (statements that write rows), `show` (SHOW and DESC), `tables` (what queries see).
+//! Reading order: `shared`, `session`, `run`, `dml` and `change` (statements that write rows), `show` (SHOW and DESC), `tables` (what queries see).
 
 mod answer;
 mod capabilities;
@@ -11,15 +11,19 @@ mod dml;
 mod explain;
 mod guards;
 mod information_schema;
+mod nodes;
 mod params;
 mod privileges;
 mod replies;
+mod run;
 mod server;
 mod session;
+mod shared;
 mod shim;
 mod show;
 mod tables;
+mod words;
 
 pub use answer::Answer;
-pub use server::MysqlServer;
 pub use session::SqlSession;
+pub use shared::MysqlServer;

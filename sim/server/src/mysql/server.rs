@@ -1,7 +1,6 @@
 //! The listener: one task per connection, all ended by one token.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use opensrv_mysql::{AsyncMysqlIntermediary, IntermediaryOptions};
 use tokio::io::BufWriter;
@@ -14,49 +13,17 @@ use super::definition::Definitions;
 use super::denial::Denial;
 use super::replies::ReplacingWriter;
 use super::session::SqlSession;
+use super::shared::MysqlServer;
 use super::shim::Shim;
-use crate::roles::Roles;
-use dorisim_fe::{Frontend, SqlError};
-use dorisim_net::faults::Faults;
-use dorisim_query::QueryEngine;
 
 /// Connections served at a time; more wait in the listener's queue.
 const MAX_CONNECTIONS: usize = 1_000;
 
-/// What all sessions of a cluster share.
-#[derive(Debug)]
-pub struct MysqlServer {
-    pub(super) frontend: Arc<Frontend>,
-    pub(super) engine: QueryEngine,
-    pub(super) roles: Arc<Roles>,
-    pub(super) faults: Arc<Faults>,
-    next_connection: AtomicU32,
-}
-
 impl MysqlServer {
-    /// A server over the shared state of a cluster's frontends. One serves all of them: call [`Self::serve`] per listener.
-    ///
-    /// # Errors
-    /// The query engine can not be opened.
-    pub fn new(
-        frontend: Arc<Frontend>,
-        roles: Arc<Roles>,
-        faults: Arc<Faults>,
-    ) -> Result<Arc<Self>, SqlError> {
-        Ok(Arc::new(Self {
-            frontend,
-            engine: QueryEngine::new()?,
-            roles,
-            faults,
-            next_connection: AtomicU32::new(1),
-        }))
-    }
-
     /// A session without a socket.
     #[must_use]
     pub fn session(self: &Arc<Self>, user: &str) -> SqlSession {
-        let id = self.next_connection.fetch_add(1, Ordering::Relaxed);
-        SqlSession::new(Arc::clone(self), id, user)
+        SqlSession::new(Arc::clone(self), self.next_connection_id(), user)
     }
 
     /// Accepts connections until `stop`; connections end with it.

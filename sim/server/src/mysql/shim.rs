@@ -19,12 +19,11 @@ use super::definition::{self, Definitions};
 use super::denial::Denial;
 use super::params;
 use super::session::SqlSession;
+use super::shared::SERVER_VERSION;
 use dorisim_model::SqlError;
 use dorisim_net::faults::{Faults, Verdict, statement_call};
 use dorisim_query::{ColumnKind, ResultColumn, ResultSet};
 
-/// Version of the protocol's greeting; the MySQL version Doris claims.
-pub(super) const SERVER_VERSION: &str = "5.7.99";
 /// Prepared statements per connection; one more is refused.
 const MAX_PREPARED: usize = 1_000;
 

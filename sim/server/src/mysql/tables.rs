@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::information_schema;
-use super::server::MysqlServer;
-use super::session::denied;
-use super::show;
+use super::nodes;
+use super::shared::MysqlServer;
+use super::words::denied;
 use dorisim_fe::{SqlError, TableScan};
 use dorisim_model::OlapTable;
 use dorisim_query::{Named, ResultSet, SessionInfo, TableKey, TableRef, Tables};
@@ -109,8 +109,8 @@ impl Tables for CatalogTables {
 
     fn function(&self, name: &str, arguments: &str) -> Result<ResultSet, SqlError> {
         match name.to_ascii_lowercase().as_str() {
-            "frontends" => Ok(show::frontends(&self.server)),
-            "backends" => Ok(show::backends(&self.server)),
+            "frontends" => Ok(nodes::frontends(&self.server)),
+            "backends" => Ok(nodes::backends(&self.server)),
             "numbers" => Ok(numbers(arguments)),
             _ => Err(SqlError::analysis(format!(
                 "Can not build FunctionSet for function '{name}'"

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::auth::Login;
 use super::settings::text;
-use crate::http::FrontendHttp;
+use crate::http::shared::FrontendHttp;
 
 /// The routes on a frontend.
 pub fn redirect_router() -> Router<Arc<FrontendHttp>> {

@@ -1,8 +1,8 @@
 //! Functions of users.
 
 use super::objects::in_db;
-use super::passes;
 use crate::mysql::session::SqlSession;
+use crate::mysql::words::passes;
 use dorisim_model::SqlError;
 use dorisim_query::ResultSet;
 

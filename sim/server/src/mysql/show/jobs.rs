@@ -280,7 +280,7 @@ pub(super) fn alter(
             job.state.to_owned(),
             job.message,
             String::new(),
-            dorisim_fe::alter_job::TIMEOUT_S.to_string(),
+            dorisim_fe::alter::job::TIMEOUT_S.to_string(),
         ]);
         answer.push(row);
     }

@@ -17,13 +17,14 @@ mod table;
 mod tablets;
 mod views;
 
+use super::nodes;
 use super::session::SqlSession;
 use dorisim_model::SqlError;
 use dorisim_query::ResultSet;
 use dorisim_sql::ast::Show;
 
-pub(super) use cluster::{backends, frontend_config, frontends};
-pub(super) use table::{default_text, describe};
+pub(super) use cluster::frontend_config;
+pub(super) use table::describe;
 pub(super) use views::{describe_view, view_of};
 
 /// Answers a SHOW statement.
@@ -33,8 +34,8 @@ pub(super) async fn show(session: &SqlSession, form: Show) -> Result<ResultSet, 
             let answer = Box::pin(show(session, *form)).await?;
             session.narrow(answer, rest).await
         }
-        Show::Frontends => Ok(cluster::frontends(session.server())),
-        Show::Backends => Ok(cluster::backends(session.server())),
+        Show::Frontends => Ok(nodes::frontends(session.server())),
+        Show::Backends => Ok(nodes::backends(session.server())),
         Show::Databases { like } => Ok(objects::databases(session, like.as_deref())),
         Show::Tables { full, db, like } => {
             objects::tables(session, full, db.as_deref(), like.as_deref())
@@ -120,9 +121,4 @@ pub(super) async fn show(session: &SqlSession, form: Show) -> Result<ResultSet, 
                 ))
             }),
     }
-}
-
-/// True when a name passes the pattern of `LIKE`.
-fn passes(name: &str, like: Option<&str>) -> bool {
-    like.is_none_or(|pattern| dorisim_query::like::matches(pattern, name, '\\'))
 }

@@ -1,8 +1,8 @@
 //! Databases, tables, partitions, tablets.
 
-use super::passes;
 use super::table::not_found;
 use crate::mysql::session::SqlSession;
+use crate::mysql::words::passes;
 use dorisim_model::SqlError;
 use dorisim_model::clock::datetime_text;
 use dorisim_model::{Cell, Database, DistributionKind, OlapTable, Partition};

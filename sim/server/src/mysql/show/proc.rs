@@ -1,6 +1,7 @@
 //! SHOW PROC: the catalogue as a tree of paths.
 
 use super::proc_table;
+use crate::mysql::nodes;
 use crate::mysql::session::SqlSession;
 use dorisim_model::Database;
 use dorisim_model::SqlError;
@@ -77,8 +78,8 @@ pub(super) fn proc(session: &SqlSession, path: &str) -> Result<ResultSet, SqlErr
             let (db, table) = (id(db)?, id(table)?);
             proc_table::below(session, db, table, below)?.ok_or_else(refuse)
         }
-        ["frontends"] => Ok(super::frontends(session.server())),
-        ["backends"] => Ok(super::backends(session.server())),
+        ["frontends"] => Ok(nodes::frontends(session.server())),
+        ["backends"] => Ok(nodes::backends(session.server())),
         ["auth"] => Ok(super::cluster::grants(session)),
         ["catalogs"] => {
             let mut answer =

@@ -1,9 +1,9 @@
 //! SHOW PROC below a table: partitions with their indexes and tablets, columns, secondary indexes.
 
 use super::objects::partitions;
-use super::table::default_text;
 use super::tablets::{TABLET_COLUMNS, tablet_rows};
 use crate::mysql::session::SqlSession;
+use crate::mysql::words::default_text;
 use dorisim_model::SqlError;
 use dorisim_model::{Column, KeysModel, OlapTable};
 use dorisim_query::ResultSet;

@@ -1,23 +1,11 @@
 //! Columns and indexes of one table.
 
-use super::passes;
 use crate::mysql::session::SqlSession;
+use crate::mysql::words::{default_text, passes};
 use dorisim_model::SqlError;
-use dorisim_model::{Column, DefaultValue, IndexState, KeysModel, OlapTable};
+use dorisim_model::{Column, IndexState, KeysModel, OlapTable};
 use dorisim_query::ResultSet;
 use dorisim_sql::ast::ObjectName;
-
-/// The default of a column as DESC shows it; `None` is NULL.
-pub(in crate::mysql) fn default_text(column: &Column) -> Option<String> {
-    match column.default.as_ref()? {
-        DefaultValue::Constant(text) => text.clone(),
-        DefaultValue::CurrentTimestamp(0) => Some("CURRENT_TIMESTAMP".to_owned()),
-        DefaultValue::CurrentTimestamp(precision) => {
-            Some(format!("CURRENT_TIMESTAMP({precision})"))
-        }
-        DefaultValue::Function(text) => Some(text.clone()),
-    }
-}
 
 /// What stands under `Extra` of DESC.
 fn extra(column: &Column, table: &OlapTable, base: bool) -> String {
