@@ -30,6 +30,7 @@ mod retire;
 pub mod runtime;
 pub mod service;
 pub mod session;
+mod settle;
 pub mod snapshot;
 
 pub use config::ApplierConfig;

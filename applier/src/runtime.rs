@@ -251,6 +251,12 @@ impl Session<'_> {
                 Flow::End(end) => return Ok(Flow::End(end)),
             },
         };
+        if !labels_intact
+            && offset < end.0
+            && let Flow::End(end) = self.settle(&label_prefix(self.spec)).await
+        {
+            return Ok(Flow::End(end));
+        }
         Ok(Flow::On(Start {
             offset,
             checkpoint,

@@ -99,3 +99,28 @@ async fn versions_tell_when_labels_are_forgotten() {
         check(&harness, &source, &format!("seed {seed}")).await;
     }
 }
+
+/// The process before was killed on its way to the end of the log, so that it left no label that tells whether the
+/// destination has forgotten others. Its transactions are committed, and visible only later.
+#[tokio::test(flavor = "current_thread")]
+async fn versions_are_read_when_what_was_committed_before_the_restart_is_visible() {
+    let fake = Fake::default();
+    let mut source = Source::new(1);
+    fake.create("a");
+    let table = source.existing("a");
+    let harness = Harness::new(fake).await;
+    let loads = [source.write(&[table]), source.write(&[table])];
+    harness.publish(&loads).await;
+    harness.start_at(0, FROM_START).await;
+    harness.fake.publish_late(u32::MAX);
+    assert!(matches!(harness.run().await, Ran::CaughtUp));
+    let offset = harness.committed().await.unwrap().offset.0;
+    let metadata = format!(r#"{{"v":1,"seq":{},"t":0,"db":7}}"#, source.seq());
+    let load = source.write(&[table]);
+    harness.publish(&[load]).await;
+    harness.start_at(offset, &metadata).await;
+    harness.fake.publish_late(5);
+    assert!(matches!(harness.run().await, Ran::CaughtUp));
+    harness.fake.publish();
+    check(&harness, &source, "committed and not visible").await;
+}

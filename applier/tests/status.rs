@@ -37,7 +37,7 @@ async fn lag_grows_while_an_event_waits_and_is_zero_when_none_does() {
     harness.publish(&[source.write(&[a])]).await;
     harness.start_at(0, FROM_START).await;
     // No call is answered from here on.
-    harness.fake.crash_at(3, false);
+    harness.fake.crash_at(5, false);
     let token = CancellationToken::new();
     let running = tokio::spawn(harness.runner().run(token.clone()));
     let first = status_that(&harness, |status| status.lag_ms.is_some_and(|lag| lag > 0)).await;

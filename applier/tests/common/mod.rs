@@ -56,6 +56,11 @@ struct World {
     refuse: Vec<(String, u32)>,
     restores: Vec<Restored>,
     pub statements: Vec<String>,
+    /// How often the state of a transaction is asked for until committed ones are visible; 0: they are at once.
+    asks_until_visible: u32,
+    asks: u32,
+    /// Committed and not visible: transaction, table, partition, rowsets.
+    unseen: Vec<(i64, i64, i64, Vec<Rowset>)>,
 }
 
 /// The destination.
@@ -113,6 +118,16 @@ impl Fake {
     /// Statements that contain the text are refused so often.
     pub fn refuse(&self, text: &str, times: u32) {
         self.world().refuse.push((text.to_owned(), times));
+    }
+
+    /// Committed transactions become visible when so many questions for states were asked.
+    pub fn publish_late(&self, asks: u32) {
+        self.world().asks_until_visible = asks;
+    }
+
+    /// Every committed transaction is visible.
+    pub fn publish(&self) {
+        publish(&mut self.world());
     }
 
     pub fn forget_labels(&self) {
@@ -207,6 +222,27 @@ fn create(world: &mut World, name: &str) -> i64 {
         },
     );
     id
+}
+
+fn asked(world: &mut World) {
+    world.asks += 1;
+    if world.asks >= world.asks_until_visible {
+        publish(world);
+    }
+}
+
+fn publish(world: &mut World) {
+    world.asks = 0;
+    for (txn, table, partition, rowsets) in std::mem::take(&mut world.unseen) {
+        world.txns.get_mut(&txn).unwrap().state = TxnState::Visible;
+        let table = world.tables.get_mut(&table);
+        if let Some(table) = table.filter(|table| table.partition == partition) {
+            table.version += 1;
+            for (tablet, rowset) in table.tablets.iter_mut().zip(rowsets) {
+                tablet.push(rowset);
+            }
+        }
+    }
 }
 
 fn by_name(world: &World, name: &str) -> Option<i64> {
@@ -365,7 +401,7 @@ impl Frontend for Fake {
                 return Ok(CommitOutcome::NotFound);
             };
             match txn.state {
-                TxnState::Visible => return Ok(CommitOutcome::Committed),
+                TxnState::Committed | TxnState::Visible => return Ok(CommitOutcome::Committed),
                 TxnState::Aborted => {
                     return Ok(CommitOutcome::Aborted {
                         reason: "aborted".to_owned(),
@@ -396,14 +432,16 @@ impl Frontend for Fake {
                 }
             }
             for id in touched {
-                let table = world.tables.get_mut(&id).unwrap();
-                table.version += 1;
-                for bucket in 0..BUCKETS {
-                    let rowset = ingested[&tablet_id(table.partition, bucket)];
-                    table.tablets[bucket as usize].push(rowset);
-                }
+                let partition = world.tables[&id].partition;
+                let rowsets = (0..BUCKETS)
+                    .map(|bucket| ingested[&tablet_id(partition, bucket)])
+                    .collect();
+                world.unseen.push((request.txn.0, id, partition, rowsets));
             }
-            world.txns.get_mut(&request.txn.0).unwrap().state = TxnState::Visible;
+            world.txns.get_mut(&request.txn.0).unwrap().state = TxnState::Committed;
+            if world.asks_until_visible == 0 {
+                publish(world);
+            }
             Ok(CommitOutcome::Committed)
         })
         .await
@@ -425,6 +463,7 @@ impl Frontend for Fake {
 
     async fn txn_state(&self, _: &str, txn: TxnId) -> Result<TxnState, Error> {
         self.call(|world| {
+            asked(world);
             Ok(world
                 .txns
                 .get(&txn.0)

@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use ccr_doris::error::Refusal;
-use ccr_doris::{Error, Row, SqlSession};
+use ccr_doris::{Error, Row, SqlSession, TxnState};
 
-use super::{BUCKETS, Fake, by_name, create, refused};
+use super::{BUCKETS, Fake, FakeTxn, World, asked, by_name, create, refused};
 
 /// Back-quoted words of a statement.
 fn words(sql: &str) -> Vec<String> {
@@ -12,6 +12,24 @@ fn words(sql: &str) -> Vec<String> {
         .skip(1)
         .step_by(2)
         .map(str::to_owned)
+        .collect()
+}
+
+/// Transactions that have not ended, as SHOW PROC lists them.
+fn running(world: &World) -> Vec<Row> {
+    let has_ended = |txn: &FakeTxn| matches!(txn.state, TxnState::Visible | TxnState::Aborted);
+    let listed = world.txns.iter().filter(|(_, txn)| !has_ended(txn));
+    listed
+        .map(|(id, txn)| {
+            Row::from([
+                ("TransactionId".to_owned(), Some(id.to_string())),
+                ("Label".to_owned(), Some(txn.label.clone())),
+                (
+                    "TransactionStatus".to_owned(),
+                    Some(format!("{:?}", txn.state).to_uppercase()),
+                ),
+            ])
+        })
         .collect()
 }
 
@@ -97,6 +115,16 @@ impl SqlSession for Fake {
                     .values()
                     .map(|t| row("Tables_in_d", &t.name))
                     .collect());
+            }
+            if sql == "SHOW PROC '/dbs'" {
+                let mut found = row("DbId", "7");
+                found.extend(row("DbName", "dst"));
+                return Ok(vec![found]);
+            }
+            if sql == "SHOW PROC '/transactions/7/running'" {
+                let running = running(world);
+                asked(world);
+                return Ok(running);
             }
             let words = words(sql);
             if sql.starts_with("DESC") {
