@@ -333,6 +333,7 @@ impl Session<'_> {
     async fn apply(&mut self, reader: &mut dyn GroupReader, start: Start) -> Result<Ended, Error> {
         let topic = self.events_topic();
         let performer = self.performer();
+        let removed = self.removed_later(&performer, &start).await;
         let settings = Arc::new(settings(self.spec));
         let mut state = State::Applying(Box::new(Apply::new(settings, start)));
         let mut tasks: JoinSet<Option<Input>> = JoinSet::new();
@@ -340,9 +341,8 @@ impl Session<'_> {
         let mut tick = clock.sleep(self.config.commit_interval);
         let mut deadline: Option<Duration> = None;
         // The time comes first: failures are counted over a span of it.
-        let mut first = vec![Input::Tick {
-            now_ms: clock.now_ms(),
-        }];
+        let now_ms = clock.now_ms();
+        let mut first = vec![Input::Tick { now_ms }, Input::LookedAhead(removed)];
         loop {
             let mut inputs = std::mem::take(&mut first);
             // 1 what is there  2 a wish to stop  3 outcomes  4 time  5 records, as far as there is room

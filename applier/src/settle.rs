@@ -1,10 +1,15 @@
-//! Before versions are taken as evidence of what an earlier process did: its committed transactions become visible.
+//! Before versions are taken as evidence of what an earlier process did: its committed transactions become visible, and what it
+//! may have left out is known.
 
 use ccr_doris::{Inspect, TxnPhase, TxnState};
+use ccr_log::Offset;
 use ccr_ops::ErrorKind;
 use ccr_schemas::TxnId;
 
 use crate::error::full_text;
+use crate::perform::Performer;
+use crate::plan::Start;
+use crate::plan::removal::Removal;
 use crate::session::{Ended, Flow, Session};
 
 impl Session<'_> {
@@ -42,6 +47,18 @@ impl Session<'_> {
                 () = self.clock.sleep(self.config.poll_interval) => {}
             }
         }
+    }
+
+    /// What the events from the start on remove, where no label tells what was applied: transactions on it may have been left out.
+    pub(crate) async fn removed_later(&self, performer: &Performer, start: &Start) -> Vec<Removal> {
+        if start.labels_intact || start.offset >= start.judge_end {
+            return Vec::new();
+        }
+        let found = performer.look_ahead.look(Offset(start.offset)).await;
+        found.unwrap_or_else(|error| {
+            tracing::warn!(job = %self.spec.name, error = %error.full_text(), "events ahead cannot be read yet");
+            Vec::new()
+        })
     }
 
     /// A transaction that is committed and not visible.

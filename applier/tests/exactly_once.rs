@@ -124,3 +124,25 @@ async fn versions_are_read_when_what_was_committed_before_the_restart_is_visible
     harness.fake.publish();
     check(&harness, &source, "committed and not visible").await;
 }
+
+/// The process before left out a transaction whose data the source had no more, because a later event removes it: the
+/// partition lags behind until then.
+#[tokio::test(flavor = "current_thread")]
+async fn a_partition_that_lags_until_it_is_emptied_halts_no_table() {
+    let fake = Fake::default();
+    let mut source = Source::new(1);
+    fake.create("a");
+    fake.create("b");
+    let (table, other) = (source.existing("a"), source.existing("b"));
+    let harness = Harness::new(fake).await;
+    harness.publish(&[source.write(&[table])]).await;
+    let metadata = format!(r#"{{"v":1,"seq":{},"t":0,"db":7}}"#, source.seq());
+    let mut events = vec![source.write(&[table])];
+    // More than is read before the first of them is judged.
+    events.extend((0..600).map(|_| source.write(&[other])));
+    events.extend([source.truncate(table), source.write(&[table])]);
+    harness.publish(&events).await;
+    harness.start_at(1, &metadata).await;
+    assert!(matches!(harness.run().await, Ran::CaughtUp));
+    check(&harness, &source, "left out before a truncate").await;
+}

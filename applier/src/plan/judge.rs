@@ -18,6 +18,9 @@ pub struct Evidence<'a> {
     pub baseline: &'a BTreeMap<PartitionId, i64>,
     /// Versions of each source partition among the events of the window.
     pub window_versions: &'a BTreeMap<PartitionId, BTreeSet<i64>>,
+    /// Source partitions whose data a later event removes. Transactions on them may have been left out, so they may be at
+    /// lower versions than at the source.
+    pub removed: &'a BTreeSet<PartitionId>,
 }
 
 /// The judgement.
@@ -38,14 +41,22 @@ pub enum Verdict {
 ///
 /// A destination written only by this job has the source's versions (restored partitions keep the snapshot's version, new
 /// and truncated ones start at 1 on both sides), so a partition at or above the event's version has the event, and one
-/// that lacks only versions which are themselves events of the window has not.
+/// that lacks only versions which are themselves events of the window has not. A partition that lags and whose data a later
+/// event removes tells nothing: the others decide, and without others the event is applied, as what it writes goes in
+/// either case.
 pub fn judge(plan: &IngestPlan, evidence: &Evidence<'_>) -> Verdict {
     if !evidence.in_window || evidence.labels_intact {
         return Verdict::Apply;
     }
-    let mut applied = 0_usize;
+    let (mut applied, mut lagging) = (0_usize, 0_usize);
     for part in &plan.parts {
-        let Some(dest) = evidence.baseline.get(&part.partition.0) else {
+        let dest = evidence.baseline.get(&part.partition.0);
+        let has_it = dest.is_some_and(|dest| *dest >= part.version);
+        if !has_it && evidence.removed.contains(&part.source_partition) {
+            lagging += 1;
+            continue;
+        }
+        let Some(dest) = dest else {
             return Verdict::NoWitness {
                 why: format!(
                     "partition {} had no version before this run",
@@ -53,7 +64,7 @@ pub fn judge(plan: &IngestPlan, evidence: &Evidence<'_>) -> Verdict {
                 ),
             };
         };
-        if *dest >= part.version {
+        if has_it {
             applied += 1;
             continue;
         }
@@ -72,7 +83,7 @@ pub fn judge(plan: &IngestPlan, evidence: &Evidence<'_>) -> Verdict {
     }
     if applied == 0 {
         Verdict::Apply
-    } else if applied == plan.parts.len() {
+    } else if applied + lagging == plan.parts.len() {
         Verdict::AlreadyApplied
     } else {
         Verdict::NoWitness {
@@ -107,6 +118,16 @@ mod tests {
     }
 
     fn verdict(versions: &[(i64, i64)], dest: &[(i64, i64)], window: &[(i64, i64)]) -> Verdict {
+        verdict_without(versions, dest, window, &[])
+    }
+
+    fn verdict_without(
+        versions: &[(i64, i64)],
+        dest: &[(i64, i64)],
+        window: &[(i64, i64)],
+        removed: &[i64],
+    ) -> Verdict {
+        let removed = removed.iter().map(|id| PartitionId(*id)).collect();
         let baseline = dest.iter().map(|(p, v)| (PartitionId(*p), *v)).collect();
         let mut window_versions: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
         for (p, v) in window {
@@ -122,6 +143,7 @@ mod tests {
                 labels_intact: false,
                 baseline: &baseline,
                 window_versions: &window_versions,
+                removed: &removed,
             },
         )
     }
@@ -136,6 +158,22 @@ mod tests {
             verdict(&[(1, 5), (2, 9)], &[(1, 5), (2, 9)], &[]),
             Verdict::AlreadyApplied
         );
+    }
+
+    #[test]
+    fn a_partition_whose_data_is_removed_later_tells_only_that_it_has_the_event() {
+        let both = &[(1, 5), (2, 9)];
+        let verdict =
+            |dest: &[(i64, i64)], removed: &[i64]| verdict_without(both, dest, &[], removed);
+        assert_eq!(verdict(&[(1, 4), (2, 3)], &[2]), Verdict::Apply);
+        assert_eq!(verdict(&[(1, 5), (2, 3)], &[2]), Verdict::AlreadyApplied);
+        assert_eq!(verdict(&[(1, 5), (2, 9)], &[2]), Verdict::AlreadyApplied);
+        assert_eq!(verdict(&[(1, 3), (2, 3)], &[1, 2]), Verdict::Apply);
+        assert_eq!(verdict(&[(1, 3), (2, 9)], &[1]), Verdict::AlreadyApplied);
+        assert!(matches!(
+            verdict(&[(1, 3), (2, 8)], &[2]),
+            Verdict::NoWitness { .. }
+        ));
     }
 
     #[test]
@@ -162,6 +200,7 @@ mod tests {
                 labels_intact,
                 baseline: &empty,
                 window_versions: &none,
+                removed: &BTreeSet::new(),
             };
             assert_eq!(judge(&plan(&[(1, 5)]), &evidence), Verdict::Apply);
         }

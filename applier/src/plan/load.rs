@@ -190,6 +190,10 @@ impl Apply {
                         .and_then(|slot| slot.baseline.as_ref());
                     baseline.extend(slot.unwrap_or(&empty).iter().map(|(p, v)| (*p, *v)));
                 }
+                let removed = match &unit.work {
+                    Work::Load(event, _) => self.removals.partitions_of(seq, event),
+                    Work::Change(..) | Work::Renew(..) => BTreeSet::new(),
+                };
                 let verdict = judge(
                     &plan,
                     &Evidence {
@@ -197,6 +201,7 @@ impl Apply {
                         labels_intact: self.labels_intact,
                         baseline: &baseline,
                         window_versions: &self.window_versions,
+                        removed: &removed,
                     },
                 );
                 match verdict {

@@ -130,17 +130,17 @@ pub struct Removals {
 }
 
 impl Removals {
-    /// Takes one over.
+    /// Takes one over. A later one may be known already: events ahead are looked through before they are read.
     pub fn note(&mut self, removal: Removal) {
+        fn latest<K: Ord>(known: &mut BTreeMap<K, CommitSeq>, key: K, at: CommitSeq) {
+            let known = known.entry(key).or_insert(at);
+            *known = at.max(*known);
+        }
         match removal {
-            Removal::Table { table, at } => {
-                self.tables.insert(table, at);
-            }
-            Removal::Partition { partition, at } => {
-                self.partitions.insert(partition, at);
-            }
+            Removal::Table { table, at } => latest(&mut self.tables, table, at),
+            Removal::Partition { partition, at } => latest(&mut self.partitions, partition, at),
             Removal::NamedPartition { table, name, at } => {
-                self.named_partitions.insert((table, name), at);
+                latest(&mut self.named_partitions, (table, name), at);
             }
             Removal::Rollup { table, change, at } => {
                 self.rollups.entry(table).or_default().insert(at, change);
@@ -210,6 +210,18 @@ pub fn rollup_life<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_found_ahead_is_not_forgotten_for_an_earlier_removal() {
+        let (table, partition) = (TableId(1), PartitionId(2));
+        let mut removals = Removals::default();
+        for at in [CommitSeq(9), CommitSeq(5)] {
+            removals.note(Removal::Table { table, at });
+            removals.note(Removal::Partition { partition, at });
+        }
+        assert_eq!(removals.tables[&table], CommitSeq(9));
+        assert_eq!(removals.partitions[&partition], CommitSeq(9));
+    }
 
     #[test]
     fn a_rollup_is_followed_through_its_names_to_its_end() {
