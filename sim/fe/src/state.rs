@@ -12,7 +12,6 @@ use crate::backends::RegisteredBackend;
 use crate::binlog::gson_text::{escaped, gson};
 use crate::binlog::stream::{Scope, Streams};
 use crate::ddl::recycle_bin::RecycleBin;
-use crate::dynamic::runs::DynamicRuns;
 use crate::jobs::list::Jobs;
 use crate::kept::{Counters, Kept};
 use crate::quirks;
@@ -65,7 +64,7 @@ pub struct FeState {
     /// BUILD INDEX and the clean-up of dropped indexes.
     pub index_jobs: IndexJobs,
     /// The scheduler of dynamic partitions.
-    pub dynamic: DynamicRuns,
+    pub dynamic_round_ms: Option<i64>,
     /// What DROP without FORCE left.
     pub bin: RecycleBin,
     /// Users.
@@ -95,7 +94,7 @@ impl FeState {
             jobs: Jobs::default(),
             alters: AlterJobs::default(),
             index_jobs: IndexJobs::default(),
-            dynamic: DynamicRuns::default(),
+            dynamic_round_ms: None,
             bin: RecycleBin::default(),
             accounts: Accounts::default(),
             backends: Tracked::new(),
@@ -152,7 +151,7 @@ impl FeState {
             journal: _,
             next_backend: _,
             // Gone with the process: schedules, injected lateness, the configuration, a cache.
-            dynamic: _,
+            dynamic_round_ms: _,
             late: _,
             binlog_feature: _,
             homes: _,

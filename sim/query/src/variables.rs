@@ -1,4 +1,4 @@
-//! The session variables of an FE, with the values of a fresh session.
+//! Session variables of an FE that the product, its tests and public clients read or set, with the values of a fresh session.
 //!
 //! `variables.txt` lists them as SHOW VARIABLES of an FE built from Doris master of January 2026 does: name, kind, default. A `-` in
 //! front marks those that can be set and are not shown.
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn variables_have_the_values_of_a_fresh_session() {
-        assert!(variables().count() > 400);
+        assert!(variables().count() > 50);
         for (name, kind, default) in [
             ("autocommit", VariableKind::Bool, "true"),
             ("sql_mode", VariableKind::Text, "ONLY_FULL_GROUP_BY"),

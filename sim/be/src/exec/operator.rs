@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap};
 
 use dorisim_wire::plan::{
     TAssertion, TExchangeNode, TFileScanRangeParams, TPlan, TPlanNode, TPlanNodeType,
-    TSchemaScanNode,
 };
 
 use super::batch::Batch;
@@ -13,7 +12,7 @@ use super::expr::{Expr, filter, project};
 use super::file_scan::{self, Refused};
 use super::scan::scan;
 use super::types::{Descriptors, Layout};
-use super::{aggregate, join, materialize, sort};
+use super::{aggregate, sort};
 use crate::Backend;
 use dorisim_model::Row;
 
@@ -87,17 +86,6 @@ impl Node {
         found
     }
 
-    /// Scans of `information_schema` in this tree, by node id.
-    #[must_use]
-    pub fn schema_scans(&self) -> Vec<(i32, &TSchemaScanNode)> {
-        let below = self.children.iter().flat_map(Node::schema_scans);
-        let own = self.node.schema_scan_node.as_ref();
-        own.map(|scan| (self.node.node_id, scan))
-            .into_iter()
-            .chain(below)
-            .collect()
-    }
-
     /// Runs the tree.
     ///
     /// # Errors
@@ -130,24 +118,6 @@ impl Node {
                 let rows = scan(context.backend, scanned, slots, ranges)?;
                 let layout = context.descriptors.layout(&[scanned.tuple_id])?;
                 Ok(Batch { rows, layout })
-            }
-            TPlanNodeType::SCHEMA_SCAN_NODE => {
-                let rows = context.inputs.remove(&self.node.node_id);
-                let rows = rows.ok_or_else(|| self.lacks("its rows"))?;
-                let layout = own()?;
-                Ok(Batch { rows, layout })
-            }
-            TPlanNodeType::HASH_JOIN_NODE => {
-                let join = self.node.hash_join_node.as_ref();
-                let join = join.ok_or_else(|| self.lacks("its keys"))?;
-                let (left, right) = (input()?, input()?);
-                join::hash(join, left, right, context.descriptors)
-            }
-            TPlanNodeType::CROSS_JOIN_NODE => {
-                let join = self.node.nested_loop_join_node.as_ref();
-                let join = join.ok_or_else(|| self.lacks("its conditions"))?;
-                let (left, right) = (input()?, input()?);
-                join::nested_loop(join, left, right, context.descriptors)
             }
             TPlanNodeType::FILE_SCAN_NODE => {
                 let id = self.node.node_id;
@@ -205,11 +175,6 @@ impl Node {
                 };
                 let layout = context.descriptors.layout(&[tuple])?;
                 Ok(Batch { rows, layout })
-            }
-            TPlanNodeType::MATERIALIZATION_NODE => {
-                let wanted = self.node.materialization_node.as_ref();
-                let wanted = wanted.ok_or_else(|| self.lacks("its columns"))?;
-                materialize::run(wanted, input()?, context.descriptors)
             }
             other => Err(ExecError::NotSupported(format!(
                 "plan node {}",
@@ -322,11 +287,7 @@ fn is_known(kind: TPlanNodeType) -> bool {
             | TPlanNodeType::ASSERT_NUM_ROWS_NODE
             | TPlanNodeType::SORT_NODE
             | TPlanNodeType::AGGREGATION_NODE
-            | TPlanNodeType::MATERIALIZATION_NODE
             | TPlanNodeType::FILE_SCAN_NODE
-            | TPlanNodeType::SCHEMA_SCAN_NODE
-            | TPlanNodeType::HASH_JOIN_NODE
-            | TPlanNodeType::CROSS_JOIN_NODE
     )
 }
 

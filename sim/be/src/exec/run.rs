@@ -21,7 +21,6 @@ use super::operator::Context;
 use super::query::Query;
 use super::report::{Ended, Loaded};
 use super::rows::Format;
-use super::schema_scan;
 use super::table_sink::{self, TabletRows};
 use super::types::{Descriptors, Layout};
 use crate::brpc::pb::UniqueIdPb;
@@ -179,10 +178,6 @@ impl Executor {
             let senders = fragment.senders.get(&node).copied();
             let senders = senders.ok_or_else(|| plan(format!("exchange {node} has no senders")))?;
             inputs.insert(node, shared.query.collect(node, senders).await?);
-        }
-        for (node, scan) in fragment.root.iter().flat_map(|root| root.schema_scans()) {
-            let slots = shared.descriptors.tuple(scan.tuple_id)?;
-            inputs.insert(node, schema_scan::rows(scan, slots).await?);
         }
         let ended = i32::try_from(fragment.instances.len()).unwrap_or(i32::MAX);
         let own = fragment.backend_id;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use dorisim_wire::plan::TOlapScanNode;
 
 use super::error::{ExecError, plan};
-use super::materialize::{self, is_row_id};
 use super::types::Slot;
 use crate::Backend;
 use crate::sync::lock;
@@ -28,7 +27,6 @@ pub(super) fn schema_now(
     let told = told.map(Vec::as_slice).unwrap_or_default();
     let columns: Vec<Column> = told
         .iter()
-        .filter(|column| !is_row_id(&column.column_name))
         .map(|column| {
             let column = column_from_wire(column).map_err(|error| plan(error.to_string()))?;
             Ok(with_typed_default(column))
@@ -67,16 +65,13 @@ pub(super) fn scan(
             Arc::clone(&tablet.spec.schema)
         };
         let schema = schema_now(&known, node.columns_desc.as_ref())?;
-        let places: Vec<Place> = slots
+        let places: Vec<usize> = slots
             .iter()
             .map(|slot| place(&schema, slot))
             .collect::<Result<_, _>>()?;
         let views = backend.rowsets(*tablet_id, *version)?;
         for row in merge(&schema, &views) {
-            let cells = places.iter().map(|place| match place {
-                Place::Column(at) => row.get(*at).cloned().flatten(),
-                Place::RowId => Some(materialize::row_id(&schema, &row)),
-            });
+            let cells = places.iter().map(|at| row.get(*at).cloned().flatten());
             found.push(cells.collect());
         }
         if found.len().saturating_mul(slots.len().max(1)) > MAX_CELLS {
@@ -89,22 +84,13 @@ pub(super) fn scan(
     Ok(found)
 }
 
-enum Place {
-    Column(usize),
-    RowId,
-}
-
-fn place(schema: &TableSchema, slot: &Slot) -> Result<Place, ExecError> {
-    if is_row_id(&slot.name) {
-        return Ok(Place::RowId);
-    }
+fn place(schema: &TableSchema, slot: &Slot) -> Result<usize, ExecError> {
     let by_id = schema
         .columns
         .iter()
         .position(|column| slot.unique_id >= 0 && column.unique_id == slot.unique_id);
     by_id
         .or_else(|| schema.position(&slot.name))
-        .map(Place::Column)
         .ok_or_else(|| ExecError::NotSupported(format!("column {} of a scan", slot.name)))
 }
 

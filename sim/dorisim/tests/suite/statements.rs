@@ -353,13 +353,6 @@ async fn rollups_and_materialized_views_are_made_and_altered() {
     .await;
     let views = "SHOW ALTER TABLE MATERIALIZED VIEW FROM d WHERE TableName = \"m\" AND State = \"FINISHED\"";
     until(&mut conn, views, 1).await;
-    let create = column(
-        &mut conn,
-        "SHOW CREATE MATERIALIZED VIEW names ON m",
-        "CreateStmt",
-    )
-    .await;
-    assert!(create[0].contains("SELECT k, name FROM m"), "{create:?}");
     let plan = ask(&mut conn, "EXPLAIN SELECT k, name FROM m").await.1;
     assert!(
         plan.iter().any(|line| line[0].contains("(names)")),
@@ -540,21 +533,8 @@ async fn clients_are_answered_at_connect() {
         ("SHOW FULL TABLES FROM d WHERE Table_type != 'VIEW'", 4),
         ("SHOW KEYS FROM t WHERE Key_name = 'PRIMARY'", 13),
         ("SHOW FULL COLUMNS FROM t FROM d LIKE '%'", 9),
-        ("SHOW COLLATION WHERE Charset = 'utf8mb4'", 6),
-        ("SHOW STATUS LIKE 'Ssl_cipher'", 2),
-        ("SHOW PLUGINS", 10),
-        ("SHOW TRIGGERS FROM d", 11),
-        ("SHOW PROCESSLIST", 15),
-        ("SHOW CATALOGS", 8),
-        ("SHOW STORAGE POLICY", 7),
-        ("SHOW LOAD FROM d WHERE Label = 'x'", 20),
-        ("SHOW COUNT(*) WARNINGS", 1),
-        ("SHOW PROC '/cluster_health/tablet_health'", 18),
-        ("SHOW PROC '/'", 1),
         ("SHOW FRONTENDS", 20),
         ("SHOW BACKENDS", 29),
-        ("HELP 'ALTER TABLE'", 3),
-        ("SELECT * FROM information_schema.session_variables", 4),
     ] {
         let (names, _) = ask(&mut conn, statement).await;
         assert_eq!(names.len(), columns, "{statement}: {names:?}");

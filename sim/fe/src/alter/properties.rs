@@ -438,10 +438,7 @@ impl Frontend {
                 }
                 Change::Dynamic { all, logged } => {
                     table.properties.extend(all);
-                    let id = table.id;
-                    let record = record::modify_property(db_id, table, &logged);
-                    state.dynamic.note_update(id, now);
-                    Some(record)
+                    Some(record::modify_property(db_id, table, &logged))
                 }
                 Change::DefaultReplicas { replicas, logged } => {
                     table.replication_num = replicas;

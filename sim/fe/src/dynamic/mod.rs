@@ -1,6 +1,5 @@
-//! Partitions by the clock: settings (`partition`, `check`), the scheduler (`run`) and what it did (`runs`).
+//! Partitions by the clock: settings (`partition`, `check`) and the scheduler (`run`).
 
 pub(crate) mod check;
 pub(crate) mod partition;
 pub(crate) mod run;
-pub mod runs;

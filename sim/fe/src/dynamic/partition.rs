@@ -172,42 +172,6 @@ impl DynamicPartition {
             .collect()
     }
 
-    /// `StartOf` of SHOW DYNAMIC PARTITION TABLES.
-    #[must_use]
-    pub fn start_of(&self) -> String {
-        const DAYS: [&str; 7] = [
-            "MONDAY",
-            "TUESDAY",
-            "WEDNESDAY",
-            "THURSDAY",
-            "FRIDAY",
-            "SATURDAY",
-            "SUNDAY",
-        ];
-        match self.unit {
-            Unit::Week => usize::try_from(self.week_day - 1)
-                .ok()
-                .and_then(|i| DAYS.get(i))
-                .map_or_else(|| "\\N".to_owned(), |d| (*d).to_owned()),
-            Unit::Month => {
-                let ending = match self.month_day {
-                    1 | 21 => "st",
-                    2 | 22 => "nd",
-                    3 | 23 => "rd",
-                    _ => "th",
-                };
-                format!("{}{ending}", self.month_day)
-            }
-            Unit::Hour | Unit::Day | Unit::Year => "\\N".to_owned(),
-        }
-    }
-
-    /// `TimeUnit` of SHOW DYNAMIC PARTITION TABLES.
-    #[must_use]
-    pub fn unit_name(&self) -> &'static str {
-        self.unit.name()
-    }
-
     /// Start of the period `offset` periods from now, as `yyyy-MM-dd HH:mm:ss` of the table's time zone.
     fn border(&self, now_ms: i64, offset: i64) -> Option<String> {
         let now = datetime_text(now_ms + offset_ms(&self.zone));

@@ -6,7 +6,6 @@ use crate::binlog::record::{self, ModifiedPartitions};
 use crate::catalog::build::distribution_of;
 use crate::catalog::partition_index::DisjointItems;
 use crate::catalog::partitions::PartitionSpec;
-use crate::catalog::replicas::allocation;
 use crate::dynamic::partition::{DynamicPartition, Wanted};
 use crate::frontend::Frontend;
 use crate::state::FeState;
@@ -23,7 +22,6 @@ const INTERVAL_S: i64 = 600;
 struct Visit {
     add: Vec<Wanted>,
     drop: Vec<String>,
-    message: String,
 }
 
 impl Frontend {
@@ -42,13 +40,12 @@ impl Frontend {
                 .get("dynamic_partition_enable")
                 .is_some_and(|v| v.eq_ignore_ascii_case("false"));
             let due = state
-                .dynamic
-                .last_round_ms
+                .dynamic_round_ms
                 .is_none_or(|last| now >= last.saturating_add(interval.saturating_mul(1000)));
             if off || !due {
                 return;
             }
-            state.dynamic.last_round_ms = Some(now);
+            state.dynamic_round_ms = Some(now);
         }
         self.schedule_partitions().await;
     }
@@ -77,75 +74,20 @@ impl Frontend {
     pub(crate) async fn schedule_table(&self, db: &str, name: &str) -> Result<(), SqlError> {
         let now = self.clock().now_ms();
         let visit = {
-            let mut state = self.lock();
+            let state = self.lock();
             let Some(table) = state.catalog.table(db, name).filter(|t| is_due(t)) else {
                 return Ok(());
             };
-            let (id, visit) = (table.id, plan(table, now));
-            let run = state.dynamic.tables.entry(id).or_default();
-            run.visited_ms = Some(now);
-            run.create_message.clone_from(&visit.message);
-            run.drop_message.clear();
-            visit
+            plan(table, now)
         };
         for partition in &visit.drop {
             self.drop_partition(db, name, false, partition, true, false)
                 .await?;
         }
         for wanted in visit.add {
-            if let Err(error) = self.add_wanted(db, name, wanted).await {
-                let mut state = self.lock();
-                let id = state.table(db, name)?.id;
-                state.dynamic.tables.entry(id).or_default().create_message = error.text.clone();
-                return Err(error);
-            }
+            self.add_wanted(db, name, wanted).await?;
         }
         Ok(())
-    }
-
-    /// Cells of SHOW DYNAMIC PARTITION TABLES, one row per table.
-    ///
-    /// # Errors
-    /// The database does not exist.
-    pub fn dynamic_partition_tables(&self, db: &str) -> Result<Vec<Vec<String>>, SqlError> {
-        const NONE: &str = "\\N";
-        let state = self.lock();
-        let time = |ms: Option<i64>| ms.map_or_else(|| NONE.to_owned(), datetime_text);
-        let text = |text: String| {
-            if text.is_empty() {
-                NONE.to_owned()
-            } else {
-                text
-            }
-        };
-        let mut rows = Vec::new();
-        for table in state.db(db)?.tables.values() {
-            let Some(dynamic) = DynamicPartition::of(table) else {
-                continue;
-            };
-            let run = state.dynamic.of(table.id);
-            let replicas = dynamic.replicas.unwrap_or(table.replication_num);
-            let failed = !run.create_message.is_empty() || !run.drop_message.is_empty();
-            rows.push(vec![
-                table.name.clone(),
-                dynamic.enable.to_string(),
-                dynamic.unit_name().to_owned(),
-                dynamic.start.to_string(),
-                dynamic.end.to_string(),
-                dynamic.prefix.clone(),
-                dynamic.buckets.to_string(),
-                replicas.to_string(),
-                allocation(replicas),
-                dynamic.start_of(),
-                time(run.updated_ms),
-                time(run.visited_ms),
-                if failed { "ERROR" } else { "NORMAL" }.to_owned(),
-                text(run.create_message),
-                text(run.drop_message),
-                dynamic.reserved,
-            ]);
-        }
-        Ok(rows)
     }
 
     async fn add_wanted(&self, db: &str, name: &str, wanted: Wanted) -> Result<(), SqlError> {
@@ -252,24 +194,13 @@ fn plan(table: &OlapTable, now_ms: i64) -> Visit {
             .collect();
     }
     if table.state != TableState::Normal {
-        visit.message = format!(
-            "Table[{}]'s state is not NORMAL.Do not allow doing dynamic add partition. table state={}",
-            table.name,
-            table.state.as_str()
-        );
         return visit;
     }
     let items: Vec<PartitionItem> = normal.iter().map(|p| p.item.clone()).collect();
     let mut known = DisjointItems::new(&types, &items);
     for wanted in dynamic.wanted(now_ms, ty) {
-        let exists = items.contains(&wanted.item);
         if known.add(&wanted.item) {
             visit.add.push(wanted);
-        } else if !exists {
-            visit.message = format!(
-                "Range {} is intersected with range of an existing partition",
-                wanted.item.range_text(&types)
-            );
         }
     }
     visit

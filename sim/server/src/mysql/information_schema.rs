@@ -3,7 +3,7 @@
 use dorisim_fe::Frontend;
 use dorisim_model::clock::datetime_text;
 use dorisim_model::{Column, DataType, Database, OlapTable};
-use dorisim_query::{ColumnKind, ResultColumn, ResultSet, variables as all_variables};
+use dorisim_query::{ColumnKind, ResultColumn, ResultSet};
 
 /// Rows of a table; `None` when it is not known.
 pub(super) fn table(frontend: &Frontend, name: &str) -> Option<ResultSet> {
@@ -11,44 +11,13 @@ pub(super) fn table(frontend: &Frontend, name: &str) -> Option<ResultSet> {
         "schemata" => schemata(frontend),
         "tables" => tables(frontend),
         "columns" => columns(frontend),
-        "partitions" => partitions(frontend),
-        "views" => views(frontend),
-        "session_variables" | "global_variables" => variables(),
         _ => return None,
     })
 }
 
 /// Names of all tables.
 pub(super) fn names() -> Vec<&'static str> {
-    vec![
-        "columns",
-        "global_variables",
-        "partitions",
-        "schemata",
-        "session_variables",
-        "tables",
-        "views",
-    ]
-}
-
-fn variables() -> ResultSet {
-    const T: ColumnKind = ColumnKind::Text;
-    let mut answer = result(&[
-        ("VARIABLE_NAME", T),
-        ("VARIABLE_VALUE", T),
-        ("DEFAULT_VALUE", T),
-        ("CHANGED", T),
-    ]);
-    for variable in all_variables() {
-        let value = variable.default;
-        answer.rows.push(vec![
-            text(variable.name),
-            text(value),
-            text(value),
-            text("0"),
-        ]);
-    }
-    answer
+    vec!["columns", "schemata", "tables"]
 }
 
 fn result(columns: &[(&str, ColumnKind)]) -> ResultSet {
@@ -167,7 +136,7 @@ fn tables(frontend: &Frontend) -> ResultSet {
         tables.chain(views).collect::<Vec<_>>()
     });
     answer.rows = rows.into_iter().flatten().collect();
-    for name in ["columns", "partitions", "schemata", "tables", "views"] {
+    for name in names() {
         answer.rows.push(row(
             "information_schema",
             name,
@@ -260,69 +229,4 @@ fn column_row(
         text(""),
         text(&column.comment),
     ]
-}
-
-fn partitions(frontend: &Frontend) -> ResultSet {
-    const T: ColumnKind = ColumnKind::Text;
-    const I: ColumnKind = ColumnKind::Integer;
-    let mut answer = result(&[
-        ("PARTITION_ID", I),
-        ("TABLE_CATALOG", T),
-        ("TABLE_SCHEMA", T),
-        ("TABLE_NAME", T),
-        ("PARTITION_NAME", T),
-        ("PARTITION_METHOD", T),
-        ("PARTITION_DESCRIPTION", T),
-        ("TABLE_ROWS", I),
-        ("UPDATE_TIME", ColumnKind::DateTime(0)),
-    ]);
-    let rows = databases(frontend, |db| {
-        let of_table = |table: &OlapTable| {
-            let method = match &table.partition_kind {
-                dorisim_model::PartitionKind::Unpartitioned => "UNPARTITIONED",
-                dorisim_model::PartitionKind::Range(_) => "RANGE",
-                dorisim_model::PartitionKind::List(_) => "LIST",
-            };
-            let each = |partition: &dorisim_model::Partition| {
-                vec![
-                    text(partition.id.to_string()),
-                    text("internal"),
-                    text(&db.name),
-                    text(&table.name),
-                    text(&partition.name),
-                    text(method),
-                    text(table.range_text(partition)),
-                    None,
-                    text(datetime_text(partition.visible_version_time)),
-                ]
-            };
-            table.partitions.values().map(each).collect::<Vec<_>>()
-        };
-        db.tables.values().flat_map(of_table).collect::<Vec<_>>()
-    });
-    answer.rows = rows.into_iter().flatten().collect();
-    answer
-}
-
-fn views(frontend: &Frontend) -> ResultSet {
-    const T: ColumnKind = ColumnKind::Text;
-    let mut answer = result(&[
-        ("TABLE_CATALOG", T),
-        ("TABLE_SCHEMA", T),
-        ("TABLE_NAME", T),
-        ("VIEW_DEFINITION", T),
-    ]);
-    let rows = databases(frontend, |db| {
-        let each = |view: &dorisim_model::View| {
-            vec![
-                text("internal"),
-                text(&db.name),
-                text(&view.name),
-                text(&view.definition),
-            ]
-        };
-        db.views.values().map(each).collect::<Vec<_>>()
-    });
-    answer.rows = rows.into_iter().flatten().collect();
-    answer
 }

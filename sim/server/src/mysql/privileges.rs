@@ -68,7 +68,7 @@ fn refusal(
             "Access denied; you need (at least one of) the (Admin_priv,Load_priv) privilege(s) on database {db} for this operation"
         ),
         Statement::Show(Show::RecycleBin { .. }) => needed("Admin_priv"),
-        Statement::Show(Show::Tablets { .. } | Show::Tablet { .. }) => needed("SHOW TABLETS"),
+        Statement::Show(Show::Tablets { .. }) => needed("SHOW TABLETS"),
         Statement::CreateUser { .. } | Statement::DropUser { .. } => needed("GRANT"),
         Statement::Set { .. } => needed("ADMIN"),
         Statement::AlterSystem(_) => needed("NODE"),
@@ -157,11 +157,7 @@ fn needed(session: &SqlSession, statement: &Statement) -> Option<Needed> {
         | Statement::AdminShowConfig { .. }
         | Statement::AlterSystem(_)
         | Statement::Show(
-            Show::ById { .. }
-            | Show::Proc { .. }
-            | Show::RecycleBin { .. }
-            | Show::Tablets { .. }
-            | Show::Tablet { .. },
+            Show::ById { .. } | Show::Proc { .. } | Show::RecycleBin { .. } | Show::Tablets { .. },
         )
         | Statement::CreateFunction { .. }
         | Statement::DropFunction { .. } => Some(("ADMIN", None, None)),

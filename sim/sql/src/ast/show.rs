@@ -42,18 +42,6 @@ pub enum Show {
         /// The table.
         table: ObjectName,
     },
-    /// `SHOW DYNAMIC PARTITION TABLES [FROM db]`.
-    DynamicPartitions {
-        /// Database.
-        db: Option<String>,
-    },
-    /// `SHOW CREATE MATERIALIZED VIEW v ON t`.
-    CreateMaterializedView {
-        /// The view.
-        view: String,
-        /// The table it stands on.
-        table: ObjectName,
-    },
     /// `SHOW TABLE STATUS [FROM db] [LIKE]`.
     TableStatus {
         /// Database.
@@ -106,11 +94,6 @@ pub enum Show {
         /// Partitions; empty means all.
         partitions: Vec<String>,
     },
-    /// `SHOW TABLET id`.
-    Tablet {
-        /// Its id.
-        id: i64,
-    },
     /// `SHOW DATABASE|TABLE|PARTITION id`.
     ById {
         /// What the id stands for.
@@ -148,13 +131,6 @@ pub enum Show {
         /// Text of `WHERE`.
         rest: ShowTail,
     },
-    /// `SHOW SNAPSHOT ON repo`.
-    Snapshot {
-        /// The repository.
-        repository: String,
-        /// Text of `WHERE`.
-        rest: ShowTail,
-    },
     /// `SHOW [FULL] FUNCTIONS [IN db] [LIKE]`.
     Functions {
         /// With types and properties.
@@ -171,19 +147,12 @@ pub enum Show {
         /// `f(types)` in lower case.
         signature: String,
     },
-    /// `SHOW REPOSITORIES`.
-    Repositories,
     /// `SHOW [GLOBAL] VARIABLES [LIKE]`.
     Variables {
         /// The values of new sessions.
         global: bool,
         /// Pattern.
         like: Option<String>,
-    },
-    /// `SHOW DATA [FROM t]`.
-    Data {
-        /// The table.
-        table: Option<ObjectName>,
     },
     /// `SHOW ALTER TABLE COLUMN|ROLLUP|MATERIALIZED VIEW [FROM db]`.
     Alter {
@@ -213,11 +182,7 @@ pub enum Show {
         /// `ErrorURL` of a load.
         url: Option<String>,
     },
-    /// `SHOW [FULL] PROCESSLIST`.
-    ProcessList,
-    /// `SHOW GRANTS`.
-    Grants,
-    /// Accepted forms with an empty or fixed answer (`ENGINES`, `COLLATION`, `CATALOGS`, `STATUS`, ...), upper case.
+    /// `SHOW LAST INSERT`, and forms that are refused, in upper case.
     Other {
         /// Text after `SHOW`.
         text: String,

@@ -1,7 +1,7 @@
 //! Everything else: sessions, backup and restore, recovery, users, administration.
 
 use super::cursor::Parser;
-use crate::ast::{Assignment, Backup, BackupTable, ObjectName, Properties, Show, Statement};
+use crate::ast::{Assignment, Backup, BackupTable, ObjectName, Properties, Statement};
 use crate::error::SyntaxError;
 
 type Read<T> = Result<T, SyntaxError>;
@@ -100,12 +100,6 @@ impl Parser<'_> {
                 return Ok(Statement::AdminSetConfig { settings });
             }
             return self.unexpected("'FRONTEND'");
-        }
-        if self.is_word("HELP") {
-            self.rest();
-            return Ok(Statement::Show(Show::Other {
-                text: "HELP".to_owned(),
-            }));
         }
         if self.accept("EXPLAIN") {
             return Ok(Statement::Explain {

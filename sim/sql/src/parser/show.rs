@@ -62,7 +62,7 @@ impl Parser<'_> {
 
     fn show_objects(&mut self) -> Read<Option<Show>> {
         let full = self.is_word("FULL")
-            && ["TABLES", "COLUMNS", "PROCESSLIST", "FIELDS", "VIEWS"]
+            && ["TABLES", "COLUMNS", "FIELDS", "VIEWS"]
                 .iter()
                 .any(|word| self.is_word_nth(1, word));
         if full {
@@ -105,10 +105,6 @@ impl Parser<'_> {
             Show::ViewsOf {
                 table: self.table_clause()?,
             }
-        } else if self.accept_all(&["DYNAMIC", "PARTITION", "TABLES"]) {
-            Show::DynamicPartitions {
-                db: self.db_clause()?,
-            }
         } else if self.accept_all(&["TABLE", "STATUS"]) {
             Show::TableStatus {
                 db: self.db_clause()?,
@@ -139,20 +135,10 @@ impl Parser<'_> {
             let table = self.table_clause()?;
             let (partitions, _) = self.partitions()?;
             Show::Tablets { table, partitions }
-        } else if self.is_word("TABLET")
-            && (matches!(self.peek_nth(1), TokenKind::Number(_)) || self.is_word_nth(1, "FROM"))
-        {
-            self.skip();
-            self.accept("FROM");
-            Show::Tablet {
-                id: self.integer()?,
-            }
         } else if self.accept("PROC") {
             Show::Proc {
                 path: self.string()?,
             }
-        } else if self.accept("PROCESSLIST") {
-            Show::ProcessList
         } else if self.accept_all(&["LOAD", "WARNINGS"]) {
             let url = if self.accept("ON") {
                 Some(self.string()?)
@@ -164,19 +150,6 @@ impl Parser<'_> {
         } else if self.accept_any(&["WARNINGS", "ERRORS"]).is_some() {
             self.rest();
             Show::Warnings
-        } else if self.accept_all(&["DATA", "SKEW"]) {
-            self.rest();
-            Show::Other {
-                text: "DATA SKEW".to_owned(),
-            }
-        } else if self.accept("DATA") {
-            let table = if self.is_word("FROM") {
-                Some(self.table_clause()?)
-            } else {
-                None
-            };
-            self.rest();
-            Show::Data { table }
         } else {
             return Ok(None);
         }))
@@ -193,13 +166,6 @@ impl Parser<'_> {
         } else if self.accept("VIEW") {
             Show::CreateView {
                 view: self.object_name()?,
-            }
-        } else if self.accept_all(&["MATERIALIZED", "VIEW"]) {
-            let view = self.name()?;
-            self.expect("ON")?;
-            Show::CreateMaterializedView {
-                view,
-                table: self.object_name()?,
             }
         } else if self.accept_any(&["DATABASE", "SCHEMA"]).is_some() {
             Show::CreateDatabase {
@@ -239,12 +205,6 @@ impl Parser<'_> {
                 db: self.db_clause()?,
                 rest: self.tail(),
             }
-        } else if self.accept("SNAPSHOT") {
-            self.expect("ON")?;
-            Show::Snapshot {
-                repository: self.name()?,
-                rest: self.tail(),
-            }
         } else if self.accept_all(&["FULL", "FUNCTIONS"]) {
             Show::Functions {
                 full: true,
@@ -257,8 +217,6 @@ impl Parser<'_> {
                 db: self.db_clause()?,
                 like: self.like()?,
             }
-        } else if self.accept("REPOSITORIES") {
-            Show::Repositories
         } else if self.accept_all(&["GLOBAL", "VARIABLES"]) {
             Show::Variables {
                 global: true,
@@ -289,9 +247,6 @@ impl Parser<'_> {
             }
         } else if self.accept_all(&["CATALOG", "RECYCLE", "BIN"]) {
             Show::RecycleBin { rest: self.tail() }
-        } else if self.accept_all(&["ALL", "GRANTS"]) || self.accept("GRANTS") {
-            self.rest();
-            Show::Grants
         } else {
             return Ok(None);
         }))

@@ -1,10 +1,9 @@
-//! Nodes, variables, configuration.
+//! Variables and configuration.
 
 use crate::mysql::session::SqlSession;
 use crate::mysql::words::passes;
 use dorisim_fe::{frontend_config as frontend_config_items, plain_name};
-use dorisim_model::clock::datetime_text;
-use dorisim_query::{ColumnKind, ResultSet, shown_value, variables as variables_of_doris};
+use dorisim_query::{ResultSet, shown_value, variables as variables_of_doris};
 
 /// ADMIN SHOW FRONTEND CONFIG.
 pub(in crate::mysql) fn frontend_config(session: &SqlSession, like: Option<&str>) -> ResultSet {
@@ -61,88 +60,6 @@ pub(super) fn variables(session: &SqlSession, global: bool, like: Option<&str>) 
                 changed.to_owned(),
             ]);
         }
-    }
-    answer
-}
-
-pub(super) fn process_list(session: &SqlSession) -> ResultSet {
-    let mut answer = ResultSet::of_text(&[
-        "CurrentConnected",
-        "Id",
-        "User",
-        "Host",
-        "LoginTime",
-        "Catalog",
-        "Db",
-        "Command",
-        "Time",
-        "State",
-        "QueryId",
-        "TraceId",
-        "Info",
-        "FE",
-        "CloudCluster",
-    ]);
-    for (at, kind) in [(4, ColumnKind::DateTime(0)), (8, ColumnKind::Int)] {
-        answer.columns[at].kind = kind;
-    }
-    let info = session.info();
-    answer.push(vec![
-        "Yes".to_owned(),
-        info.connection_id.to_string(),
-        info.user,
-        "127.0.0.1".to_owned(),
-        datetime_text(info.now_ms),
-        "internal".to_owned(),
-        info.db.unwrap_or_default(),
-        "Query".to_owned(),
-        "0".to_owned(),
-        "OK".to_owned(),
-        String::new(),
-        String::new(),
-        String::new(),
-        "127.0.0.1".to_owned(),
-        String::new(),
-    ]);
-    answer
-}
-
-pub(super) fn grants(session: &SqlSession) -> ResultSet {
-    let mut answer = ResultSet::of_text(&[
-        "UserIdentity",
-        "Comment",
-        "Password",
-        "Roles",
-        "GlobalPrivs",
-        "CatalogPrivs",
-        "DatabasePrivs",
-        "TablePrivs",
-        "ColPrivs",
-        "ResourcePrivs",
-        "CloudClusterPrivs",
-        "CloudStagePrivs",
-        "StorageVaultPrivs",
-        "WorkloadGroupPrivs",
-        "ComputeGroupPrivs",
-    ]);
-    let global: Vec<_> = ["SELECT", "LOAD", "ALTER", "CREATE", "DROP", "ADMIN"]
-        .into_iter()
-        .filter(|privilege| {
-            session
-                .frontend()
-                .has_privilege(session.user(), privilege, None, None)
-        })
-        .map(|privilege| format!("{privilege}_PRIV"))
-        .collect();
-    answer.push(vec![
-        format!("'{}'@'%'", session.user()),
-        String::new(),
-        "Yes".to_owned(),
-        String::new(),
-        global.join(","),
-    ]);
-    for row in &mut answer.rows {
-        row.resize(answer.columns.len(), None);
     }
     answer
 }

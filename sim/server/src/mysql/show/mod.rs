@@ -1,11 +1,8 @@
-//! SHOW, DESC and their relatives: `cluster` (nodes, configuration), `objects` (databases to partitions), `tablets`, `fixed` (what is the same in every cluster), `ids` (names of
-//! ids), `table` (columns of one table), `views`, `dynamic` (dynamic partitions), `jobs` (backup, restore, transactions),
-//! `forms` (what never has rows here), `functions` of users, `load_warnings`.
+//! SHOW, DESC and their relatives: `cluster` (variables, configuration), `objects` (databases to partitions), `tablets`, `ids`
+//! (names of ids), `table` (columns of one table), `views`, `jobs` (backup, restore, transactions), `functions` of users,
+//! `load_warnings`. Other forms are refused.
 
 mod cluster;
-mod dynamic;
-mod fixed;
-mod forms;
 mod functions;
 mod ids;
 mod jobs;
@@ -42,10 +39,6 @@ pub(super) async fn show(session: &SqlSession, form: Show) -> Result<ResultSet, 
         }
         Show::Views { db, like } => objects::views(session, db.as_deref(), like.as_deref()),
         Show::ViewsOf { table } => views::of_table(session, &table),
-        Show::CreateMaterializedView { view, table } => {
-            views::create_materialized(session, &view, &table)
-        }
-        Show::DynamicPartitions { db } => dynamic::tables(session, db.as_deref()),
         Show::TableStatus { db, like } => {
             objects::table_status(session, db.as_deref(), like.as_deref())
         }
@@ -58,7 +51,6 @@ pub(super) async fn show(session: &SqlSession, form: Show) -> Result<ResultSet, 
         Show::Partitions { temp, table } => objects::partitions(session, temp, &table),
         Show::Index { table } => table::index(session, &table),
         Show::Tablets { table, partitions } => tablets::tablets(session, &table, &partitions),
-        Show::Tablet { id } => tablets::tablet(session, id),
         Show::ById { kind, id } => Ok(ids::by_id(session, kind, id)),
         Show::Proc { path } => proc::proc(session, &path),
         Show::Transaction { db, id, label } => jobs::transaction(session, db.as_deref(), id, label),
@@ -72,34 +64,15 @@ pub(super) async fn show(session: &SqlSession, form: Show) -> Result<ResultSet, 
             let answer = jobs::restores(session, db.as_deref(), brief)?;
             session.narrow(answer, jobs::like_tail(rest, "Label")).await
         }
-        Show::Snapshot { rest, .. } => {
-            session
-                .narrow(
-                    ResultSet::of_text(&["Snapshot", "Timestamp", "Status"]),
-                    rest,
-                )
-                .await
-        }
         Show::Functions { full, db, like } => {
             functions::functions(session, full, db.as_deref(), like.as_deref())
         }
         Show::CreateFunction { db, signature } => {
             functions::create(session, db.as_deref(), &signature)
         }
-        Show::Repositories => Ok(ResultSet::of_text(&[
-            "RepoId",
-            "RepoName",
-            "CreateTime",
-            "IsReadOnly",
-            "Location",
-            "Broker",
-            "Type",
-            "ErrMsg",
-        ])),
         Show::Variables { global, like } => {
             Ok(cluster::variables(session, global, like.as_deref()))
         }
-        Show::Data { table } => tablets::data(session, table.as_ref()),
         Show::Alter { kind, db, rest } => {
             let answer = jobs::alter(session, &kind, db.as_deref())?;
             session.narrow(answer, rest).await
@@ -111,14 +84,8 @@ pub(super) async fn show(session: &SqlSession, form: Show) -> Result<ResultSet, 
         Show::RecycleBin { rest } => session.narrow(jobs::recycle_bin(session), rest).await,
         Show::Warnings => Ok(ResultSet::of_text(&["Level", "Code", "Message"])),
         Show::LoadWarnings { url } => load_warnings::load_warnings(session, url.as_deref()).await,
-        Show::ProcessList => Ok(cluster::process_list(session)),
-        Show::Grants => Ok(cluster::grants(session)),
-        Show::Other { text } => fixed::other(&text)
-            .or_else(|| forms::empty(&text))
-            .ok_or_else(|| {
-                SqlError::analysis(format!(
-                    "mismatched input '{text}' expecting a form of SHOW"
-                ))
-            }),
+        Show::Other { text } => Err(SqlError::analysis(format!(
+            "mismatched input '{text}' expecting a form of SHOW"
+        ))),
     }
 }

@@ -1,4 +1,4 @@
-//! SHOW VIEW FROM a table, and SHOW CREATE MATERIALIZED VIEW.
+//! SHOW VIEW FROM a table, and DESC of a view.
 
 use crate::mysql::session::SqlSession;
 use dorisim_model::SqlError;
@@ -125,30 +125,6 @@ fn reads(query: &str, db: &str, table: &str) -> bool {
             [] => false,
         }
     })
-}
-
-/// SHOW CREATE MATERIALIZED VIEW v ON t.
-pub(super) fn create_materialized(
-    session: &SqlSession,
-    view: &str,
-    name: &ObjectName,
-) -> Result<ResultSet, SqlError> {
-    let db = session.db_of(name.db.as_deref())?;
-    let mut answer = ResultSet::of_text(&["TableName", "ViewName", "CreateStmt"]);
-    session.frontend().with_catalog(|catalog| {
-        let database = catalog
-            .database(&db)
-            .ok_or_else(|| SqlError::unknown_db(&db))?;
-        let table = database
-            .table(&name.name)
-            .ok_or_else(|| SqlError::unknown_table(&name.name))?;
-        let index = table.indexes.iter().find(|index| index.name == view);
-        if let Some(define) = index.and_then(|index| index.define.clone()) {
-            answer.push(vec![table.name.clone(), view.to_owned(), define]);
-        }
-        Ok(())
-    })?;
-    Ok(answer)
 }
 
 #[cfg(test)]
