@@ -342,6 +342,7 @@ impl Session<'_> {
             }
             self.put_into_place(&database, &targets).await?;
         }
+        self.name_leftovers(&database, &targets).await?;
         let checkpoint = Checkpoint {
             t: self.clock.now_ms(),
             base: Some(at),

@@ -10,6 +10,8 @@ use sha2::{Digest, Sha256};
 const MAX_NAME_LEN: usize = 64;
 /// Bytes of the digest that make the mark.
 const MARK_BYTES: usize = 6;
+/// First part of the names of staging tables.
+const STAGING: &str = "__ccr_";
 
 /// Names of one job. The same through all incarnations of a job, and others for a job that is created again under its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,8 +68,13 @@ impl Names {
         label.starts_with(&self.label_prefix())
     }
 
+    /// Returns whether a table is a staging table of any job.
+    pub fn is_staging_table_of_a_job(table: &str) -> bool {
+        table.starts_with(STAGING)
+    }
+
     fn staging_prefix(&self) -> String {
-        format!("__ccr_{}_", self.mark)
+        format!("{STAGING}{}_", self.mark)
     }
 
     fn label_prefix(&self) -> String {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ccr_control::{JobSpec, JobState, JobStatus, TableLane};
+use ccr_control::{JobSpec, JobState, JobStatus, ResyncsDone, TableLane};
 use ccr_schemas::CommitSeq;
 
 use crate::plan::{Apply, State, StopReason};
@@ -40,6 +40,9 @@ impl Progress {
                 stuck_since_ms: None,
                 action: "starting".to_owned(),
                 progress: None,
+                synced: false,
+                resyncs_done: Default::default(),
+                leftovers: Vec::new(),
                 at_ms: now_ms,
                 owner: owner.to_owned(),
             },
@@ -63,6 +66,21 @@ impl Progress {
     /// As it is now.
     pub fn status(&self) -> &JobStatus {
         &self.status
+    }
+
+    /// The first full sync is in place.
+    pub fn synced(&mut self) {
+        self.status.synced = true;
+    }
+
+    /// Requests to sync single tables again that are done.
+    pub fn resyncs_done(&mut self, done: &ResyncsDone) {
+        self.status.resyncs_done.clone_from(done);
+    }
+
+    /// Tables and views of the destination that the source did not have at the first full sync.
+    pub fn leftovers(&mut self, names: Vec<String>) {
+        self.status.leftovers = names;
     }
 
     /// Another state.
@@ -148,6 +166,8 @@ impl Progress {
     pub fn observe(&mut self, state: &State, now_ms: i64) {
         let apply = state.apply();
         self.status.at_ms = now_ms;
+        self.status.synced = true;
+        self.status.resyncs_done.clone_from(&apply.resyncs_done);
         self.status.applied = apply.applied();
         self.status.lanes = lanes(apply);
         self.status.last_error = apply.last_error().map(str::to_owned);

@@ -60,7 +60,11 @@ pub enum Renewed {
 
 /// What the events tell while a snapshot is waited for.
 enum Told {
-    Snapshot(Box<SnapshotTaken>),
+    Snapshot {
+        taken: Box<SnapshotTaken>,
+        /// Name of the table at the position from which on events were read, where one of them changed it before the request.
+        first_name: Option<String>,
+    },
     DroppedAt(CommitSeq),
 }
 
@@ -80,8 +84,8 @@ impl Renewer {
         let asked = format!("{}.{incarnation}.{attempt}", self.spec.name);
         let aside = names.staging_table(&format!("{incarnation}_{seq}"), &renewal.dest);
         let label = names.restore_label(&attempt.replace('.', "_"));
-        let taken = match self.ask(&asked, seq, renewal, from).await? {
-            Told::Snapshot(taken) => taken,
+        let (taken, first_name) = match self.ask(&asked, seq, renewal, from).await? {
+            Told::Snapshot { taken, first_name } => (taken, first_name),
             Told::DroppedAt(at) => {
                 self.clear_away(&aside).await?;
                 return Ok(Renewed::DroppedAt(at));
@@ -99,7 +103,17 @@ impl Renewer {
         let _one = self.one_restore.lock().await;
         self.restore(&label, &taken, name, &aside).await?;
         // Under the name it had at the event, whatever it is called at the source by now: the events that say so are still to come.
-        self.put_into_place(&aside, &renewal.dest).await?;
+        let dest = match first_name {
+            Some(name) => self
+                .spec
+                .dest
+                .table_names
+                .get(&name)
+                .cloned()
+                .unwrap_or(name),
+            None => renewal.dest.clone(),
+        };
+        self.put_into_place(&aside, &dest).await?;
         tracing::info!(job = %self.spec.name, table = name, position = found.commit_seq.0,
                        reason = renewal.reason, "table renewed by a snapshot");
         Ok(Renewed::UpTo(found.commit_seq))
@@ -117,6 +131,9 @@ impl Renewer {
         let source = &self.spec.source;
         let topic = TopicName::events(&self.prefix, &source.cluster_name, &source.database);
         let (mut name, mut not_before) = (renewal.name.clone(), seq);
+        // A person wants what the table is now, and a snapshot that is older than anything applied would take rows away.
+        let is_asked = renewal.request.is_some();
+        let mut first_name = None;
         let first = asked;
         let mut asked = Vec::new();
         let mut until = self.clock.monotonic() + self.snapshot_timeout;
@@ -130,15 +147,24 @@ impl Renewer {
             for record in &records {
                 next = Offset(record.offset.0 + 1);
                 let envelope = decode(&topic, record).map_err(|error| of(&error))?;
+                if is_asked && asked.is_empty() {
+                    not_before = not_before.max(envelope.commit_seq);
+                }
                 match told(envelope.event, &asked, renewal.table, &self.spec.tables) {
                     Word::Nothing => {}
-                    Word::Snapshot(taken) => return Ok(Told::Snapshot(taken)),
+                    Word::Snapshot(taken) => return Ok(Told::Snapshot { taken, first_name }),
                     Word::Dropped => {
                         self.withdraw(&asked).await?;
                         return Ok(Told::DroppedAt(envelope.commit_seq));
                     }
                     // One taken before is still announced; by the old name there will be no other.
-                    Word::Renamed(new) => {
+                    Word::Renamed { old, new } => {
+                        // The person named the table as it was called then; the event that says so may not be applied yet.
+                        if is_asked && first_name.is_none() {
+                            let is_known = asked.is_empty() || new == renewal.name;
+                            let before = if is_known { old } else { renewal.name.clone() };
+                            first_name = Some(before).filter(|name| !name.is_empty());
+                        }
                         (name, not_before) = (new, envelope.commit_seq);
                         until = self.clock.monotonic() + self.snapshot_timeout;
                         if !asked.is_empty() {
@@ -294,7 +320,10 @@ enum Word {
     Snapshot(Box<SnapshotTaken>),
     Dropped,
     /// By itself, or in exchange for another table.
-    Renamed(String),
+    Renamed {
+        old: String,
+        new: String,
+    },
     /// The snapshot that was asked for has another table of that name.
     OtherTable,
 }
@@ -322,15 +351,28 @@ fn told(event: Event, asked: &[String], table: TableId, filter: &TableFilter) ->
         return match (is(&replaced.original), is(&replaced.replacement)) {
             // It is gone, or none of the job's tables any more: another takes its name.
             (true, _) if !replaced.swap || leaves => Word::Dropped,
-            (true, _) => Word::Renamed(replaced.replacement.name.clone()),
-            (false, true) => Word::Renamed(replaced.original.name.clone()),
+            (true, _) => Word::Renamed {
+                old: replaced.original.name.clone(),
+                new: replaced.replacement.name.clone(),
+            },
+            (false, true) => Word::Renamed {
+                old: replaced.replacement.name.clone(),
+                new: replaced.original.name.clone(),
+            },
             (false, false) => Word::Nothing,
         };
     }
     if let Event::TableRenamed(renamed) = event
         && renamed.table.id == table
     {
-        return Word::Renamed(renamed.new);
+        return Word::Renamed {
+            old: if renamed.old.is_empty() {
+                renamed.table.name
+            } else {
+                renamed.old
+            },
+            new: renamed.new,
+        };
     }
     Word::Nothing
 }

@@ -218,10 +218,12 @@ impl Session<'_> {
                 source,
             })?;
         let offset = committed.offset.0;
+        self.tell(|p| p.resyncs_done(&checkpoint.resyncs_done));
         if let Some(mark) = checkpoint.restore.clone() {
             let ready = self.bootstrap(reader, Some((offset, mark))).await?;
             return Ok(fresh(ready));
         }
+        self.tell(Progress::synced);
         let topic = self.events_topic();
         let covered = match checkpoint.base {
             None => Covered::default(),
@@ -483,7 +485,7 @@ impl Session<'_> {
                 tracing::error!(job = %self.spec.name, text, "invariant violated");
             }
             Action::HaltTable { table, seq, reason } => {
-                tracing::error!(job = %self.spec.name, %table, %seq, %reason, "table stands");
+                tracing::error!(job = %self.spec.name, %table, %seq, %reason, "table is halted");
             }
             Action::ReadLayout { .. }
             | Action::LookAhead { .. }
@@ -557,6 +559,7 @@ fn settings(spec: &JobSpec) -> Settings {
         options: spec.options.clone(),
         job: spec.name.clone(),
         replaces_existing: spec.replaces_existing(),
+        table_resyncs: spec.table_resyncs.clone(),
     }
 }
 

@@ -7,11 +7,11 @@ mod common;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ccr_control::ProducerRequest;
+use ccr_control::{ProducerRequest, ResyncsDone};
 use ccr_log::{NewRecord, Offset};
 use ccr_ops::Secret;
 use ccr_schemas::event::{SnapshotTable, SnapshotTaken};
-use ccr_schemas::{CommitSeq, Envelope, Event, TimestampMs};
+use ccr_schemas::{CommitSeq, Envelope, Event, TableId, TimestampMs};
 use common::source::{Source, summary};
 use common::world::{Harness, Ran};
 use common::{Fake, FakeTable};
@@ -255,4 +255,87 @@ async fn a_crash_at_any_call_of_a_snapshot_in_place_of_an_event_repeats_nothing(
         });
         join_all(tries).await;
     }
+}
+
+/// A table whose copy lacks rows, so that a person asks for it again: while it follows, halted, renamed or exchanged meanwhile.
+async fn asked_for_again(case: usize) -> (Harness, Source) {
+    let fake = Fake::default();
+    let mut source = Source::new(1);
+    for name in ["a", "b"] {
+        fake.create(name);
+    }
+    let (a, b) = (source.existing("a"), source.existing("b"));
+    let lost = source.write(&[a]);
+    let mut harness = Harness::new(fake).await;
+    let at = lost.commit_seq;
+    let halted = match case {
+        1 | 3 => format!(r#","h":{{"{a}":[{at},"a","rows differ"]}}"#),
+        _ => String::new(),
+    };
+    let mut events = vec![lost, source.write(&[b]), source.write(&[a, b])];
+    match case {
+        2 | 3 => events.push(source.rename(a, "d")),
+        4 => events.push(source.swap(b, a)),
+        _ => events.push(source.add_column(a, "x")),
+    }
+    events.extend([source.write(&[a]), source.write(&[b])]);
+    harness.publish(&events).await;
+    let name = source.tables[&a].name.clone();
+    let wanted = [(TableId(a), name)];
+    harness
+        .spec
+        .table_resyncs
+        .ask(wanted, &ResyncsDone::default(), 0);
+    let metadata = format!(r#"{{"v":1,"seq":{at},"t":0{halted}}}"#);
+    harness.start_at(1, &metadata).await;
+    (harness, source)
+}
+
+async fn assert_asked_for_again(harness: &Harness, source: &Source, what: &str) {
+    check(harness, source, what).await;
+    let metadata = harness.committed().await.unwrap().metadata;
+    assert!(metadata.contains(r#""r":[1]"#), "{what}: {metadata}");
+}
+
+/// Whatever call the process dies at, the snapshot that a person asked for comes in the end, and every row is there once.
+#[tokio::test(flavor = "current_thread")]
+async fn a_table_that_is_asked_for_again_comes_whatever_the_process_dies_at() {
+    for case in 0..5 {
+        let (harness, source) = asked_for_again(case).await;
+        assert!(
+            matches!(run(&harness, &source).await, Ran::CaughtUp),
+            "case {case}"
+        );
+        assert_asked_for_again(&harness, &source, &format!("case {case}")).await;
+        let calls = harness.fake.calls();
+        let points = (1..=calls).flat_map(|at| [(at, false), (at, true)]);
+        let tries = points.map(|(at, after_effect)| async move {
+            let what =
+                format!("case {case}, call {at} of {calls}, after its effect: {after_effect}");
+            let (harness, source) = asked_for_again(case).await;
+            harness.fake.crash_at(at, after_effect);
+            if matches!(run(&harness, &source).await, Ran::Crashed) {
+                harness.fake.no_crash();
+                let again = run(&harness, &source).await;
+                assert!(matches!(again, Ran::CaughtUp), "{what}");
+            }
+            assert_asked_for_again(&harness, &source, &what).await;
+        });
+        join_all(tries).await;
+    }
+}
+
+/// A request that is done is not answered again by a later run.
+#[tokio::test(flavor = "current_thread")]
+async fn a_table_that_was_asked_for_once_is_brought_once() {
+    let (harness, mut source) = asked_for_again(0).await;
+    run(&harness, &source).await;
+    let asked = harness.log.watermarks(&harness.control()).await.unwrap().1;
+    let ids: Vec<i64> = source.tables.keys().copied().collect();
+    let more: Vec<_> = ids.iter().map(|id| source.write(&[*id])).collect();
+    harness.publish(&more).await;
+    assert!(matches!(run(&harness, &source).await, Ran::CaughtUp));
+    assert_asked_for_again(&harness, &source, "the run after it").await;
+    let later = harness.log.watermarks(&harness.control()).await.unwrap().1;
+    assert_eq!(later, asked, "nothing more was asked of the producer");
 }

@@ -166,15 +166,17 @@ pub enum JobVerb {
         /// The job.
         name: String,
     },
-    /// Start a job again from a new snapshot of all its tables. Until they are replaced, the tables at the destination stay
-    /// readable; a job of a whole database that has the destination database for itself also removes there what the source
-    /// does not have.
+    /// Sync single tables of a job again, halted or not, by a snapshot of each while the others go on; or, without a table, start the
+    /// job again from a new snapshot of all its tables. Until they are replaced, the tables at the destination stay readable. Without a
+    /// table, a job of a whole database that has the destination database for itself also removes there what the source does not have.
     Resync {
         /// The job.
         name: String,
+        /// Tables, by their names at the source; none means all.
+        tables: Vec<String>,
     },
     /// Let a job that has stopped at an event leave it out. What the event did at the source is then missing at the
-    /// destination. It does not help a table that stands: use `resync`.
+    /// destination. It does not help a halted table: use `resync`.
     Skip {
         /// The job.
         name: String,

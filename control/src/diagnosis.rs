@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::job::{JobSpec, Wanted};
 use crate::problem::{Problem, ProblemKind, ProblemPart};
 use crate::registry::JobRegistry;
-use crate::status::{JobState, JobStatus, StatusBoard, StreamStatus, TableLane};
+use crate::status::{JobState, JobStatus, SnapshotStatus, StatusBoard, StreamStatus, TableLane};
 
 /// Producers and appliers report once a second. After this long without a report, nobody works.
 pub const SILENCE: Duration = Duration::from_secs(8);
@@ -98,16 +98,21 @@ impl Known {
     }
 
     fn snapshot_problems(&self) -> Vec<Problem> {
-        let Some(stream) = &self.stream else {
-            return Vec::new();
-        };
-        let ours = format!("{}.{}.", self.job.name, self.job.incarnation.0);
-        stream
-            .snapshots
-            .iter()
-            .filter(|snapshot| snapshot.request_ids.iter().any(|id| id.starts_with(&ours)))
+        self.snapshots()
             .filter_map(|snapshot| snapshot.problem.clone())
             .collect()
+    }
+
+    /// Returns how far a backup is that the job waits for: work done and work known.
+    pub fn backup_progress(&self) -> Option<(u64, u64)> {
+        self.snapshots().find_map(|snapshot| snapshot.progress)
+    }
+
+    /// Snapshots that the job has asked for.
+    fn snapshots(&self) -> impl Iterator<Item = &SnapshotStatus> {
+        let ours = format!("{}.{}.", self.job.name, self.job.incarnation.0);
+        let all = self.stream.iter().flat_map(|stream| &stream.snapshots);
+        all.filter(move |snapshot| snapshot.request_ids.iter().any(|id| id.starts_with(&ours)))
     }
 
     /// Returns what keeps the job as a whole from working.

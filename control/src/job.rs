@@ -10,6 +10,8 @@ use ccr_ops::secret::SealError;
 use ccr_schemas::{CommitSeq, Incarnation};
 use serde::{Deserialize, Serialize};
 
+use crate::table_resync::TableResyncs;
+
 /// A job definition, one record of the jobs topic, keyed by name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JobSpec {
@@ -34,6 +36,9 @@ pub struct JobSpec {
     /// Set when this life of the job began on top of what the life before it had made.
     #[serde(default)]
     pub resync: Option<Resync>,
+    /// Tables that are to be synced again by snapshots of their own.
+    #[serde(default)]
+    pub table_resyncs: TableResyncs,
 }
 
 /// A job was started again from a new snapshot: the destination's tables are its own and are replaced.
@@ -75,6 +80,7 @@ impl JobSpec {
             n += 1;
         }
         self.incarnation = Incarnation(format!("{n:x}"));
+        self.table_resyncs.clear();
         self.resync = Some(Resync {
             at_ms: now_ms,
             alone,

@@ -20,6 +20,7 @@ pub mod process;
 pub mod registry;
 pub mod request;
 pub mod status;
+pub mod table_resync;
 mod view;
 
 pub use api::Api;
@@ -35,3 +36,4 @@ pub use request::ProducerRequest;
 pub use status::{
     JobState, JobStatus, SnapshotStatus, StatusBoard, StreamState, StreamStatus, TableLane,
 };
+pub use table_resync::{ResyncsDone, TableResync, TableResyncs};

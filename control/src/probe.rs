@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ccr_doris::ddl::{create_database, ident};
-use ccr_doris::{BinlogLag, BinlogPosition, ClusterAddress, Error, Frontend, SqlSession};
+use ccr_doris::{BinlogLag, BinlogPosition, ClusterAddress, Error, Frontend, Inspect, SqlSession};
+use ccr_schemas::TableId;
 
 /// Questions to a cluster, answered by [`ccr_doris::DorisCluster`] (or anything else that is a frontend with SQL).
 #[async_trait]
@@ -16,6 +17,8 @@ pub trait ClusterProbe: Send + Sync + 'static {
     async fn has_database(&self, database: &str) -> Result<bool, Error>;
     /// Names of the tables and views of a database.
     async fn tables(&self, database: &str) -> Result<BTreeSet<String>, Error>;
+    /// Names and ids of the tables and views of a database.
+    async fn table_ids(&self, database: &str) -> Result<Vec<(String, TableId)>, Error>;
     /// Creates a database unless it exists.
     async fn create_database(&self, database: &str) -> Result<(), Error>;
     /// True when the binlog is on for the database (or for the table, when one is named).
@@ -55,6 +58,10 @@ impl<C: Frontend + SqlSession> ClusterProbe for SqlProbe<C> {
             .into_iter()
             .flat_map(|row| row.into_values().flatten())
             .collect())
+    }
+
+    async fn table_ids(&self, database: &str) -> Result<Vec<(String, TableId)>, Error> {
+        self.0.table_ids(database).await
     }
 
     async fn create_database(&self, database: &str) -> Result<(), Error> {

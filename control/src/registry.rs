@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use ccr_log::SharedLog;
 use ccr_ops::{Clock, SystemClock};
-use ccr_schemas::{CommitSeq, TopicName};
+use ccr_schemas::{CommitSeq, TableId, TopicName};
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Error;
 use crate::job::{JobSpec, Wanted};
+use crate::table_resync::ResyncsDone;
 use crate::view::CompactedView;
 
 /// The jobs, as they stand in the log.
@@ -142,6 +143,21 @@ impl JobRegistry {
             job.begin_again(now_ms, alone);
         })
         .await
+    }
+
+    /// Has tables of a job synced again by snapshots of their own. What is `done` of earlier requests is forgotten.
+    ///
+    /// # Errors
+    /// [`Error::UnknownJob`], [`Error::Log`].
+    pub async fn resync_tables(
+        &self,
+        name: &str,
+        tables: Vec<(TableId, String)>,
+        done: &ResyncsDone,
+        now_ms: i64,
+    ) -> Result<JobSpec, Error> {
+        self.update(name, |job| job.table_resyncs.ask(tables, done, now_ms))
+            .await
     }
 
     /// Lets a job leave out the event at a position.

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::Error;
 use crate::problem::Problem;
+use crate::table_resync::ResyncsDone;
 use crate::view::CompactedView;
 
 /// Where a job stands. Written by the applier that runs it.
@@ -54,6 +55,16 @@ pub struct JobStatus {
     pub action: String,
     /// Work done and work known, for a progress bar, when there is one.
     pub progress: Option<(u64, u64)>,
+    /// The first full sync of this incarnation is in place: the destination's tables are the job's own.
+    #[serde(default)]
+    pub synced: bool,
+    /// Requests to sync single tables again that are done: see [`TableResyncs`](crate::TableResyncs).
+    #[serde(default)]
+    pub resyncs_done: ResyncsDone,
+    /// Tables and views that the first full sync found in the destination database and the source does not have. The job
+    /// leaves them alone.
+    #[serde(default)]
+    pub leftovers: Vec<String>,
     /// When this was written.
     pub at_ms: i64,
     /// Which process wrote it.
@@ -325,6 +336,9 @@ mod tests {
             stuck_since_ms: None,
             action: String::new(),
             progress: None,
+            synced: false,
+            resyncs_done: Default::default(),
+            leftovers: Vec::new(),
             at_ms: 1_000,
             owner: String::new(),
         }

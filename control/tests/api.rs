@@ -133,6 +133,9 @@ async fn status_and_lag_come_from_the_log() {
         stuck_since_ms: Some(1),
         action: "halted".to_owned(),
         progress: None,
+        synced: true,
+        resyncs_done: Default::default(),
+        leftovers: Vec::new(),
         at_ms: 5,
         owner: "here:1".to_owned(),
     };

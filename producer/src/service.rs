@@ -307,6 +307,7 @@ mod tests {
             options: JobOptions::default(),
             created_at_ms,
             resync: None,
+            table_resyncs: Default::default(),
         }
     }
 

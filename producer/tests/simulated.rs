@@ -72,6 +72,7 @@ fn job(cluster: ClusterSpec) -> JobSpec {
         options: JobOptions::default(),
         created_at_ms: 0,
         resync: None,
+        table_resyncs: Default::default(),
     }
 }
 

@@ -258,7 +258,12 @@ impl Apply {
     fn name_taken(&mut self, mut unit: Unit, ddl: &Arc<Ddl>, actions: &mut Vec<Action>) {
         let (Some(bearer), true) = (ddl.bearers.first(), self.settings.replaces_existing) else {
             let name = ddl.creates().unwrap_or_default();
-            let reason = format!("{} failed: {}", ddl.what, name_taken(name, &self.settings));
+            let tables = unit.tables.values().map(String::as_str);
+            let reason = format!(
+                "{} failed: {}",
+                ddl.what,
+                name_taken(name, tables, &self.settings)
+            );
             let seq = unit.seq;
             unit.work = Work::Change(ddl.clone(), ChangePhase::Failed(reason));
             self.units.insert(seq, unit);
@@ -339,11 +344,15 @@ fn renames_rollup(ddl: &Ddl) -> bool {
     matches!(ddl.effect, Effect::RollupRenamed { .. })
 }
 
-/// Why an object cannot be created, with the next step.
-pub(super) fn name_taken(dest: &str, settings: &Settings) -> String {
+/// Why an object cannot be created, with the next step. `tables` are the names of the halted tables at the source.
+pub(super) fn name_taken<'a>(
+    dest: &str,
+    tables: impl IntoIterator<Item = &'a str>,
+    settings: &Settings,
+) -> String {
     format!(
-        "{dest} exists already at the destination and its content is not known; keep what is needed of it elsewhere, then let \
-         the job replace it with `ccr job resync {}`",
-        settings.job
+        "{dest} exists already at the destination and its content is not known; keep what is needed of it elsewhere, then have it \
+         replaced: {}",
+        settings.resync_advice(tables)
     )
 }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use ccr_control::ResyncsDone;
 use ccr_log::MAX_METADATA_BYTES;
 use ccr_schemas::{CommitSeq, TableId};
 use serde::{Deserialize, Serialize};
@@ -46,6 +47,9 @@ pub struct Checkpoint {
     /// Tables that a snapshot of their own replaced: their events up to here are in it.
     #[serde(rename = "n", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub renewed: BTreeMap<TableId, CommitSeq>,
+    /// Requests of people to sync single tables again that are done.
+    #[serde(rename = "r", default, skip_serializing_if = "ResyncsDone::is_empty")]
+    pub resyncs_done: ResyncsDone,
     /// The first snapshot, while it is not restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore: Option<RestoreMark>,
@@ -210,6 +214,7 @@ impl Checkpoint {
             floors: BTreeMap::new(),
             halted: BTreeMap::new(),
             renewed: BTreeMap::new(),
+            resyncs_done: ResyncsDone::default(),
             restore: None,
         }
     }
@@ -288,6 +293,7 @@ mod tests {
                 Halted(CommitSeq(44), "t".to_owned(), "why".to_owned()),
             )]),
             renewed: BTreeMap::from([(TableId(9), CommitSeq(60))]),
+            resyncs_done: ResyncsDone::from(vec![2, 4]),
             restore: Some(RestoreMark {
                 n: 1,
                 at: Some(5),
@@ -301,7 +307,7 @@ mod tests {
         let text = full().encode().unwrap();
         assert_eq!(
             text,
-            r#"{"v":1,"seq":42,"t":1700000000000,"db":10086,"base":3,"w":40,"d":[50,"s",77],"f":{"7":[45,"d"]},"h":{"8":[44,"t","why"]},"n":{"9":60},"restore":{"n":1,"at":5}}"#
+            r#"{"v":1,"seq":42,"t":1700000000000,"db":10086,"base":3,"w":40,"d":[50,"s",77],"f":{"7":[45,"d"]},"h":{"8":[44,"t","why"]},"n":{"9":60},"r":[2,4],"restore":{"n":1,"at":5}}"#
         );
         assert_eq!(Checkpoint::decode(&text).unwrap(), full());
         let plain = Checkpoint::at(CommitSeq(-1)).encode().unwrap();

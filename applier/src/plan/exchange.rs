@@ -74,6 +74,7 @@ mod tests {
             options: JobOptions::default(),
             job: "job".to_owned(),
             replaces_existing: false,
+            table_resyncs: Default::default(),
         };
         let table = |id: i64, name: &str| TableRef {
             id: TableId(id),

@@ -65,8 +65,9 @@ impl Apply {
             }
             Work::Renew(_, RenewPhase::Waiting) if start_more => self.start_renewal(seq, actions),
             Work::Renew(renewal, RenewPhase::Failed(reason)) => {
+                let (renewal, reason) = (renewal.clone(), reason.clone());
+                self.answer_request(&renewal);
                 let tables = BTreeSet::from([renewal.table]);
-                let reason = reason.clone();
                 self.halt_tables(seq, &tables, &reason, actions);
             }
             Work::Change(
@@ -156,7 +157,7 @@ impl Apply {
     pub(super) fn leave_out(&mut self, unit: Unit, actions: &mut Vec<Action>) {
         actions.push(Action::Skip {
             seq: unit.seq,
-            reason: "table stands".to_owned(),
+            reason: "table is halted".to_owned(),
         });
         self.finish(unit);
     }
@@ -238,7 +239,7 @@ impl Apply {
         let (_, checkpoint) = self.checkpoint();
         if checkpoint.encode().is_none() {
             self.halt = Some(format!(
-                "{} tables stand, more than fit into the committed metadata; sync the job again with `ccr job resync {}`",
+                "{} tables are halted, more than fit into the committed metadata; sync the job again with `ccr job resync {}`",
                 self.halted.len(),
                 self.settings.job
             ));
@@ -306,7 +307,7 @@ impl Apply {
             Work::Renew(..) => {}
             Work::Change(_, phase) => {
                 *phase = ChangePhase::Failed(format!(
-                    "the change at {seq} also concerns table {table}, which stands"
+                    "the change at {seq} also concerns table {table}, which is halted"
                 ));
             }
             Work::Load(_, phase) => match phase {

@@ -217,9 +217,9 @@ impl Apply {
                     }
                     Verdict::NoWitness { why } => {
                         let reason = format!(
-                            "nothing tells whether event {seq} was applied before the restart: {why}; sync the job again \
-                             with `ccr job resync {}`",
-                            self.settings.job
+                            "nothing tells whether event {seq} was applied before the restart: {why}; {}",
+                            self.settings
+                                .resync_advice(unit.tables.values().map(String::as_str))
                         );
                         self.undo(unit, plan, txn, Then::Fail(reason), actions);
                     }

@@ -103,9 +103,12 @@ impl Apply {
     ) {
         let snapshots = self.settings.options.on_unsupported == Policy::Halt;
         if !snapshots || self.unfit.contains(&miss.table) {
+            let unit = self.units.get(&seq);
+            let name = unit.and_then(|unit| unit.tables.get(&miss.table));
             let reason = format!(
-                "{}; sync the job again with `ccr job resync {}`",
-                miss.what, self.settings.job
+                "{}; {}",
+                miss.what,
+                self.settings.resync_advice(name.map(String::as_str))
             );
             self.fail_or_undo(seq, txn, miss.table, reason, actions);
             return;

@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`state`], [`action`], `admit` and `queue` (an event becomes a unit of work in its lanes), `load_map`,
 //! `load` and `load_end` (a transaction from begin to commit), `change` (a statement from floor to floor), `renew` (a table
-//! by a snapshot of its own), `secure` (nobody waits for the slowest), [`judge`], [`mapping`], [`ddl`], [`checkpoint`], [`window`].
+//! by a snapshot of its own), `table_resync` (the same because a person asks for it), `secure` (nobody waits for the slowest), [`judge`], [`mapping`], [`ddl`], [`checkpoint`], [`window`].
 
 pub mod action;
 mod admit;
@@ -26,6 +26,7 @@ pub mod route;
 mod scope;
 mod secure;
 pub mod state;
+mod table_resync;
 pub mod unit;
 mod unstart;
 mod violation;

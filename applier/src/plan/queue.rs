@@ -145,14 +145,12 @@ impl Apply {
         // What drops a halted table takes its copy away, and the table is none of the job's any more.
         left.retain(|table, _| drops || !self.stands(*table, seq));
         if left.is_empty() {
-            return self.skip(facts, "table stands".to_owned(), actions);
+            return self.skip(facts, "table is halted".to_owned(), actions);
         }
         let phase = if partly_renewed {
             ChangePhase::Failed(renew::partly_renewed(seq))
         } else if left.len() < wanted {
-            ChangePhase::Failed(format!(
-                "the change at {seq} also concerns a table that stands"
-            ))
+            ChangePhase::Failed(format!("the change at {seq} also concerns a halted table"))
         } else {
             ChangePhase::Waiting(floor)
         };
@@ -208,7 +206,7 @@ impl Apply {
         }
         let mut renewals: VecDeque<_> = renewals.into_iter().map(Arc::new).collect();
         let Some(first) = renewals.pop_front() else {
-            return self.skip(facts, "table stands".to_owned(), actions);
+            return self.skip(facts, "table is halted".to_owned(), actions);
         };
         self.judges(facts.offset, &tables);
         self.end_judging(&tables, false);
@@ -290,7 +288,7 @@ impl Apply {
         }
         tables.retain(|table, _| !self.stands(*table, facts.seq));
         if tables.is_empty() {
-            return Err("table stands".to_owned());
+            return Err("table is halted".to_owned());
         }
         Ok(tables)
     }

@@ -30,7 +30,7 @@ impl Apply {
         };
         let renewal = renewal.clone();
         self.waiting.remove(&seq);
-        if !unit.later.is_empty() {
+        if !unit.later.is_empty() && renewal.request.is_none() {
             // Each is known to be left to do, also when the first is done and the process ends.
             for renewal in unit.later.iter().chain([&renewal]) {
                 let floor = Floor {
@@ -91,7 +91,7 @@ impl Apply {
         actions.push(Action::RenewTable {
             seq: unit.seq,
             renewal: renewal.clone(),
-            from: self.window.offset_behind(unit.seq),
+            from: self.offset_behind(&unit, &renewal),
             failures: unit.failures,
         });
         unit.work = Work::Renew(renewal, RenewPhase::Running);
@@ -119,7 +119,7 @@ impl Apply {
                 let reason = format!(
                     "{}, and {}",
                     renewal.reason,
-                    change::name_taken(&renewal.dest, &self.settings)
+                    change::name_taken(&renewal.dest, [renewal.name.as_str()], &self.settings)
                 );
                 let seq = unit.seq;
                 unit.work = Work::Renew(renewal, RenewPhase::Failed(reason));
@@ -127,7 +127,7 @@ impl Apply {
                 self.touched.insert(seq);
             }
             (RenewPhase::Running, Outcome::Renewed { upto }) => {
-                if unit.later.is_empty() {
+                if unit.later.is_empty() && renewal.request.is_none() {
                     actions.push(Action::Applied {
                         seq: unit.seq,
                         kind: unit.kind,
@@ -158,7 +158,7 @@ impl Apply {
         actions: &mut Vec<Action>,
     ) {
         let reason = "the table is dropped later";
-        if unit.later.is_empty() {
+        if unit.later.is_empty() && renewal.request.is_none() {
             actions.push(Action::Skip {
                 seq: unit.seq,
                 reason: reason.to_owned(),
@@ -180,6 +180,7 @@ impl Apply {
         let upto = upto.max(seq);
         self.renewed.insert(table, upto);
         self.floors.remove(&table);
+        self.answer_request(renewal);
         if changes_names(unit.kind) {
             // What the snapshot contains says nothing about names: the event is done by itself.
             let floor = Floor {
@@ -357,8 +358,10 @@ impl Apply {
         match phase {
             RenewPhase::Running if gives_up => {
                 let reason = format!(
-                    "{}, and it could not be brought by a snapshot: {}; sync the job again with `ccr job resync {}`",
-                    renewal.reason, failure.text, self.settings.job
+                    "{}, and it could not be brought by a snapshot: {}; {}",
+                    renewal.reason,
+                    failure.text,
+                    self.settings.resync_advice([renewal.name.as_str()])
                 );
                 unit.work = Work::Renew(renewal, RenewPhase::Failed(reason));
                 self.units.insert(seq, unit);
@@ -411,6 +414,7 @@ impl Renewal {
             dest: bearer.dest.clone(),
             reason: format!("{} cannot be repeated: {reason}", kind.as_str()),
             creates: false,
+            request: None,
         }
     }
 }

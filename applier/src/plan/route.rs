@@ -140,11 +140,11 @@ pub(super) fn unsupported(
             settings.job, settings.job
         )),
         (Policy::Halt, false) => Route::Stand {
-            tables,
             reason: format!(
-                "{kind} cannot be repeated by a statement: {reason}; sync the job again with `ccr job resync {}`",
-                settings.job
+                "{kind} cannot be repeated by a statement: {reason}; {}",
+                settings.resync_advice(tables.values().map(String::as_str))
             ),
+            tables,
         },
     }
 }
@@ -172,6 +172,7 @@ fn renew(
                 envelope.event.kind().as_str()
             ),
             creates: creates && !settings.replaces_existing,
+            request: None,
         })
         .collect();
     Route::Renew { renewals, tables }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use ccr_control::{JobOptions, TableFilter};
+use ccr_control::{JobOptions, ResyncsDone, TableFilter, TableResyncs};
 use ccr_schemas::{CommitSeq, PartitionId, TableId, Timeline, TimestampMs, TxnId};
 
 use crate::plan::bearers::Bearers;
@@ -59,6 +59,8 @@ pub struct Settings {
     pub job: String,
     /// The job may replace tables of the destination that bear the names of its own.
     pub replaces_existing: bool,
+    /// Tables that a person wants to be synced again.
+    pub table_resyncs: TableResyncs,
 }
 
 impl Settings {
@@ -140,6 +142,10 @@ pub struct Apply {
     pub(crate) renewed: BTreeMap<TableId, CommitSeq>,
     /// Tables that were re-synced because a transaction did not fit them, and to which none was applied since.
     pub(crate) unfit: BTreeSet<TableId>,
+    /// Requests to sync single tables again that are done, well or not.
+    pub(crate) resyncs_done: ResyncsDone,
+    /// First offset that this run reads.
+    pub(crate) first_offset: i64,
     /// Halted tables that an event of this position re-syncs under a new name: what follows it is queued again.
     pub(crate) returning: BTreeMap<TableId, CommitSeq>,
     pub(crate) witness: Option<CommitSeq>,
@@ -221,7 +227,7 @@ impl Apply {
             labels_intact,
         } = start;
         let last = Some(checkpoint.seq).filter(|seq| *seq != CommitSeq::BEFORE_FIRST);
-        Self {
+        let mut apply = Self {
             settings,
             last,
             timeline: None,
@@ -240,6 +246,8 @@ impl Apply {
             done_upto: BTreeMap::new(),
             renewed: checkpoint.renewed,
             unfit: BTreeSet::new(),
+            resyncs_done: checkpoint.resyncs_done,
+            first_offset: offset,
             returning: BTreeMap::new(),
             witness: checkpoint.witness,
             last_finished: (0, checkpoint.witness),
@@ -261,7 +269,9 @@ impl Apply {
             is_violated: false,
             halt_source_at: None,
             last_error: None,
-        }
+        };
+        apply.resync_wanted_tables(checkpoint.seq);
+        apply
     }
 
     /// More can be read.
@@ -295,11 +305,10 @@ impl Apply {
 
     /// When the source made the oldest event that was read and is not applied, milliseconds since the epoch.
     pub fn oldest_pending_at_ms(&self) -> Option<i64> {
-        let first = self.units.values().next().map(|unit| unit.source_at);
-        first
-            .or(self.halt_source_at)
-            .map(|at| at.0)
-            .filter(|at| *at > 0)
+        let mut pending = self.units.values().map(|unit| unit.source_at);
+        // No event makes a table be synced again because a person asks for it.
+        let first = pending.find(|at| at.0 > 0).map(|at| at.0);
+        first.or(self.halt_source_at.map(|at| at.0).filter(|at| *at > 0))
     }
 
     /// Calls under way.
@@ -350,6 +359,7 @@ impl Apply {
             floors: self.floors.clone(),
             halted: self.halted.clone(),
             renewed: self.renewed.clone(),
+            resyncs_done: self.resyncs_done.clone(),
             ..Checkpoint::at(seq)
         };
         (offset, checkpoint)

@@ -135,6 +135,8 @@ pub struct Renewal {
     /// The name is new to the job, and no process before this one began to bring the table: what bears the name is not the
     /// job's.
     pub creates: bool,
+    /// Number of the request of a person that it answers; `None` when an event needs it.
+    pub request: Option<u64>,
 }
 
 /// How far a renewal is.

@@ -65,6 +65,7 @@ impl Harness {
             options: JobOptions::default(),
             created_at_ms: 0,
             resync: None,
+            table_resyncs: Default::default(),
         };
         let harness = Self {
             log,

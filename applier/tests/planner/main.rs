@@ -50,6 +50,7 @@ impl Planner {
             options: JobOptions::default(),
             job: "job".to_owned(),
             replaces_existing: false,
+            table_resyncs: Default::default(),
         };
         let start = Start {
             offset: 0,

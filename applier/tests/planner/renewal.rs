@@ -138,7 +138,7 @@ fn a_renewal_is_tried_again_and_then_its_table_stands_alone() {
     let text = planner.done(at, failed(ErrorKind::Transient));
     assert!(text.contains(&format!("HaltTable {a} at {at}")), "{text}");
     assert!(
-        text.contains("restore job was cancelled") && text.contains("`ccr job resync job`"),
+        text.contains("restore job was cancelled") && text.contains("`ccr job resync job a`"),
         "{text}"
     );
     let next = source.write(&[b]);

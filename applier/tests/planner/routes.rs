@@ -19,6 +19,7 @@ fn settings() -> Settings {
         options: JobOptions::default(),
         job: "job".to_owned(),
         replaces_existing: false,
+        table_resyncs: Default::default(),
     }
 }
 

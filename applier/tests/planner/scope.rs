@@ -186,7 +186,7 @@ fn a_halted_table_follows_again_under_the_name_that_an_event_gives_it() {
     };
     let mut planner = excluding(&[], checkpoint);
     let text = planner.read(lost);
-    assert!(text.contains("(table stands)"), "{text}");
+    assert!(text.contains("(table is halted)"), "{text}");
     let text = planner.read(rename.clone());
     assert!(
         text.ends_with(&format!("RunDdl {at} (rename table a to b)")),

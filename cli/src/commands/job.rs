@@ -22,7 +22,8 @@ pub async fn job(args: &JobArgs) -> Result<ExitCode> {
         JobVerb::Lag { name } => ("get_lag", named(name)),
         JobVerb::Pause { name } => ("pause", named(name)),
         JobVerb::Resume { name } => ("resume", named(name)),
-        JobVerb::Resync { name } => ("resync", named(name)),
+        JobVerb::Resync { name, tables } if tables.is_empty() => ("resync", named(name)),
+        JobVerb::Resync { name, tables } => ("resync", json!({ "name": name, "tables": tables })),
         JobVerb::Skip { name, commit_seq } => {
             ("skip", json!({ "name": name, "commit_seq": commit_seq }))
         }

@@ -269,6 +269,7 @@ fn job_of(now: i64, wanted: JobRequest, source: &Side, dest: &Side) -> JobSpec {
         options,
         created_at_ms: now,
         resync: None,
+        table_resyncs: Default::default(),
     }
 }
 

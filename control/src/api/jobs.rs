@@ -86,6 +86,12 @@ fn describe(known: &Known) -> Value {
     let mut out = head(known);
     if let (Some(out), Some(status)) = (out.as_object_mut(), &known.status) {
         out.append(&mut body(status));
+        let open = known.job.table_resyncs.open(&status.resyncs_done);
+        let names: Vec<&str> = open.map(|(_, request)| request.name.as_str()).collect();
+        out.insert("resyncing".to_owned(), json!(names));
+        if status.state == JobState::AwaitingSnapshot {
+            out.insert("progress".to_owned(), json!(known.backup_progress()));
+        }
     }
     out
 }
@@ -164,6 +170,7 @@ fn body(status: &JobStatus) -> Map<String, Value> {
         ("skipped", json!(status.skipped)),
         ("log", log),
         ("tables_not_following", json!(tables)),
+        ("tables_not_at_source", json!(status.leftovers)),
         ("phase", json!(status.state)),
         ("owner", json!(status.owner)),
         ("reported_at_ms", json!(status.at_ms)),

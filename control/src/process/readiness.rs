@@ -153,6 +153,9 @@ mod tests {
             stuck_since_ms: None,
             action: String::new(),
             progress: None,
+            synced: false,
+            resyncs_done: Default::default(),
+            leftovers: Vec::new(),
             at_ms: 1,
             owner: owner.to_owned(),
         }

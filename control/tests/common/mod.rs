@@ -17,7 +17,7 @@ use ccr_log::{
     Committed, Error, EventLog, GroupReader, NewRecord, Offset, Record, SharedLog, TopicSpec,
 };
 use ccr_ops::{Clock, Sealer};
-use ccr_schemas::{CommitSeq, TimestampMs, TopicName};
+use ccr_schemas::{CommitSeq, TableId, TimestampMs, TopicName};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -78,6 +78,14 @@ impl ClusterProbe for Probe {
     }
     async fn tables(&self, database: &str) -> Result<BTreeSet<String>, ccr_doris::Error> {
         Ok(self.see(|cluster| cluster.databases[database].clone()))
+    }
+    async fn table_ids(&self, database: &str) -> Result<Vec<(String, TableId)>, ccr_doris::Error> {
+        let names = self.see(|cluster| cluster.databases[database].clone());
+        Ok((1000..)
+            .map(TableId)
+            .zip(names)
+            .map(|(id, name)| (name, id))
+            .collect())
     }
     async fn create_database(&self, database: &str) -> Result<(), ccr_doris::Error> {
         self.see(|cluster| _ = cluster.databases.entry(database.to_owned()).or_default());
@@ -303,6 +311,9 @@ pub fn status_of(job: &JobSpec, applied: i64, committed_offset: i64) -> JobStatu
         stuck_since_ms: None,
         action: "following".to_owned(),
         progress: None,
+        synced: true,
+        resyncs_done: Default::default(),
+        leftovers: Vec::new(),
         at_ms: job.created_at_ms,
         owner: "here:1".to_owned(),
     }

@@ -106,6 +106,7 @@ impl Harness {
             options: JobOptions::default(),
             created_at_ms: 0,
             resync: None,
+            table_resyncs: Default::default(),
         }
     }
 

@@ -21,8 +21,44 @@ async fn a_table_under_another_name_follows_again_after_a_resync() {
     renamed_table().await.unwrap();
 }
 
+/// Whoever creates a job over an earlier copy learns which of its tables are of no use any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_that_the_source_does_not_have_are_named() {
+    leftovers().await.unwrap();
+}
+
+async fn leftovers() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let world = World::start(1).await?;
+    Workload::start(&world, 35, false).await?;
+    let target = &world.targets[0].client;
+    target
+        .execute(None, &format!("CREATE DATABASE {DATABASE}"))
+        .await?;
+    let old = "CREATE TABLE of_last_year (id INT) DUPLICATE KEY(id) DISTRIBUTED BY HASH(id) BUCKETS 1 PROPERTIES \
+               (\"replication_num\" = \"1\")";
+    target.execute(Some(DATABASE), old).await?;
+    let (stack, api) = embedded_stack(folder.path()).await?;
+    let mut job = world.database_job("all", 0);
+    job["allow_table_exists"] = json!(true);
+    api.create(&job).await?;
+    api.wait_until("all", PATIENCE, |status| {
+        status["tables_not_at_source"] == json!(["of_last_year"])
+    })
+    .await?;
+    stack.stop().await;
+    Ok(())
+}
+
 async fn resync(api: &Api, job: &str) -> Result<()> {
     let answer = api.post("resync", &json!({ "name": job })).await?;
+    assert_eq!(answer["success"], json!(true), "{answer}");
+    Ok(())
+}
+
+async fn resync_table(api: &Api, job: &str, table: &str) -> Result<()> {
+    let wanted = json!({ "name": job, "table": table });
+    let answer = api.post("resync", &wanted).await?;
     assert_eq!(answer["success"], json!(true), "{answer}");
     Ok(())
 }
@@ -33,6 +69,7 @@ async fn wait_following(api: &Api, world: &World, job: &str) -> Result<()> {
     api.wait_until(job, PATIENCE, |status| {
         status["commit_seq"].as_i64().is_some_and(|at| at >= end)
             && status["tables_not_following"] == json!([])
+            && status["resyncing"] == json!([])
     })
     .await
     .context("waiting for the new life of the job")
@@ -86,7 +123,7 @@ async fn database() -> Result<()> {
     );
     let reason = tables[0]["reason"].as_str().unwrap_or_default();
     assert!(
-        reason.contains("unsupported") && reason.contains("`ccr job resync all`"),
+        reason.contains("unsupported") && reason.contains("`ccr job resync all users`"),
         "{reason}"
     );
 
@@ -116,13 +153,14 @@ async fn database() -> Result<()> {
         .post("skip", &json!({"name": "all", "commit_seq": at}))
         .await?;
     let text = answer["error_msg"].as_str().unwrap_or_default();
-    assert!(text.contains("ccr job resync all"), "{answer}");
+    assert!(text.contains("ccr job resync all TABLE"), "{answer}");
 
-    // Meanwhile a standing table changes shape, and the rest of the database does not wait either.
+    // Meanwhile the halted table changes shape, and the rest of the database does not wait either.
     world
         .sql("ALTER TABLE users ADD COLUMN later INT NULL DEFAULT \"3\"")
         .await?;
-    resync(&api, "all").await?;
+    let incarnation = stack.registry.get("all")?.incarnation;
+    resync_table(&api, "all", "users").await?;
     for _ in 0..30 {
         workload.step(&world).await?;
     }
@@ -130,6 +168,21 @@ async fn database() -> Result<()> {
     wait_following(&api, &world, "all").await?;
     let rows = assert_equal((&world.source, DATABASE), (target, DATABASE), |_| true).await?;
     assert!(rows > 40, "{rows}");
+    // The job is the same: only that table was brought.
+    assert_eq!(stack.registry.get("all")?.incarnation, incarnation);
+
+    // A table that follows, with rows that somebody else has written at the destination.
+    let foreign = "INSERT INTO log_a (id, v) VALUES (900002, 'of nobody')";
+    target.client.execute(Some(DATABASE), foreign).await?;
+    let (here, there) = both("log_a").await?;
+    assert_ne!(here, there);
+    resync_table(&api, "all", "log_a").await?;
+    resync_table(&api, "all", "log_a").await?;
+    for _ in 0..10 {
+        workload.step(&world).await?;
+    }
+    wait_following(&api, &world, "all").await?;
+    assert_equal((&world.source, DATABASE), (target, DATABASE), |_| true).await?;
 
     // A table that is gone at the source goes at the destination, though it was halted when it was dropped.
     unknown_record(&world, "log_b")?;
@@ -173,7 +226,7 @@ async fn renamed_table() -> Result<()> {
         unknown_record(&world, "log_a")?;
         let tables = standing(&api, "one", "log_a").await?;
         let reason = tables[0]["reason"].as_str().unwrap_or_default();
-        assert!(reason.contains("`ccr job resync one`"), "{reason}");
+        assert!(reason.contains("`ccr job resync one log_a`"), "{reason}");
         resync(&api, "one").await?;
         for _ in 0..10 {
             workload.step(&world).await?;

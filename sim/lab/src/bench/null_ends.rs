@@ -139,6 +139,7 @@ fn job(sealer: &Sealer) -> Result<JobSpec> {
         options: JobOptions::default(),
         created_at_ms: 0,
         resync: None,
+        table_resyncs: Default::default(),
     })
 }
 
