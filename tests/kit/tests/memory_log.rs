@@ -146,3 +146,20 @@ async fn a_member_that_vanished_keeps_its_topic_for_the_session_timeout() {
     assert!(early.is_err(), "not yet: {early:?}");
     assigned(&mut second).await;
 }
+
+#[tokio::test]
+async fn an_evicted_owner_gets_the_topic_back_only_after_it_noticed_its_loss() {
+    let harness = OnMemory::new(LogPolicy::default());
+    let (log, topic) = (harness.log(), harness.topic(hour()).await);
+    append(&log, &topic, &["a", "b"]).await;
+    let mut first = within(log.join(&group(&topic), &topic)).await.unwrap();
+    assigned(&mut first).await;
+    let mut second = within(log.join(&group(&topic), &topic)).await.unwrap();
+    harness.log.evict(Duration::from_millis(150));
+    assigned(&mut second).await;
+    within(second.commit(position(2, "newer"))).await.unwrap();
+    within(second.close()).await;
+    assert!(within(first.commit(position(1, "older"))).await.is_err());
+    assert_eq!(next(&mut first).await, ReaderEvent::Revoked);
+    assert_eq!(assigned(&mut first).await, Some(position(2, "newer")));
+}

@@ -28,6 +28,13 @@ pub(super) struct Member {
     pub(super) gone_until: Option<Duration>,
 }
 
+impl Member {
+    fn is_candidate(&self) -> bool {
+        let lost = |word: &Word| matches!(word, Word::Revoked(_));
+        self.gone_until.is_none() && !self.words.iter().any(lost)
+    }
+}
+
 /// A group on a topic.
 #[derive(Debug, Default)]
 pub(super) struct Group {
@@ -132,9 +139,10 @@ impl Group {
         self.assign();
     }
 
-    fn assign(&mut self) {
+    /// A member that has not noticed its loss is no candidate: it would commit what it knows from before.
+    pub(super) fn assign(&mut self) {
         if self.owner.is_none()
-            && let Some(first) = self.members.iter_mut().find(|m| m.gone_until.is_none())
+            && let Some(first) = self.members.iter_mut().find(|m| m.is_candidate())
         {
             self.owner = Some(first.id);
             first.words.push(Word::Assigned);

@@ -108,6 +108,8 @@ impl MemoryReader {
                 // It was asked, and gives the topic up; an evicted member has lost it before.
                 if group.owner == Some(self.id) && group.revoking.is_some() {
                     group.hand_over();
+                } else {
+                    group.assign();
                 }
                 let knew = self.belief != Belief::Waiting;
                 self.belief = Belief::Waiting;
