@@ -264,12 +264,8 @@ impl Session<'_> {
         if self.spec.resync.is_none() {
             return Ok(CommitSeq::BEFORE_FIRST.0);
         }
-        let (oldest, end) = self.log.watermarks(topic).await?;
-        if end <= oldest {
-            return Ok(CommitSeq::BEFORE_FIRST.0);
-        }
-        let newest = self.log.read_range(topic, Offset(end.0 - 1), 1).await?;
-        let newest = newest.first().map(|record| decode(topic, record));
+        let newest = ccr_log::last_record(&**self.log, topic).await?;
+        let newest = newest.map(|record| decode(topic, &record));
         Ok(newest
             .transpose()?
             .map_or(CommitSeq::BEFORE_FIRST, |envelope| envelope.commit_seq)

@@ -10,6 +10,7 @@ pub mod embedded;
 pub mod error;
 pub mod event_log;
 pub mod kafka;
+mod last;
 pub mod metrics;
 mod newest;
 pub mod registry;
@@ -21,4 +22,5 @@ pub use event_log::{
     Offset, ReaderEvent, Record, SharedLog, TopicKind, TopicSpec,
 };
 pub use kafka::{Kafka, KafkaConfig};
+pub use last::last_record;
 pub use registry::{Missing, SchemaId, SchemaRegistry};

@@ -132,6 +132,26 @@ async fn an_evicted_owner_notices_it_late_and_can_commit_nothing() {
 }
 
 #[tokio::test]
+async fn the_last_record_is_found_although_the_offset_before_the_end_is_a_hole() {
+    let harness = OnMemory::new(LogPolicy {
+        hole_every: 1,
+        ..LogPolicy::default()
+    });
+    let (log, topic) = (harness.log(), harness.topic(hour()).await);
+    let last = async || {
+        let record = ccr_log::last_record(&*log, &topic).await.unwrap();
+        record.map(|record| record.value)
+    };
+    assert_eq!(last().await, None);
+    append(&log, &topic, &["a", "b"]).await;
+    let (_, end) = log.watermarks(&topic).await.unwrap();
+    let before_end = ccr_log::Offset(end.0 - 1);
+    assert_eq!(log.read_range(&topic, before_end, 1).await.unwrap(), []);
+    let records = log.read_range(&topic, ccr_log::Offset(0), 9).await.unwrap();
+    assert_eq!(last().await, records.last().map(|r| r.value.clone()));
+}
+
+#[tokio::test]
 async fn a_member_that_vanished_keeps_its_topic_for_the_session_timeout() {
     let harness = OnMemory::new(LogPolicy {
         session_timeout: Duration::from_millis(300),
