@@ -76,6 +76,12 @@ pub fn removals(envelope: &Envelope, settings: &Settings) -> Vec<Removal> {
         // Their snapshots bring what the source may have no rowsets of any more.
         return tables.into_keys().map(of_table).collect();
     }
+    if let Replay::Snapshot { .. } = envelope.replay {
+        // Under a name that is none of the job's: a table that comes back to one comes by a snapshot too.
+        let tables = envelope.event.tables().into_iter();
+        let elsewhere = tables.filter(|table| !settings.filter.takes(&table.name));
+        return elsewhere.map(|table| of_table(table.id)).collect();
+    }
     if let Event::TableDropped(dropped) = &envelope.event {
         return vec![of_table(dropped.table.id)];
     }

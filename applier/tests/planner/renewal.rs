@@ -331,6 +331,34 @@ fn data_gone_for_a_reason_behind_a_full_window_is_looked_for_ahead() {
 }
 
 #[test]
+fn data_that_went_after_its_table_left_the_job_is_not_waited_for() {
+    let mut source = Source::new(1);
+    let a = source.existing("a");
+    let (write, rename) = (source.write(&[a]), source.rename(a, "z"));
+    let overwrite = overwrite(&mut source, a);
+    let seq = write.commit_seq;
+    let filter = TableFilter {
+        include: BTreeSet::from(["a".to_owned()]),
+        ..TableFilter::default()
+    };
+    let start = Checkpoint::at(CommitSeq::BEFORE_FIRST);
+    let mut planner = Planner::of(filter, Covered::default(), start, 100);
+    planner.read(write);
+    planner.read(rename);
+    planner.read(overwrite);
+    planner.layout(a, "a");
+    planner.done(seq, begun(5));
+    let gone = Outcome::IngestIncomplete {
+        held: BTreeSet::new(),
+        tablet_missing: false,
+        restart: false,
+        text: "tablet is not exist".to_owned(),
+    };
+    let text = planner.done(seq, gone);
+    assert!(text.contains(&format!("RollbackTxn {seq}")), "{text}");
+}
+
+#[test]
 fn names_change_by_their_events_also_when_the_snapshot_is_newer() {
     let mut source = Source::new(1);
     let (a, b) = (source.existing("a"), source.existing("b"));
