@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use ccr_test_kit::sim::run::{Report, run_seed};
+use ccr_test_kit::sim::known::Known;
+use ccr_test_kit::sim::run::{Report, run};
+use ccr_test_kit::sim::scenario::Scenario;
 use clap::Parser;
 
 /// Runs the product against a model of Doris; a seed decides everything that happens.
@@ -22,6 +24,9 @@ struct Args {
     /// Lines of the trace shown for a seed that fails.
     #[arg(long, default_value_t = 40)]
     tail: usize,
+    /// Let defects happen that are known and not mended.
+    #[arg(long)]
+    known: bool,
     /// Go on after a seed that fails.
     #[arg(long)]
     all: bool,
@@ -35,7 +40,12 @@ fn main() -> ExitCode {
     let mut reached: BTreeMap<String, u64> = BTreeMap::new();
     let (mut failed, mut virtual_ms) = (Vec::new(), 0);
     for seed in args.from..args.from + args.seeds {
-        let report = run_seed(seed, args.trace);
+        let avoided = if args.known {
+            Known::none_avoided()
+        } else {
+            Known::all_avoided()
+        };
+        let report = run(&Scenario::new(seed, avoided), args.trace);
         virtual_ms += report.virtual_ms;
         for (point, count) in &report.reached {
             *reached.entry(point.clone()).or_default() += count;

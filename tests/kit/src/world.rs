@@ -12,6 +12,21 @@ use crate::trace::Trace;
 /// A replica's part of a transaction: (sub-)transaction, tablet, backend.
 pub type Ingest = (i64, i64, i64);
 
+/// What happened in a run that explains why a job may need a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fact {
+    /// A destination forgot finished transactions.
+    LabelsForgotten,
+    /// The source forgot records that may not have been read.
+    HistoryLost,
+    /// The source showed a record long after later ones.
+    RecordLate,
+    /// No table bore a name that a job follows.
+    NameMissing,
+    /// A backend was down.
+    BackendDown,
+}
+
 /// What a run shares, behind one lock.
 #[derive(Debug)]
 pub struct State {
@@ -25,6 +40,10 @@ pub struct State {
     pub violations: Vec<String>,
     /// Ingests that a backend works on.
     pub ingests: BTreeSet<Ingest>,
+    /// Names by which jobs follow single tables.
+    pub followed: Vec<String>,
+    /// What explains complaints.
+    pub facts: BTreeSet<Fact>,
     closed: bool,
 }
 
@@ -51,6 +70,8 @@ impl World {
                 trace: Trace::new(prints),
                 violations: Vec::new(),
                 ingests: BTreeSet::new(),
+                followed: Vec::new(),
+                facts: BTreeSet::new(),
                 closed: false,
             }),
         })
@@ -75,6 +96,12 @@ impl World {
     pub fn reach(&self, point: &str) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.trace.reach(point);
+    }
+
+    /// Notes and counts something that goes wrong.
+    pub fn blow(&self, what: &str, about: std::fmt::Arguments<'_>) {
+        self.note("chaos", format_args!("{what} {about}"));
+        self.reach(&format!("chaos: {what}"));
     }
 
     /// Notes what must not happen.

@@ -54,19 +54,6 @@ impl Cluster {
         Ok(())
     }
 
-    /// CANCEL RESTORE: what the job made goes.
-    pub(super) fn cancel_restore(&mut self, database: &str) -> Result<(), Refused> {
-        let found = self.database_mut(database)?;
-        let running = found.restores.iter_mut().find(|job| !job.state.ended());
-        let Some(job) = running else {
-            return Err(Refused::other("No restore job is currently running"));
-        };
-        job.state = Phase::Cancelled("user cancelled".to_owned());
-        let job = job.clone();
-        self.undo_restore(database, &job);
-        Ok(())
-    }
-
     pub(super) fn step_restore(
         &mut self,
         database: &str,
@@ -112,6 +99,21 @@ impl Cluster {
         if !ended {
             self.next_tick(now, Due::Restore(database.to_owned(), id));
         }
+    }
+
+    /// CANCEL RESTORE.
+    pub(super) fn cancel_restore(&mut self, database: &str) -> Result<(), Refused> {
+        let found = self.database_mut(database)?;
+        let running = found.restores.iter_mut().find(|job| !job.state.ended());
+        let Some(slot) = running else {
+            return Err(Refused::other("No restore is currently running"));
+        };
+        let job = slot.clone();
+        let why = format!("user cancelled, current state: {}", job.state.name());
+        slot.state = Phase::Cancelled(why);
+        self.reach("a restore is cancelled by a statement");
+        self.undo_restore(database, &job);
+        Ok(())
     }
 
     /// Checks what is there, and makes the tables.

@@ -95,6 +95,10 @@ impl Cluster {
         if sql.starts_with("SHOW BACKUP FROM ") {
             return Ok(backups(self.database(first())?, condition(sql)));
         }
+        if sql.starts_with("SHOW CREATE TABLE ") {
+            let text = super::print::create_table(of_table()?);
+            return Ok(vec![row(&[("Table", last()), ("Create Table", &text)])]);
+        }
         if sql.starts_with("DESC ") {
             let table = of_table()?;
             return Ok(table

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::jobs::{DATABASE, Job, Kind, SOURCE};
+use super::known::Known;
 use crate::doris::catalog::Table;
 use crate::doris::database::Database;
 use crate::doris::print;
 use crate::world::State;
 
 /// Compares a job's destination with the source. Returns the first differences, none when they are equal.
-pub fn differences(state: &State, job: &Job) -> Vec<String> {
+pub fn differences(state: &State, job: &Job, avoided: Known) -> Vec<String> {
     let source = state
         .clusters
         .get(SOURCE)
@@ -21,17 +22,17 @@ pub fn differences(state: &State, job: &Job) -> Vec<String> {
     let dest = state
         .clusters
         .get(&job.cluster)
-        .and_then(|c| c.databases.get(job.database()));
+        .and_then(|c| c.databases.get(&job.database));
     let Some(dest) = dest else {
         return vec!["the destination database is not there".to_owned()];
     };
-    let wanted: BTreeMap<String, String> = shown(source, job.database())
+    let wanted: BTreeMap<String, String> = shown(source, &job.database)
         .into_iter()
         .filter_map(|(name, text)| Some((job.dest_name(&name)?.to_owned(), text)))
         .collect();
-    let mut found = shown(dest, job.database());
+    let mut found = shown(dest, &job.database);
     match &job.kind {
-        Kind::Database(_) => {}
+        Kind::Database => {}
         Kind::Filter(tables) => found.retain(|name, _| tables.contains(name)),
         Kind::Table { to, .. } => found.retain(|name, _| name == to),
     }
@@ -56,11 +57,10 @@ pub fn differences(state: &State, job: &Job) -> Vec<String> {
     for name in found.keys().filter(|name| !wanted.contains_key(*name)) {
         differences.push(format!("{name} should not be there"));
     }
-    let staged = dest
-        .tables
-        .values()
-        .filter(|table| table.name.starts_with("__"));
-    differences.extend(staged.map(|table| format!("{} was left over", table.name)));
+    if !avoided.staging_left_over {
+        let staged = dest.tables.values().filter(|t| t.name.starts_with("__"));
+        differences.extend(staged.map(|table| format!("{} was left over", table.name)));
+    }
     differences.dedup();
     differences
 }

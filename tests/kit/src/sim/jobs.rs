@@ -15,8 +15,8 @@ pub const LOG_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 /// What a job follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The whole database, under this name.
-    Database(String),
+    /// The whole database.
+    Database,
     /// These tables only.
     Filter(Vec<String>),
     /// One table, under another name.
@@ -35,23 +35,17 @@ pub struct Job {
     pub name: String,
     /// Cluster it writes to.
     pub cluster: String,
+    /// Database that it writes to.
+    pub database: String,
     /// What it follows.
     pub kind: Kind,
 }
 
 impl Job {
-    /// Database it writes to.
-    pub fn database(&self) -> &str {
-        match &self.kind {
-            Kind::Database(name) => name,
-            Kind::Filter(_) | Kind::Table { .. } => DATABASE,
-        }
-    }
-
     /// The name of a source table at the destination; `None` when the job does not follow it.
     pub fn dest_name<'a>(&'a self, source: &'a str) -> Option<&'a str> {
         match &self.kind {
-            Kind::Database(_) => Some(source),
+            Kind::Database => Some(source),
             Kind::Filter(tables) => tables.iter().any(|t| t == source).then_some(source),
             Kind::Table { from, to } => (from == source).then_some(to.as_str()),
         }
@@ -68,14 +62,14 @@ impl Job {
             })
         };
         let (include, names) = match &self.kind {
-            Kind::Database(_) => (json!([]), json!({})),
+            Kind::Database => (json!([]), json!({})),
             Kind::Filter(tables) => (json!(tables), json!({})),
             Kind::Table { from, to } => (json!([from]), json!({ from.as_str(): to })),
         };
         let spec = json!({
             "name": self.name, "incarnation": "1", "version": 1, "wanted": "running",
             "source": {"cluster_name": SOURCE, "cluster": cluster(SOURCE), "database": DATABASE, "host_mapping": {}},
-            "dest": {"cluster": cluster(&self.cluster), "database": self.database(), "table_names": names},
+            "dest": {"cluster": cluster(&self.cluster), "database": self.database, "table_names": names},
             "tables": {"include": include, "exclude": []},
             "options": {}, "created_at_ms": created_at_ms,
         });

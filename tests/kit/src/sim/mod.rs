@@ -7,6 +7,7 @@
 pub mod chaos;
 pub mod check;
 pub mod jobs;
+pub mod known;
 pub mod operator;
 pub mod processes;
 pub mod run;

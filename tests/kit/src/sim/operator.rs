@@ -58,7 +58,20 @@ impl Operator {
         if complaints.is_empty() {
             return;
         }
-        for complaint in complaints.iter().filter(|text| !explained(text)) {
+        for complaint in &complaints {
+            let kind: String = complaint
+                .chars()
+                .filter(|c| !c.is_ascii_digit())
+                .take(90)
+                .collect();
+            self.world.reach(&format!("complaint: {kind}"));
+        }
+        let cause = complaints.iter().any(|text| explained(text));
+        let follows = |text: &str| cause && text.contains("also concerns table");
+        for complaint in complaints
+            .iter()
+            .filter(|text| !explained(text) && !follows(text))
+        {
             self.world.violation(format!(
                 "job {} needs a person for no reason: {complaint}",
                 job.name

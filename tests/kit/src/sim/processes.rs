@@ -154,18 +154,31 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner) = LogWeather::default();
     }
 
-    /// Ends one of the running processes; `with_a_word` lets it end by itself.
-    pub fn end_one(&self, pick: usize, with_a_word: bool) {
-        if with_a_word {
-            let tokens = self.graceful.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(token) = tokens.get(pick % tokens.len().max(1)) {
-                token.cancel();
-            }
-        } else {
-            let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(process) = running.get(pick % running.len().max(1)) {
-                process.kill();
-            }
+    /// Kills one of the running processes.
+    pub fn kill_one(&self, pick: usize) {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(process) = running.get(pick % running.len().max(1)) {
+            process.kill();
+        }
+    }
+
+    /// Kills all of them, as the end of a machine does.
+    pub fn kill_all(&self) {
+        for process in self
+            .running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+        {
+            process.kill();
+        }
+    }
+
+    /// Tells one of the running processes to stop.
+    pub fn stop_one(&self, pick: usize) {
+        let tokens = self.graceful.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(token) = tokens.get(pick % tokens.len().max(1)) {
+            token.cancel();
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One run: things happen and go wrong; then nothing goes wrong any more, and everything must become equal within a bound.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use super::chaos;
 use super::check::differences;
-use super::jobs::{LOG_KEY, PREFIX, SOURCE};
+use super::jobs::{DATABASE, LOG_KEY, PREFIX, SOURCE};
+use super::known::Known;
 use super::operator::Operator;
 use super::processes::{Role, Shared, keep_running};
 use super::scenario::{Scenario, Trouble};
@@ -22,7 +24,7 @@ use super::workload::{Workload, perform};
 use crate::log::MemoryLog;
 use crate::net::Net;
 use crate::time::SimClock;
-use crate::world::World;
+use crate::world::{Fact, State, World};
 
 /// Virtual time in which everything must have become equal once nothing goes wrong any more.
 pub const PATIENCE: Duration = Duration::from_secs(600);
@@ -46,9 +48,9 @@ pub struct Report {
     pub tail: Vec<String>,
 }
 
-/// Runs a seed.
+/// Runs a seed, clear of the defects that are known.
 pub fn run_seed(seed: u64, prints: bool) -> Report {
-    run(&Scenario::new(seed), prints)
+    run(&Scenario::new(seed, Known::all_avoided()), prints)
 }
 
 /// Runs a scenario.
@@ -106,6 +108,7 @@ async fn phases(scenario: &Scenario, world: &Arc<World>) {
         return world.violation("the status topic can not be made".to_owned());
     };
     let mut workload = Workload::new(scenario);
+    world.with(|state, _| state.followed = scenario.named());
     for act in workload.first_acts() {
         let _ = world.with(|state, now| {
             let source = state.clusters.get_mut(SOURCE)?;
@@ -123,8 +126,10 @@ async fn phases(scenario: &Scenario, world: &Arc<World>) {
     for number in 0..scenario.appliers {
         tasks.spawn(keep_running(shared.clone(), Role::Applier, number));
     }
-    let chaos = (scenario.trouble != Trouble::None)
-        .then(|| tasks.spawn(chaos::go_wrong(shared.clone(), scenario.clone())));
+    let chaos = (scenario.trouble != Trouble::None).then(|| {
+        let wrong = chaos::go_wrong(shared.clone(), scenario.clone(), registry.clone());
+        tasks.spawn(wrong)
+    });
 
     world.sleep_ms(scenario.first_pause_ms).await;
     for _ in 0..scenario.steps {
@@ -137,9 +142,14 @@ async fn phases(scenario: &Scenario, world: &Arc<World>) {
     while let Some(act) = workload.rest() {
         do_act(&act, world);
     }
-    shared.spare();
-    shared.calm_log();
-    world.with(|state, _| chaos::heal(state));
+    chaos::heal(&shared, scenario, &registry).await;
+    let missing = world.with(|state, _| {
+        let source = state.clusters.get(SOURCE);
+        source.map_or_else(Vec::new, |source| workload.missing(source))
+    });
+    for act in missing {
+        do_act(&act, world);
+    }
     world.note("run", format_args!("nothing goes wrong any more"));
 
     let mut operator = Operator::new(world.clone(), registry, status);
@@ -200,10 +210,24 @@ fn tell(world: &World, act: &super::workload::Act, refused: Option<crate::doris:
     };
     match refused {
         None => {
+            world.with(|state, _| note_missing_names(state));
             world.reach(&format!("act: {kind}"));
             world.note("users", format_args!("{act:?}"));
         }
         Some(refused) => world.note("users", format_args!("{act:?} refused: {}", refused.text)),
+    }
+}
+
+fn note_missing_names(state: &mut State) {
+    let Some(source) = state
+        .clusters
+        .get(SOURCE)
+        .and_then(|c| c.databases.get(DATABASE))
+    else {
+        return;
+    };
+    if state.followed.iter().any(|name| !source.has(name)) {
+        state.facts.insert(Fact::NameMissing);
     }
 }
 
@@ -214,8 +238,9 @@ async fn become_equal(scenario: &Scenario, world: &Arc<World>, operator: &mut Op
     while world.timers.now() < until {
         world.sleep_ms(250).await;
         for job in &scenario.jobs {
+            let facts = world.with(|state, _| state.facts.clone());
             operator
-                .look_after(job, |text| explained(scenario, text))
+                .look_after(job, |text| explained(&facts, scenario.avoided, text))
                 .await;
         }
         // What is half done when everything ends is ended, as soon as its table can be changed.
@@ -232,7 +257,7 @@ async fn become_equal(scenario: &Scenario, world: &Arc<World>, operator: &mut Op
         }
         let equal = world.with(|state, _| {
             let mut jobs = scenario.jobs.iter();
-            jobs.all(|job| differences(state, job).is_empty())
+            jobs.all(|job| differences(state, job, scenario.avoided).is_empty())
         });
         let calm = scenario
             .jobs
@@ -246,7 +271,7 @@ async fn become_equal(scenario: &Scenario, world: &Arc<World>, operator: &mut Op
     }
     for job in &scenario.jobs {
         let (found, complaints) = (
-            world.with(|state, _| differences(state, job)),
+            world.with(|state, _| differences(state, job, scenario.avoided)),
             operator.complaints(job),
         );
         if !found.is_empty() || !complaints.is_empty() {
@@ -261,7 +286,17 @@ async fn become_equal(scenario: &Scenario, world: &Arc<World>, operator: &mut Op
 }
 
 /// True when something that happened in the run explains why a job needs a person.
-fn explained(scenario: &Scenario, complaint: &str) -> bool {
-    let _ = (scenario, complaint);
-    true
+fn explained(facts: &BTreeSet<Fact>, avoided: Known, complaint: &str) -> bool {
+    let says = |texts: &[&str]| texts.iter().any(|text| complaint.contains(text));
+    let happened = |fact: Fact| facts.contains(&fact);
+    let cannot_judge = happened(Fact::LabelsForgotten) || avoided.versions_left_out;
+    (cannot_judge && says(&["nothing tells whether"]))
+        || (happened(Fact::HistoryLost) && says(&["lost its history"]))
+        || (happened(Fact::NameMissing)
+            && says(&[
+                "is not among the job's tables",
+                "exists already at the destination and its content is not known",
+            ]))
+        || (happened(Fact::NameMissing) && says(&["no snapshot was announced"]))
+        || (happened(Fact::RecordLate) && says(&["showed its record"]))
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::jobs::{DATABASE, Job, Kind, SOURCE};
+use super::known::Known;
 use crate::doris::{Cluster, Policy};
 use crate::log::{LogPolicy, LogWeather};
 use crate::net::Weather;
@@ -45,6 +46,12 @@ pub struct Scenario {
     pub appliers: usize,
     /// How much goes wrong.
     pub trouble: Trouble,
+    /// Longest span without something that goes wrong, milliseconds.
+    pub calm_ms: i64,
+    /// The source may forget records that were not read.
+    pub loses_history: bool,
+    /// Defects that are avoided.
+    pub avoided: Known,
     /// What users do.
     pub habits: Habits,
     /// Steps of the workload.
@@ -77,8 +84,8 @@ pub struct Scenario {
 pub const NAMES: [&str; 6] = ["t0", "t1", "t2", "t3", "t4", "t5"];
 
 impl Scenario {
-    /// The scenario of a seed.
-    pub fn new(seed: u64) -> Self {
+    /// The scenario of a seed, clear of some defects.
+    pub fn new(seed: u64, avoided: Known) -> Self {
         let mut rng = Rng::new(seed, "scenario");
         let trouble = match rng.below(10) {
             0 => Trouble::None,
@@ -146,10 +153,13 @@ impl Scenario {
             usize::try_from(rng.within(1, i64::try_from(least).unwrap_or(1))).unwrap_or(1);
         Self {
             seed,
-            jobs: jobs(&mut rng),
+            jobs: jobs(&mut rng, avoided),
             producers: 1 + usize::from(rng.below(3) == 0),
             appliers: 1 + usize::from(rng.coin()),
             trouble,
+            calm_ms: *rng.pick(&[300, 1000, 3000]).unwrap_or(&1000),
+            loses_history: rng.below(10) == 0 && !avoided.rowsets_collected,
+            avoided,
             habits,
             steps: 10 + rng.below(50),
             first_pause_ms: *rng.pick(&[0, 300, 2000, 5000]).unwrap_or(&0),
@@ -185,12 +195,12 @@ impl Scenario {
         clusters
     }
 
-    /// Tables that keep their names: jobs follow them by name alone.
+    /// Names by which jobs follow single tables.
     pub fn named(&self) -> Vec<String> {
         let mut named: Vec<String> = Vec::new();
         for job in &self.jobs {
             match &job.kind {
-                Kind::Database(_) => {}
+                Kind::Database => {}
                 Kind::Filter(tables) => named.extend(tables.iter().cloned()),
                 Kind::Table { from, .. } => named.push(from.clone()),
             }
@@ -206,16 +216,26 @@ impl Scenario {
     }
 }
 
-fn jobs(rng: &mut Rng) -> Vec<Job> {
+fn jobs(rng: &mut Rng, avoided: Known) -> Vec<Job> {
+    let part = |name: &str| {
+        let name = if avoided.left_by_earlier_sync {
+            name
+        } else {
+            DATABASE
+        };
+        name.to_owned()
+    };
     let mut jobs = vec![Job {
         name: "all".to_owned(),
         cluster: "dest1".to_owned(),
-        kind: Kind::Database(if rng.coin() { DATABASE } else { "copy" }.to_owned()),
+        database: if rng.coin() { DATABASE } else { "copy" }.to_owned(),
+        kind: Kind::Database,
     }];
     if rng.below(3) == 0 {
         jobs.push(Job {
             name: "some".to_owned(),
             cluster: "dest2".to_owned(),
+            database: part("some"),
             kind: Kind::Filter(vec!["t0".to_owned(), "t1".to_owned()]),
         });
     }
@@ -223,6 +243,7 @@ fn jobs(rng: &mut Rng) -> Vec<Job> {
         jobs.push(Job {
             name: "one".to_owned(),
             cluster: "dest3".to_owned(),
+            database: part("one"),
             kind: Kind::Table {
                 from: "t0".to_owned(),
                 to: "other".to_owned(),

@@ -23,7 +23,7 @@ pub struct Workload {
     rng: Rng,
     habits: Habits,
     replicas: usize,
-    /// Tables that keep their names.
+    /// Names that jobs follow.
     named: Vec<String>,
     count: u64,
     /// Acts that belong to something begun before.
@@ -112,6 +112,19 @@ impl Workload {
         self.begun.pop_front()
     }
 
+    /// Tables of the names that jobs follow and that no table bears.
+    pub fn missing(&mut self, source: &Cluster) -> Vec<Act> {
+        let has = |name: &String| {
+            let database = source.databases.get(DATABASE);
+            database.is_some_and(|database| database.has(name))
+        };
+        let missing: Vec<String> = self.named.iter().filter(|n| !has(n)).cloned().collect();
+        missing
+            .iter()
+            .map(|name| Act::Do(Stmt::CreateTable(self.table(name))))
+            .collect()
+    }
+
     /// A load of a little into every table, which shows that everything goes on.
     pub fn load_everywhere(&mut self, source: &Cluster) -> Vec<Act> {
         let Some(database) = source.databases.get(DATABASE) else {
@@ -161,10 +174,9 @@ impl Workload {
             .filter(|name| !database.has(name))
             .collect();
         let fresh = self.rng.pick(&free).map(|name| (*name).to_owned());
-        let keeps_name = self.named.contains(&name);
         let stmt = match draw - loads {
             0..=3 => Stmt::CreateTable(self.table(&fresh?)),
-            4..=5 if tables.len() > 1 && !keeps_name => Stmt::DropTable {
+            4..=5 if tables.len() > 1 => Stmt::DropTable {
                 name,
                 if_exists: false,
                 force: self.rng.coin(),
@@ -179,16 +191,13 @@ impl Workload {
                 partitions: vec![self.partition(&table)?],
                 force: self.rng.coin(),
             },
-            10..=13 if !keeps_name => Stmt::RenameTable {
+            10..=13 => Stmt::RenameTable {
                 table: name,
                 new: fresh?,
             },
-            14..=16 if !keeps_name => {
-                let named = self.named.clone();
-                let other = self
-                    .rng
-                    .pick(&tables)
-                    .filter(|other| other.id != table.id && !named.contains(&other.name))?;
+            14..=16 => {
+                let other = self.rng.pick(&tables);
+                let other = other.filter(|other| other.id != table.id)?;
                 Stmt::ReplaceTable {
                     table: name,
                     with: other.name.clone(),

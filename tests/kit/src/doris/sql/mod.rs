@@ -132,6 +132,7 @@ mod tests {
                 "CREATE VIEW `d`.`v` AS SELECT * FROM `internal`.`d`.`a`;",
                 "CreateView { name: \"v\", select: \"SELECT * FROM `internal`.`d`.`a`\" }",
             ),
+            ("CANCEL RESTORE FROM `d`", "CancelRestore(\"d\")"),
             (
                 "TRUNCATE TABLE `a` PARTITION (`p1`, `p 2`) FORCE",
                 "Truncate { table: \"a\", partitions: [\"p1\", \"p 2\"], force: true }",
