@@ -13,6 +13,7 @@ pub mod error;
 pub mod installation;
 pub mod job;
 pub mod job_request;
+mod latest;
 pub mod loops;
 pub mod probe;
 pub mod problem;

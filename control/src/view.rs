@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use crate::error::Error;
+use crate::latest::Latest;
 use crate::problem::Problem;
 
 /// How long the follower waits for something new before it asks again.
@@ -29,7 +30,7 @@ pub(crate) struct CompactedView<T> {
     topic: TopicName,
     clock: Arc<dyn Clock>,
     next: Mutex<Offset>,
-    latest: watch::Sender<Arc<BTreeMap<String, T>>>,
+    latest: Latest<BTreeMap<String, T>>,
     signs: StdMutex<Signs>,
 }
 
@@ -75,7 +76,7 @@ impl<T: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> CompactedV
             topic,
             clock,
             next: Mutex::new(end),
-            latest: watch::channel(Arc::new(values)).0,
+            latest: Latest::new(values),
             signs: StdMutex::new(Signs {
                 changed,
                 ..Signs::default()
@@ -113,12 +114,12 @@ impl<T: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> CompactedV
 
     /// The values as last read; changes are announced.
     pub(crate) fn watch(&self) -> watch::Receiver<Arc<BTreeMap<String, T>>> {
-        self.latest.subscribe()
+        self.latest.watch()
     }
 
     /// The values as last read.
     pub(crate) fn current(&self) -> Arc<BTreeMap<String, T>> {
-        self.latest.borrow().clone()
+        self.latest.get()
     }
 
     /// Writes a value durably and shows it at once to this process.
@@ -191,8 +192,7 @@ impl<T: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> CompactedV
     }
 
     fn change(&self, edit: impl FnOnce(&mut BTreeMap<String, T>)) {
-        self.latest
-            .send_modify(|shared| edit(Arc::make_mut(shared)));
+        self.latest.change(edit);
     }
 
     /// Reads what other processes wrote, once. True when there was something.
