@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use ccr_doris::error::Refusal;
 use ccr_doris::{
     BackendMeta, DatabaseMeta, IndexMeta, PartitionMeta, ReplicaMeta, Row, TableMeta, TabletMeta,
+    TxnState,
 };
 use ccr_schemas::{BackendId, CommitSeq, DbId, IndexId, PartitionId, TableId, TabletId};
 
@@ -140,6 +141,9 @@ impl Cluster {
                 ("ClusterId", &self.id().to_string()),
             ])]);
         }
+        if let Some(path) = sql.strip_prefix("SHOW PROC '/transactions/") {
+            return self.proc_transactions(path.trim_end_matches('\''));
+        }
         if sql.starts_with("SHOW PROC '/dbs/") {
             let id = sql
                 .trim_end_matches('\'')
@@ -159,6 +163,30 @@ impl Cluster {
                 .collect());
         }
         Err(Refused::other(format!("{UNKNOWN}: {sql}")))
+    }
+
+    /// Lists transactions of a database, the newest first: `path` is its id, then `running` (not visible yet) or `finished`.
+    fn proc_transactions(&self, path: &str) -> Result<Vec<Row>, Refused> {
+        let (id, phase) = path.split_once('/').unwrap_or((path, ""));
+        let found = self.databases.values().find(|d| d.id.to_string() == id);
+        let found =
+            found.ok_or_else(|| Refused::new(Refusal::UnknownDatabase, "unknown database"))?;
+        let of_phase = |state: TxnState| match state {
+            TxnState::Prepare | TxnState::Precommitted | TxnState::Committed => phase == "running",
+            TxnState::Visible | TxnState::Aborted => phase == "finished",
+            TxnState::Unknown => false,
+        };
+        let listed = self.txns.values().rev();
+        Ok(listed
+            .filter(|txn| txn.database == found.name && of_phase(txn.state))
+            .map(|txn| {
+                row(&[
+                    ("TransactionId", &txn.id.to_string()),
+                    ("Label", &txn.label),
+                    ("TransactionStatus", txn_state_name(txn.state)),
+                ])
+            })
+            .collect())
     }
 
     /// Id of the cluster.
@@ -212,6 +240,17 @@ impl Cluster {
                 alive: node.alive,
             })
             .collect()
+    }
+}
+
+fn txn_state_name(state: TxnState) -> &'static str {
+    match state {
+        TxnState::Prepare => "PREPARE",
+        TxnState::Precommitted => "PRECOMMITTED",
+        TxnState::Committed => "COMMITTED",
+        TxnState::Visible => "VISIBLE",
+        TxnState::Aborted => "ABORTED",
+        TxnState::Unknown => "UNKNOWN",
     }
 }
 
