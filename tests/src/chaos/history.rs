@@ -1,5 +1,7 @@
 //! What was run at the source, for whoever has to find out why two tables differ.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 /// Statements in the order in which they took effect.
 #[derive(Clone, Debug, Default)]
 pub struct History {
@@ -37,6 +39,45 @@ impl History {
             .find(|sql| sql.contains(&defines))?;
         let (_, from) = last.split_once(" FROM ")?;
         words(from).first().map(|table| (*table).to_owned())
+    }
+
+    /// The names that the tables have now that ever bore `name`. A halted table is told by the name it had then.
+    pub fn names_now(&self, name: &str) -> BTreeSet<String> {
+        let mut bearer: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut bore: BTreeSet<usize> = BTreeSet::new();
+        for (number, statement) in self.statements.iter().enumerate() {
+            let words = words(statement);
+            match words[..] {
+                ["CREATE", "TABLE", table, ..] => {
+                    bearer.insert(table, number);
+                }
+                [
+                    "ALTER",
+                    "TABLE",
+                    old,
+                    "REPLACE",
+                    "WITH",
+                    "TABLE",
+                    new,
+                    ..,
+                    swap,
+                ] => {
+                    let (one, other) = (bearer.remove(old), bearer.remove(new));
+                    bearer.extend(other.map(|table| (old, table)));
+                    bearer.extend(one.filter(|_| swap == "true").map(|table| (new, table)));
+                }
+                _ => {
+                    if let Some((old, new)) = exchanged(&words)
+                        && let Some(table) = bearer.remove(old)
+                    {
+                        bearer.insert(new, table);
+                    }
+                }
+            }
+            bore.extend(bearer.get(name));
+        }
+        let alive = bearer.iter().filter(|(_, table)| bore.contains(*table));
+        alive.map(|(now, _)| (*now).to_owned()).collect()
     }
 
     /// The last statements that concern a table, under the names it had before as well, oldest first.
@@ -92,6 +133,26 @@ fn exchanged<'a>(words: &[&'a str]) -> Option<(&'a str, &'a str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_is_followed_to_the_name_that_it_has_now() {
+        let mut history = History::default();
+        for statement in [
+            "CREATE TABLE a (id INT)",
+            "ALTER TABLE a RENAME b",
+            "CREATE TABLE a (id INT)",
+            "ALTER TABLE b RENAME COLUMN x y",
+            "ALTER TABLE b REPLACE WITH TABLE a PROPERTIES (\"swap\" = \"true\")",
+            "ALTER TABLE a RENAME c",
+            "CREATE TABLE a (id INT)",
+            "ALTER TABLE c REPLACE WITH TABLE a PROPERTIES (\"swap\" = \"false\")",
+        ] {
+            history.push(statement);
+        }
+        let names = |name| history.names_now(name).into_iter().collect::<Vec<_>>();
+        assert_eq!(names("a"), ["b", "c"]);
+        assert_eq!(names("b"), ["b"]);
+    }
 
     #[test]
     fn a_table_is_followed_back_through_its_names() {

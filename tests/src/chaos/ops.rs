@@ -116,15 +116,18 @@ impl Planner {
         self.model.tables.iter().map(Table::ddl).collect()
     }
 
-    /// For the end: temporary partitions go, because Doris backs up no table that has one, and every table gets a row, because all
-    /// of them must still move.
+    /// Drops all temporary partitions: Doris backs up no table that has one.
+    pub fn tidy(&mut self) -> Vec<String> {
+        (0..self.model.tables.len())
+            .filter_map(|at| self.drop_temporary(at))
+            .collect()
+    }
+
+    /// A row into every table, for the end: all of them must still move.
     pub fn last(&mut self) -> Vec<String> {
-        let mut statements = Vec::new();
-        for at in 0..self.model.tables.len() {
-            statements.extend(self.drop_temporary(at));
-            statements.push(self.insert(at));
-        }
-        statements
+        (0..self.model.tables.len())
+            .map(|at| self.insert(at))
+            .collect()
     }
 
     /// The next operation.

@@ -89,7 +89,7 @@ impl Verdict {
             let Some(halted) = verdict.settled(api, job, end).await? else {
                 continue;
             };
-            let names: BTreeSet<String> = halted.keys().cloned().collect();
+            let names = names_of(&halted, history);
             verdict.compare(world, job, &names, history).await?;
             for (table, reason) in halted {
                 if let Err(problem) = repair(world, api, job, &table, &reason).await {
@@ -108,7 +108,7 @@ impl Verdict {
             let Some(halted) = verdict.settled(api, job, end).await? else {
                 continue;
             };
-            let names: BTreeSet<String> = halted.keys().cloned().collect();
+            let names = names_of(&halted, history);
             for (table, reason) in halted {
                 if repairable(world, job, &table).await? {
                     verdict.problems.push(format!(
@@ -120,6 +120,13 @@ impl Verdict {
             verdict.rows += verdict.compare(world, job, &names, history).await?;
         }
         Ok(verdict)
+    }
+
+    /// Fails when something must not be.
+    pub fn judge(&self) -> Result<()> {
+        let (number, all) = (self.problems.len(), self.problems.join("\n- "));
+        ensure!(number == 0, "{number} problems:\n- {all}");
+        Ok(())
     }
 
     /// Waits until a job has come to `end`; answers its halted tables with their reasons, nothing when it does not come there.
@@ -198,6 +205,12 @@ impl Verdict {
 
 /// Halted tables.
 type Reasons = BTreeMap<String, String>;
+
+/// Names of halted tables: those that are told, and those that the tables have now.
+fn names_of(halted: &Reasons, history: &History) -> BTreeSet<String> {
+    let now = halted.keys().flat_map(|name| history.names_now(name));
+    halted.keys().cloned().chain(now).collect()
+}
 
 /// Does what the reason of a halted table says.
 async fn repair(world: &World, api: &Api, job: &Job, table: &str, reason: &str) -> Result<()> {

@@ -39,8 +39,15 @@ impl Workload {
         self.run(world, &statements).await
     }
 
-    /// A last row into every table.
+    /// Drops what would keep a first sync waiting.
+    pub async fn tidy(&mut self, world: &World) -> Result<()> {
+        let statements = self.planner.tidy();
+        self.run(world, &statements).await
+    }
+
+    /// A last row into every table, and nothing that would keep a table waiting.
     pub async fn finish(&mut self, world: &World) -> Result<()> {
+        self.tidy(world).await?;
         let statements = self.planner.last();
         self.run(world, &statements).await
     }
