@@ -174,7 +174,7 @@ pub enum Action {
         /// What does not hold, with the next step.
         text: String,
     },
-    /// A table stands from here on. Shown.
+    /// A table is halted from here on. Shown.
     HaltTable {
         /// Table.
         table: TableId,

@@ -1,4 +1,4 @@
-//! Order: which unit may start, whose turn it is, and what happens when a table stands.
+//! Order: which unit may start, whose turn it is, and what happens when a table halts.
 
 use std::collections::BTreeSet;
 
@@ -153,7 +153,7 @@ impl Apply {
         }
     }
 
-    /// A unit is done without an effect: all its tables stand.
+    /// A unit is done without an effect: all its tables are halted.
     pub(super) fn leave_out(&mut self, unit: Unit, actions: &mut Vec<Action>) {
         actions.push(Action::Skip {
             seq: unit.seq,
@@ -212,7 +212,7 @@ impl Apply {
         }
     }
 
-    /// Tables stand before `seq`: everything of theirs from there on is left out. Durable before anything else happens, so
+    /// Tables halt before `seq`: everything of theirs from there on is left out. Durable before anything else happens, so
     /// that after a crash nobody takes the rest of a shared transaction for the whole.
     pub(crate) fn halt_tables(
         &mut self,
@@ -260,7 +260,7 @@ impl Apply {
         }
     }
 
-    /// A queued unit loses a table that stands.
+    /// A queued unit loses a table that halts.
     fn leave_table(&mut self, seq: CommitSeq, table: TableId, actions: &mut Vec<Action>) {
         let Some(mut unit) = self.units.remove(&seq) else {
             return;

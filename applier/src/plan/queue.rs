@@ -143,7 +143,7 @@ impl Apply {
         };
         let wanted = left.len();
         // What drops a halted table takes its copy away, and the table is none of the job's any more.
-        left.retain(|table, _| drops || !self.stands(*table, seq));
+        left.retain(|table, _| drops || !self.is_halted(*table, seq));
         if left.is_empty() {
             return self.skip(facts, "table is halted".to_owned(), actions);
         }
@@ -184,7 +184,7 @@ impl Apply {
         let returns = renew::changes_names(facts.kind);
         renewals.retain(|renewal| {
             let table = renewal.table;
-            !self.stands(table, seq) || (returns && self.stood_before(table, seq))
+            !self.is_halted(table, seq) || (returns && self.was_halted_before(table, seq))
         });
         for renewal in &renewals {
             if self.halted.contains_key(&renewal.table) {
@@ -228,7 +228,7 @@ impl Apply {
                 let seq = facts.seq;
                 let halted = tables.keys().copied();
                 let halted: BTreeSet<TableId> = halted
-                    .filter(|table| self.stood_before(*table, seq))
+                    .filter(|table| self.was_halted_before(*table, seq))
                     .collect();
                 self.returning
                     .extend(halted.iter().map(|table| (*table, seq)));
@@ -258,7 +258,7 @@ impl Apply {
         let is_begun = |bearer: &&Bearer| {
             let floor = self.floors.get(&bearer.table);
             floor.is_some_and(|floor| floor.at == seq && floor.progress == Progress::Resync)
-                && !self.stands(bearer.table, seq)
+                && !self.is_halted(bearer.table, seq)
         };
         let reason = "a snapshot was begun in its place before the restart";
         let renewals = bearers.iter().filter(is_begun);
@@ -286,7 +286,7 @@ impl Apply {
         if let Below::Applied = self.below(facts.seq, &tables) {
             return Err("applied before the restart".to_owned());
         }
-        tables.retain(|table, _| !self.stands(*table, facts.seq));
+        tables.retain(|table, _| !self.is_halted(*table, facts.seq));
         if tables.is_empty() {
             return Err("table is halted".to_owned());
         }
@@ -315,15 +315,15 @@ impl Apply {
     }
 
     /// The table is halted, and no event up to this position brings it back.
-    fn stands(&self, table: TableId, seq: CommitSeq) -> bool {
+    fn is_halted(&self, table: TableId, seq: CommitSeq) -> bool {
         let from = self.returning.get(&table);
         self.halted.contains_key(&table) && from.is_none_or(|from| seq < *from)
     }
 
     /// The table was halted by an earlier event, not by this one.
-    fn stood_before(&self, table: TableId, seq: CommitSeq) -> bool {
+    fn was_halted_before(&self, table: TableId, seq: CommitSeq) -> bool {
         let halted = self.halted.get(&table);
-        self.stands(table, seq) && halted.is_some_and(|halted| halted.0 < seq)
+        self.is_halted(table, seq) && halted.is_some_and(|halted| halted.0 < seq)
     }
 
     fn enqueue(
@@ -383,14 +383,14 @@ impl Apply {
     fn is_done(&self, table: TableId, seq: CommitSeq) -> bool {
         let own = self.floors.get(&table).into_iter();
         let mut floors = own.chain(self.database_floor.as_ref());
-        let stood_later = self.halted.get(&table).is_some_and(|halted| halted.0 > seq);
-        stood_later
+        let halted_later = self.halted.get(&table).is_some_and(|halted| halted.0 > seq);
+        halted_later
             || floors.any(|floor| {
                 floor.at > seq || (floor.at == seq && floor.progress == Progress::Done)
             })
     }
 
-    /// A joint event is applied as a whole: one floor above it is enough. A table that stands at a later event had this one.
+    /// A joint event is applied as a whole: one floor above it is enough. A table that halted at a later event had this one.
     fn below(&self, seq: CommitSeq, tables: &BTreeMap<TableId, String>) -> Below {
         let mut started = None;
         let own = tables.keys().filter_map(|table| self.floors.get(table));
@@ -404,11 +404,11 @@ impl Apply {
                 (std::cmp::Ordering::Equal, Progress::Resync) | (std::cmp::Ordering::Less, _) => {}
             }
         }
-        let stood_later = tables
+        let halted_later = tables
             .keys()
             .any(|table| self.halted.get(table).is_some_and(|halted| halted.0 > seq));
         match started {
-            _ if stood_later => Below::Applied,
+            _ if halted_later => Below::Applied,
             Some(floor) => Below::Started(floor),
             None => Below::No,
         }

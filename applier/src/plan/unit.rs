@@ -18,7 +18,7 @@ pub struct Unit {
     pub(crate) seq: CommitSeq,
     pub(crate) kind: EventKind,
     pub(crate) source_at: TimestampMs,
-    /// Lanes it stands in; tables that halt meanwhile leave.
+    /// Its tables, each with a lane; tables that halt meanwhile leave.
     pub(crate) tables: BTreeMap<TableId, String>,
     pub(crate) barrier: bool,
     /// May have been started by a process before this one.
@@ -130,7 +130,7 @@ pub struct Renewal {
     pub name: String,
     /// Name at the destination.
     pub dest: String,
-    /// What can not be repeated by a statement.
+    /// What cannot be repeated by a statement.
     pub reason: String,
     /// The name is new to the job, and no process before this one began to bring the table: what bears the name is not the
     /// job's.

@@ -201,3 +201,29 @@ fn every_kind_is_repeated_as_the_event_says() {
         assert!(matches!(route, Route::Stand { .. }), "{kind:?}: {route:?}");
     }
 }
+
+/// More tablets than a record of the log can list, or a table that no record introduced: the event has no places to fetch from.
+#[test]
+fn a_transaction_is_repeated_as_its_event_says_too() {
+    let mut source = Source::new(1);
+    let (a, b) = (source.existing("a"), source.existing("b"));
+    let load = source.write(&[a, b]);
+    let reason = || "as the producer says".to_owned();
+    let with = |replay: Replay| {
+        let envelope = Envelope {
+            replay,
+            ..load.clone()
+        };
+        route(&envelope, &settings())
+    };
+    assert!(matches!(with(Replay::Transaction), Route::Load(_)));
+    let Route::Renew { renewals, .. } = with(Replay::Snapshot { reason: reason() }) else {
+        panic!("it does not come by snapshots");
+    };
+    let brought: Vec<_> = renewals.iter().map(|renewal| renewal.table.0).collect();
+    assert_eq!(brought, [a, b]);
+    let skipped = with(Replay::Skip { reason: reason() });
+    assert!(matches!(skipped, Route::Skip(text) if text == reason()));
+    let halted = with(Replay::Halt { reason: reason() });
+    assert!(matches!(halted, Route::Stand { .. }), "{halted:?}");
+}

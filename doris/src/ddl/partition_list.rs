@@ -6,14 +6,14 @@ use super::token::{Kind, Token, tokens};
 /// Partitions that a statement names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionList {
-    /// TEMPORARY stands in front.
+    /// TEMPORARY is in front of the list.
     pub temporary: bool,
     /// Names, at least one.
     pub names: Vec<String>,
 }
 
 /// Reads `[TEMPORARY] PARTITION[S] (p1, p2) [FORCE]`; names are quoted by some releases and bare in others, and a single
-/// one may stand without brackets. `None` when the text names no partitions: then the statement is about the whole table.
+/// one may be without brackets. `None` when the text names no partitions: then the statement is about the whole table.
 ///
 /// # Errors
 /// [`NotUnderstood`] when the text is anything else. It must not be taken for a statement about the whole table.
