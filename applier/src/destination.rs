@@ -41,8 +41,3 @@ impl fmt::Debug for Connect {
         f.write_str("Connect")
     }
 }
-
-/// Real clusters.
-pub fn connect_doris() -> Connect {
-    Connect::new(|address| Ok(Arc::new(ccr_doris::DorisCluster::new(address.clone()))))
-}

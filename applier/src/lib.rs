@@ -35,7 +35,7 @@ mod settle;
 pub mod snapshot;
 
 pub use config::ApplierConfig;
-pub use destination::{Connect, Destination, connect_doris};
+pub use destination::{Connect, Destination};
 pub use error::Error;
 pub use runtime::{JobRunner, RunnerDeps};
 pub use service::{ApplierService, Deps};

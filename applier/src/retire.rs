@@ -123,7 +123,8 @@ impl Retirement<'_> {
     }
 
     async fn attempt(&self) -> Result<(), String> {
-        let address = self.spec.dest.cluster.open(self.sealer);
+        let spec = &self.spec.dest;
+        let address = spec.cluster.open(&spec.cluster_name, self.sealer);
         let address = address.map_err(|error| full_text(&error))?;
         let dest = self.connect.to(&address);
         let dest = dest.map_err(|error| full_text(&error))?;

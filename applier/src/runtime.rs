@@ -111,7 +111,8 @@ impl JobRunner {
     ) -> Result<(), Error> {
         let topic = self.events_topic();
         let group = consumer_group(&self.config.prefix, &self.spec.name, &self.spec.incarnation);
-        let address = self.spec.dest.cluster.open(&self.deps.sealer)?;
+        let spec = &self.spec.dest;
+        let address = spec.cluster.open(&spec.cluster_name, &self.deps.sealer)?;
         let dest = self.deps.connect.to(&address)?;
         let mut reader = self.deps.log.join(&group, &topic).await?;
         let result = self.serve(&mut *reader, &dest, stop, report).await;

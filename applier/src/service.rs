@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::ApplierConfig;
-use crate::destination::{Connect, connect_doris};
+use crate::destination::Connect;
 use crate::error::Error;
 use crate::progress::Progress;
 use crate::retire::Retirement;
@@ -47,7 +47,10 @@ impl Deps {
             status: process.status.clone(),
             sealer: process.sealer.clone(),
             clock: process.clock.clone(),
-            connect: connect_doris(),
+            connect: {
+                let installation = process.installation.clone();
+                Connect::new(move |address| Ok(Arc::new(installation.client(address.clone()))))
+            },
         }
     }
 }

@@ -10,7 +10,6 @@ use ccr_applier::{ApplierConfig, ApplierService};
 use ccr_control::probe::SqlProbe;
 use ccr_control::process::{KafkaSettings, Process, owner};
 use ccr_control::{Api, JobRegistry, StatusBoard};
-use ccr_doris::DorisCluster;
 use ccr_log::SharedLog;
 use ccr_log::embedded::Embedded;
 use ccr_log::kafka::{Kafka, KafkaConfig};
@@ -215,7 +214,10 @@ fn api(process: &Process) -> Api {
         installation: process.installation.clone(),
         sealer: process.sealer.clone(),
         clock: process.clock.clone(),
-        connect: Arc::new(|address| Ok(Arc::new(SqlProbe(DorisCluster::new(address))) as Arc<_>)),
+        connect: {
+            let installation = process.installation.clone();
+            Arc::new(move |address| Ok(Arc::new(SqlProbe(installation.client(address))) as Arc<_>))
+        },
     }
 }
 

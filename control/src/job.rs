@@ -113,12 +113,13 @@ pub struct ClusterSpec {
 }
 
 impl ClusterSpec {
-    /// The address with the password opened.
+    /// Returns the address of the cluster of this name (`c<cluster id>`, empty when it is not known), with the password opened.
     ///
     /// # Errors
     /// [`SealError::CanNotOpen`] when the log key is another one.
-    pub fn open(&self, sealer: &Sealer) -> Result<ClusterAddress, SealError> {
+    pub fn open(&self, name: &str, sealer: &Sealer) -> Result<ClusterAddress, SealError> {
         Ok(ClusterAddress {
+            cluster_id: id_of(name),
             frontends: self
                 .frontends
                 .iter()
@@ -133,6 +134,13 @@ impl ClusterSpec {
             host_mapping: self.host_mapping.clone(),
         })
     }
+}
+
+/// The numeric id in a cluster's name, if it is made of one.
+fn id_of(name: &str) -> Option<String> {
+    let id = name.strip_prefix('c')?;
+    let is_id = !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit());
+    is_id.then(|| id.to_owned())
 }
 
 /// Source side of a job.

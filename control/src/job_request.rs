@@ -135,6 +135,7 @@ impl Endpoint {
     /// How the cluster is reached.
     pub fn address(&self) -> ClusterAddress {
         ClusterAddress {
+            cluster_id: None,
             frontends: self
                 .frontends()
                 .into_iter()

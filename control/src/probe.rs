@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ccr_doris::ddl::{create_database, ident};
-use ccr_doris::{BinlogLag, BinlogPosition, ClusterAddress, Error, Frontend, Inspect, SqlSession};
+use ccr_doris::{
+    BinlogLag, BinlogPosition, ClusterAddress, Error, Frontend, FrontendList, Inspect, SqlSession,
+};
 use ccr_schemas::TableId;
 
 /// Questions to a cluster, answered by [`ccr_doris::DorisCluster`] (or anything else that is a frontend with SQL).
 #[async_trait]
 pub trait ClusterProbe: Send + Sync + 'static {
-    /// Numeric id of the cluster, the same for all its FEs.
-    async fn cluster_id(&self) -> Result<Option<String>, Error>;
+    /// Id of the cluster, and its FEs.
+    async fn frontends(&self) -> Result<FrontendList, Error>;
     /// True when the database exists.
     async fn has_database(&self, database: &str) -> Result<bool, Error>;
     /// Names of the tables and views of a database.
@@ -37,11 +39,9 @@ pub struct SqlProbe<C>(pub C);
 
 #[async_trait]
 impl<C: Frontend + SqlSession> ClusterProbe for SqlProbe<C> {
-    async fn cluster_id(&self) -> Result<Option<String>, Error> {
+    async fn frontends(&self) -> Result<FrontendList, Error> {
         let rows = self.0.query(None, "SHOW FRONTENDS").await?;
-        Ok(rows
-            .into_iter()
-            .find_map(|row| row.get("ClusterId").cloned().flatten()))
+        Ok(FrontendList::of(&rows))
     }
 
     async fn has_database(&self, database: &str) -> Result<bool, Error> {

@@ -21,7 +21,7 @@ async fn a_job_is_created_once_and_its_password_is_sealed() {
 
     let job = fixture.api.registry.get("j1").unwrap();
     assert_eq!(job.source.cluster_name, "c77");
-    let opened = job.source.cluster.open(&fixture.api.sealer).unwrap();
+    let opened = job.source.cluster.open("c77", &fixture.api.sealer).unwrap();
     assert_eq!(opened.password.expose(), "pa55word");
     for (_, record) in fixture
         .log

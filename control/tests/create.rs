@@ -259,3 +259,19 @@ async fn scripts_of_ccr_syncer_with_default_values_go_on_working() {
         assert_names(&text, &[member, expected]);
     }
 }
+
+#[tokio::test]
+async fn the_frontends_of_both_clusters_are_remembered_in_the_log() {
+    let fixture = Fixture::new().await;
+    fixture.accepted(&body()).await;
+    // What another process reads.
+    let elsewhere =
+        ccr_control::Installation::open(fixture.log.clone(), "ccr", fixture.clock.clone())
+            .await
+            .unwrap();
+    for (cluster, host) in [("c77", SOURCE), ("c78", DEST)] {
+        let known = elsewhere.known_frontends(cluster).unwrap();
+        let hosts: Vec<_> = known.into_iter().map(|frontend| frontend.host).collect();
+        assert_eq!(hosts, [format!("{host}-a"), format!("{host}-b")]);
+    }
+}

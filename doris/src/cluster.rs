@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use ccr_ops::{Clock, Secret, SystemClock};
 
+use crate::frontends::FrontendMemory;
 use crate::hosts::{self, Endpoint};
 use crate::master::MasterMemory;
 use crate::mysql::Sessions;
@@ -20,6 +21,8 @@ use crate::rpc::Pool;
 pub struct ClusterAddress {
     /// FEs, any of them; the master is found from there.
     pub frontends: Vec<FrontendAddress>,
+    /// Numeric id of the cluster, when it is known: an FE of another cluster is not used.
+    pub cluster_id: Option<String>,
     /// Account.
     pub user: String,
     /// Its password.
@@ -29,7 +32,7 @@ pub struct ClusterAddress {
 }
 
 /// One FE.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FrontendAddress {
     /// Host.
     pub host: String,
@@ -147,6 +150,8 @@ struct Inner {
     pool: Pool,
     sessions: Sessions,
     master: MasterMemory,
+    memory: Option<Arc<dyn FrontendMemory>>,
+    clock: Arc<dyn Clock>,
     interruptions: Interruptions,
 }
 
@@ -179,6 +184,24 @@ impl DorisCluster {
 
     /// A client with bounds and a clock, by which calls are measured.
     pub fn with_clock(address: ClusterAddress, settings: Settings, clock: Arc<dyn Clock>) -> Self {
+        Self::build(address, settings, clock, None)
+    }
+
+    /// A client that finds the cluster also by the FEs that were learned before, and tells which ones it learns.
+    pub fn remembering(
+        address: ClusterAddress,
+        settings: Settings,
+        memory: Arc<dyn FrontendMemory>,
+    ) -> Self {
+        Self::build(address, settings, SystemClock::shared(), Some(memory))
+    }
+
+    fn build(
+        address: ClusterAddress,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        memory: Option<Arc<dyn FrontendMemory>>,
+    ) -> Self {
         let settings = Settings {
             max_connections: settings.max_connections.max(1),
             max_sessions: settings.max_sessions.max(1),
@@ -188,8 +211,15 @@ impl DorisCluster {
         Self {
             inner: Arc::new(Inner {
                 pool: Pool::new(settings, Arc::clone(&clock), interruptions.clone()),
-                sessions: Sessions::new(&address, settings, clock, interruptions.clone()),
+                sessions: Sessions::new(
+                    &address,
+                    settings,
+                    Arc::clone(&clock),
+                    interruptions.clone(),
+                ),
                 master: MasterMemory::default(),
+                memory,
+                clock,
                 interruptions,
                 address,
                 settings,
@@ -222,6 +252,14 @@ impl DorisCluster {
 
     pub(crate) fn master(&self) -> &MasterMemory {
         &self.inner.master
+    }
+
+    pub(crate) fn memory(&self) -> Option<&dyn FrontendMemory> {
+        self.inner.memory.as_deref()
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.inner.clock
     }
 
     pub(crate) fn interrupted(&self) -> &Interruptions {

@@ -16,6 +16,7 @@ pub mod digest;
 pub mod error;
 pub mod frontend;
 mod frontend_calls;
+pub mod frontends;
 pub mod hosts;
 pub mod inspect;
 mod master;
@@ -38,5 +39,6 @@ pub use frontend::{
     Frontend, LabelState, RawBinlog, RestoreSnapshot, RollbackOutcome, Snapshot, SubTxnCommit,
     TabletCommit, TxnState,
 };
+pub use frontends::{FrontendList, FrontendMemory};
 pub use inspect::{ColumnInfo, Inspect, JobProgress, JobState, ListedTxn, TxnPhase};
 pub use sql::{Row, SqlSession};

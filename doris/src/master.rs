@@ -4,13 +4,14 @@
 //! without. Then the FEs are asked by SQL. Every call makes a bounded number of attempts.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ccr_doris_wire::{TNetworkAddress, TStatus, TStatusCode};
 use thrift::protocol::TSerializable;
 
 use crate::cluster::DorisCluster;
 use crate::error::Error;
+use crate::frontends::{FrontendList, Known};
 use crate::hosts::Endpoint;
 use crate::mysql::{Kind, Statement};
 use crate::rpc::{Call, Failure, Repeat};
@@ -27,6 +28,7 @@ pub(crate) struct MasterMemory {
     query: Mutex<Option<Endpoint>>,
     /// Who answered a call last, also while it is not known who is the master now.
     last: Mutex<Option<Endpoint>>,
+    known: Mutex<Known>,
 }
 
 impl MasterMemory {
@@ -45,6 +47,11 @@ impl MasterMemory {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let before = last.replace(endpoint.clone());
         before.is_some_and(|before| before != *endpoint)
+    }
+
+    /// What the cluster said of itself.
+    pub(crate) fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn set(slot: &Mutex<Option<Endpoint>>, endpoint: Option<Endpoint>) {
@@ -162,6 +169,7 @@ impl DorisCluster {
                         if self.master().answered(&endpoint) {
                             self.interrupted().note();
                         }
+                        self.learn_again();
                         return Ok(Answered {
                             value: answer,
                             code,
@@ -231,7 +239,10 @@ impl DorisCluster {
                 kind,
             };
             let Failure { error, sent } = match self.sessions().run(statement).await {
-                Ok(rows) => return Ok(rows),
+                Ok(rows) => {
+                    self.learn_again();
+                    return Ok(rows);
+                }
                 Err(failure) => failure,
             };
             match error {
@@ -272,7 +283,7 @@ impl DorisCluster {
 
     /// Asks the FEs one after the other who is the master, and remembers the answer.
     async fn find_master(&self, trace: &mut Trace) -> Result<Master, Error> {
-        for frontend in &self.address().frontends {
+        for frontend in &self.candidates() {
             let query = frontend.query();
             if trace.unreachable.contains(&query) {
                 continue;
@@ -289,7 +300,18 @@ impl DorisCluster {
                 kind: Kind::Query,
             };
             let found = match self.sessions().run(statement).await {
-                Ok(rows) => self.master_of(&rows, &itself),
+                Ok(rows) => match self.learn(FrontendList::of(&rows)) {
+                    Ok(()) => self.master_of(&rows, &itself),
+                    Err(text) => {
+                        trace.last = Some(Error::Protocol {
+                            call: statement.sql.to_owned(),
+                            address: query.to_string(),
+                            text,
+                        });
+                        trace.unreachable.insert(query);
+                        None
+                    }
+                },
                 Err(Failure { error, .. }) => match error {
                     // Not allowed to ask: FEs hand statements on to the master themselves.
                     Error::Refused { .. } => Some(itself),
@@ -331,6 +353,11 @@ impl DorisCluster {
             thrift: endpoint("RpcPort")?,
             query: endpoint("QueryPort")?,
         })
+    }
+
+    /// Asks the FEs who they are, and takes in what they say.
+    pub(crate) async fn ask_frontends(&self) -> Result<(), Error> {
+        self.find_master(&mut Trace::default()).await.map(|_| ())
     }
 
     fn forget_master(&self) {

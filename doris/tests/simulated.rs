@@ -30,6 +30,7 @@ async fn cluster(name: &str, frontends: usize) -> (SimCluster, DorisCluster) {
     .await
     .unwrap();
     let address = ClusterAddress {
+        cluster_id: None,
         frontends: cluster
             .frontends()
             .iter()

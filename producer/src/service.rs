@@ -23,7 +23,7 @@ use crate::context::{Context, StreamKey, Topics};
 use crate::error::Error;
 use crate::metrics as names;
 use crate::report::Report;
-use crate::source::{Connect, connect_doris};
+use crate::source::Connect;
 use crate::stream::STATUS_INTERVAL;
 use crate::{schema_registry, stream};
 
@@ -56,7 +56,10 @@ impl Deps {
             status: process.status.clone(),
             sealer: process.sealer.clone(),
             clock: process.clock.clone(),
-            connect: connect_doris(),
+            connect: {
+                let installation = process.installation.clone();
+                Arc::new(move |address| Arc::new(installation.client(address)))
+            },
         }
     }
 }
@@ -245,10 +248,12 @@ async fn attempt(
     report: &Arc<Report>,
     token: &CancellationToken,
 ) -> Result<(), Error> {
-    let address = cluster.open(&deps.sealer).map_err(|source| Error::Seal {
-        cluster: key.source.clone(),
-        source,
-    })?;
+    let address = cluster
+        .open(&key.source, &deps.sealer)
+        .map_err(|source| Error::Seal {
+            cluster: key.source.clone(),
+            source,
+        })?;
     let topics = Topics::of(&config.prefix, key);
     let framing = match &config.schema_registry {
         Some(registry) => Framing::Confluent {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
+use ccr_doris::cluster::FrontendAddress;
 use ccr_schemas::Incarnation;
 use serde_json::{Value, json};
 
@@ -37,8 +38,9 @@ async fn accept(api: &Api, wanted: JobRequest) -> Result<Value, Error> {
     let mut warnings = wanted.warnings();
     let source = Side::of(api, "source", &wanted.src)?;
     let dest = Side::of(api, "destination", &wanted.dest)?;
-    let source_name = check_source(&source, &wanted.src).await?;
-    let dest_name = dest.cluster_name().await?;
+    let (source_name, source_list) = source.identity().await?;
+    check_source(&source, &wanted.src).await?;
+    let (dest_name, dest_list) = dest.identity().await?;
     let mut job = job_of(api.clock.now_ms(), wanted, &source, &dest);
     job.source.cluster_name = source_name;
     job.dest.cluster_name = dest_name;
@@ -61,6 +63,13 @@ async fn accept(api: &Api, wanted: JobRequest) -> Result<Value, Error> {
         .create_if(&job, |jobs| refuse_loop(&job, jobs))
         .await?;
     api.installation.forget_jobs(&makers).await?;
+    // Any FE may be gone at the next start, also the one that the job names.
+    for (name, list) in [
+        (&job.source.cluster_name, source_list),
+        (&job.dest.cluster_name, dest_list),
+    ] {
+        api.installation.remember_frontends(name, &list).await?;
+    }
     if warnings.is_empty() {
         return Ok(json!({}));
     }
@@ -78,7 +87,7 @@ struct Side {
 impl Side {
     fn of(api: &Api, name: &'static str, end: &Endpoint) -> Result<Self, Error> {
         let cluster = sealed(api, end)?;
-        let probe = (api.connect)(cluster.open(&api.sealer)?)
+        let probe = (api.connect)(cluster.open("", &api.sealer)?)
             .map_err(|source| Error::Doris { side: name, source })?;
         Ok(Self {
             name,
@@ -93,16 +102,18 @@ impl Side {
         move |source| Error::Doris { side, source }
     }
 
-    /// Name of the cluster in topics and jobs: `c<cluster id>`.
-    async fn cluster_name(&self) -> Result<String, Error> {
-        let id = self.probe.cluster_id().await.map_err(self.refused())?;
-        let id = id.ok_or_else(|| {
+    /// Name of the cluster in topics and jobs, `c<cluster id>`, and its FEs when there are several.
+    async fn identity(&self) -> Result<(String, Vec<FrontendAddress>), Error> {
+        let list = self.probe.frontends().await.map_err(self.refused())?;
+        let id = list.cluster_id.ok_or_else(|| {
             Error::Invalid(format!(
                 "{} {} shows no ClusterId in SHOW FRONTENDS; is it a Doris FE's MySQL port?",
                 self.name, self.host
             ))
         })?;
-        Ok(format!("c{id}"))
+        let several = list.frontends.len() > 1;
+        let frontends = if several { list.frontends } else { Vec::new() };
+        Ok((format!("c{id}"), frontends))
     }
 
     async fn has_database(&self, database: &str) -> Result<bool, Error> {
@@ -120,9 +131,8 @@ impl Side {
     }
 }
 
-/// Asks the source; returns its name in topics.
-async fn check_source(source: &Side, src: &Endpoint) -> Result<String, Error> {
-    let name = source.cluster_name().await?;
+/// Asks the source whether the job can follow it.
+async fn check_source(source: &Side, src: &Endpoint) -> Result<(), Error> {
     let (database, host) = (&src.database, &source.host);
     if !source.has_database(database).await? {
         return Err(Error::Invalid(format!(
@@ -146,7 +156,7 @@ async fn check_source(source: &Side, src: &Endpoint) -> Result<String, Error> {
              ALTER DATABASE `{database}` SET PROPERTIES (\"binlog.enable\" = \"true\")"
         )));
     }
-    Ok(name)
+    Ok(())
 }
 
 async fn binlog_on(

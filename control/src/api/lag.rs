@@ -32,7 +32,12 @@ async fn lag_of(api: &Api, name: &str) -> Result<Value, Error> {
         side: "source",
         source,
     };
-    let probe = (api.connect)(job.source.cluster.open(&api.sealer)?).map_err(in_source)?;
+    let probe = (api.connect)(
+        job.source
+            .cluster
+            .open(&job.source.cluster_name, &api.sealer)?,
+    )
+    .map_err(in_source)?;
     let at = BinlogPosition {
         database: job.source.database.clone(),
         table: None,

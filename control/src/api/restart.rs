@@ -105,7 +105,8 @@ async fn source_tables(api: &Api, job: &JobSpec) -> Result<Vec<(String, TableId)
         side: "source",
         source,
     };
-    let address = job.source.cluster.open(&api.sealer)?;
+    let source = &job.source;
+    let address = source.cluster.open(&source.cluster_name, &api.sealer)?;
     let probe = (api.connect)(address).map_err(refused)?;
     probe.table_ids(&job.source.database).await.map_err(refused)
 }

@@ -11,7 +11,8 @@ use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use ccr_control::probe::ClusterProbe;
 use ccr_control::{Api, Installation, JobRegistry, JobSpec, JobState, JobStatus, StatusBoard};
-use ccr_doris::{BinlogLag, BinlogPosition};
+use ccr_doris::cluster::FrontendAddress;
+use ccr_doris::{BinlogLag, BinlogPosition, FrontendList};
 use ccr_log::embedded::Embedded;
 use ccr_log::{
     Committed, Error, EventLog, GroupReader, NewRecord, Offset, Record, SharedLog, TopicSpec,
@@ -25,6 +26,7 @@ use tower::ServiceExt;
 #[derive(Clone, Debug, Default)]
 pub struct Cluster {
     pub id: String,
+    pub frontends: Vec<String>,
     pub databases: BTreeMap<String, BTreeSet<String>>,
 }
 
@@ -38,6 +40,7 @@ impl Clusters {
         let mut all = self.0.lock().unwrap();
         let cluster = all.entry(host.to_owned()).or_default();
         cluster.id = host.rsplit('.').next().unwrap().to_owned();
+        cluster.frontends = vec![format!("{host}-a"), format!("{host}-b")];
         let tables = tables.iter().map(|name| (*name).to_owned()).collect();
         cluster.databases.insert(database.to_owned(), tables);
     }
@@ -70,8 +73,16 @@ impl Probe {
 
 #[async_trait]
 impl ClusterProbe for Probe {
-    async fn cluster_id(&self) -> Result<Option<String>, ccr_doris::Error> {
-        Ok(Some(self.see(|cluster| cluster.id.clone())))
+    async fn frontends(&self) -> Result<FrontendList, ccr_doris::Error> {
+        let named = |host: &str| FrontendAddress {
+            host: host.to_owned(),
+            query_port: 9030,
+            thrift_port: 9020,
+        };
+        Ok(self.see(|cluster| FrontendList {
+            cluster_id: Some(cluster.id.clone()),
+            frontends: cluster.frontends.iter().map(|host| named(host)).collect(),
+        }))
     }
     async fn has_database(&self, database: &str) -> Result<bool, ccr_doris::Error> {
         Ok(self.see(|cluster| cluster.databases.contains_key(database)))

@@ -326,6 +326,7 @@ pub fn settings() -> Settings {
 /// An address of FEs given as `(thrift port, query port)`.
 pub fn address(frontends: &[(u16, u16)]) -> ClusterAddress {
     ClusterAddress {
+        cluster_id: None,
         frontends: frontends
             .iter()
             .map(|(thrift_port, query_port)| FrontendAddress {

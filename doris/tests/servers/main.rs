@@ -3,6 +3,7 @@
 
 mod calls;
 mod fake;
+mod frontends;
 mod messages;
 mod operations;
 mod sessions;

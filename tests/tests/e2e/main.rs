@@ -11,6 +11,7 @@ mod bad_input;
 mod chaos;
 mod dropped;
 mod fan_out;
+mod frontends;
 mod kafka;
 mod quickstart;
 mod renew;

@@ -60,6 +60,7 @@ impl Home {
             clock.sleep(Duration::from_millis(50)).await;
         };
         let client = DorisCluster::new(ClusterAddress {
+            cluster_id: None,
             frontends: vec![FrontendAddress {
                 host: "127.0.0.1".to_owned(),
                 query_port: sim.query_port(),

@@ -69,6 +69,7 @@ impl Genuine {
         let mut processes = vec![start_frontend(&home, folder.path(), &ports)?];
         let (query_port, thrift_port) = (ports[0], ports[1]);
         let client = DorisCluster::new(ClusterAddress {
+            cluster_id: None,
             frontends: vec![FrontendAddress {
                 host: "127.0.0.1".to_owned(),
                 query_port,

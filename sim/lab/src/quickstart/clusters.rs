@@ -204,6 +204,7 @@ impl Cluster {
         .await
         .with_context(|| format!("starting the simulated cluster {name}"))?;
         let client = DorisCluster::new(ClusterAddress {
+            cluster_id: None,
             frontends: vec![FrontendAddress {
                 host: "127.0.0.1".to_owned(),
                 query_port: sim.query_port(),
