@@ -1,7 +1,5 @@
 //! Command line of `ccr-applier`. Doc comments are the help text.
 
-use std::time::Duration;
-
 use ccr_applier::ApplierConfig;
 use ccr_control::process::{KafkaSettings, ProcessArgs};
 use ccr_ops::layers::LayerError;
@@ -18,9 +16,13 @@ use serde::Deserialize;
     name = "ccr-applier",
     version,
     max_term_width = 110,
-    after_help = "Configuration file (TOML), environment (CCR_APPLIER__COMMIT_INTERVAL_MS=100) and flags, the later ones \
-                  win:\n\n  [applier]\n  commit_interval_ms = 200   # how often the position is made durable, 10 to \
-                  10000\n  drain_deadline_ms = 15000  # how long a stop waits for what is in flight\n\n  [kafka]\n  \
+    after_help = "Configuration file (TOML), environment (CCR_APPLIER__COMMIT_INTERVAL=100ms) and flags, the later ones \
+                  win:\n\n  [applier]\n  commit_interval = \"200ms\"  # how often the position is made durable\n  \
+                  drain_deadline = \"15s\"     # how long a stop waits for what is in flight, up to 25s\n  \
+                  visible_timeout = \"60s\"    # how long a change waits for transactions to become visible before it asks again\n  \
+                  poll_interval = \"500ms\"    # pause between two questions about a restore or a queued ingest\n  \
+                  snapshot_timeout = \"1h\"    # wait for a snapshot before it is asked for again\n  \
+                  status_interval = \"1s\"     # how often the status is reported, up to 5s\n\n  [kafka]\n  \
                   security.protocol = \"sasl_ssl\"   # or in the file of --kafka-config, or CCR_KAFKA__SECURITY_PROTOCOL\n\nExit codes: 0 stopped by SIGTERM or SIGINT, 1 failed, 2 wrong command \
                   line, configuration or rights on Kafka."
 )]
@@ -38,32 +40,13 @@ pub struct Args {
 #[serde(default, deny_unknown_fields)]
 pub struct FileSettings {
     /// The applier's.
-    pub applier: ApplierSettings,
+    pub applier: ApplierConfig,
     /// Of librdkafka.
     pub kafka: KafkaSettings,
 }
 
-/// The applier's part of a configuration file.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ApplierSettings {
-    /// See [`ApplierConfig::commit_interval`], milliseconds.
-    pub commit_interval_ms: u64,
-    /// See [`ApplierConfig::drain_deadline`], milliseconds.
-    pub drain_deadline_ms: u64,
-}
-
-impl Default for ApplierSettings {
-    fn default() -> Self {
-        Self {
-            commit_interval_ms: 200,
-            drain_deadline_ms: 15_000,
-        }
-    }
-}
-
 impl Args {
-    /// File and environment put together.
+    /// All layers put together.
     ///
     /// # Errors
     /// Names the layer and the field.
@@ -71,25 +54,22 @@ impl Args {
         &self,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<FileSettings, LayerError> {
-        self.process.layers("applier", variables)?.load()
-    }
-
-    /// Settings of the service.
-    pub fn applier(&self, settings: &ApplierSettings, owner: String) -> ApplierConfig {
-        let defaults = ApplierConfig::default();
-        ApplierConfig {
-            prefix: self.process.topic_prefix.clone().unwrap_or(defaults.prefix),
-            owner,
-            only_jobs: (!self.jobs.is_empty()).then(|| self.jobs.iter().cloned().collect()),
-            commit_interval: Duration::from_millis(settings.commit_interval_ms.clamp(10, 10_000)),
-            drain_deadline: Duration::from_millis(settings.drain_deadline_ms),
-            ..ApplierConfig::default()
+        let mut layers = self.process.layers("applier", variables)?;
+        if let Some(prefix) = &self.process.topic_prefix {
+            layers = layers.flag("applier.prefix", "--topic-prefix", prefix)?;
         }
+        let mut settings: FileSettings = layers.load()?;
+        if !self.jobs.is_empty() {
+            settings.applier.only_jobs = Some(self.jobs.iter().cloned().collect());
+        }
+        Ok(settings)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use clap::CommandFactory;
 
     use super::*;
@@ -106,15 +86,13 @@ mod tests {
         let args =
             Args::try_parse_from(MINIMAL.iter().chain(&["--job", "a", "--job", "b"])).unwrap();
         let variables = vec![
-            (
-                "CCR_APPLIER__COMMIT_INTERVAL_MS".to_owned(),
-                "50".to_owned(),
-            ),
+            ("CCR_APPLIER__COMMIT_INTERVAL".to_owned(), "50ms".to_owned()),
+            ("CCR_APPLIER__SNAPSHOT_TIMEOUT".to_owned(), "2h".to_owned()),
             ("CCR_PRODUCER__SETTLE".to_owned(), "1ms".to_owned()),
         ];
-        let settings = args.settings(variables).unwrap();
-        let config = args.applier(&settings.applier, "me".to_owned());
+        let config = args.settings(variables).unwrap().applier;
         assert_eq!(config.commit_interval, Duration::from_millis(50));
+        assert_eq!(config.snapshot_timeout, Duration::from_secs(7200));
         assert!(config.runs("a") && config.runs("b") && !config.runs("c"));
         let wrong = vec![("CCR_APPLIER__NONSENSE".to_owned(), "1".to_owned())];
         assert!(

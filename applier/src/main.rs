@@ -19,7 +19,11 @@ fn main() -> ExitCode {
 fn prepare(args: &Args) -> Result<Prepared<ApplierConfig>, BoxError> {
     metrics::describe();
     let settings = args.settings(std::env::vars())?;
-    let config = args.applier(&settings.applier, owner());
+    let mut config = settings.applier;
+    if config.owner == ApplierConfig::default().owner {
+        config.owner = owner();
+    }
+    config.validate()?;
     Ok(Prepared {
         prefix: config.prefix.clone(),
         config,

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use ccr_control::process::{KafkaArgs, LogFormat};
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::settings::Setting;
+
 /// Cross-cluster replication for Apache Doris.
 ///
 /// One process replicates a database of one Doris cluster to others: `ccr standalone`.
@@ -28,6 +30,10 @@ pub struct Args {
 pub enum Command {
     /// Run producer, applier and HTTP API in one process; ready for `POST /create_ccr`. Without --kafka or --kafka-config
     /// the event log is a file.
+    ///
+    /// Every setting of `ccr-producer` and `ccr-applier` is one of this process, in the sections [producer], [applier] and [kafka] of
+    /// the file of --config, in variables (CCR_PRODUCER__SETTLE=50ms, CCR_APPLIER__COMMIT_INTERVAL=100ms), or by
+    /// --set producer.settle=50ms; the later ones win. Unknown names are refused. `ccr-producer --help` and `ccr-applier --help` name the usual ones.
     Standalone(StandaloneArgs),
     /// Create, watch, pause, resume, resync and delete jobs of a running process.
     Job(JobArgs),
@@ -51,9 +57,9 @@ pub struct LogArgs {
     /// Apache Kafka instead of the embedded log.
     #[command(flatten)]
     pub kafka: KafkaArgs,
-    /// First part of every topic name and consumer group.
-    #[arg(long, env = "CCR_TOPIC_PREFIX", default_value = "ccr")]
-    pub topic_prefix: String,
+    /// First part of every topic name and consumer group; default `ccr`.
+    #[arg(long, env = "CCR_TOPIC_PREFIX")]
+    pub topic_prefix: Option<String>,
     /// Confluent-compatible schema registry; without it events carry their schema's fingerprint.
     #[arg(long, env = "CCR_SCHEMA_REGISTRY", value_name = "URL")]
     pub schema_registry: Option<String>,
@@ -80,6 +86,12 @@ pub struct StandaloneArgs {
     /// The log.
     #[command(flatten)]
     pub log: LogArgs,
+    /// TOML file with the sections [producer], [applier] and [kafka].
+    #[arg(long, env = "CCR_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// One setting, for instance `producer.settle=50ms`; can be repeated.
+    #[arg(long, value_name = "FIELD=VALUE")]
+    pub set: Vec<Setting>,
     /// File with the log key (see `ccr keygen`); default: `log.key` in the data folder, made at the first start. All
     /// processes on one Kafka must be given the same key.
     #[arg(long, env = "CCR_LOG_KEY_FILE", value_name = "FILE")]

@@ -13,6 +13,7 @@ pub use job::job;
 
 use crate::args::{Args, Role, StandaloneArgs, VerifyArgs};
 use crate::key_file;
+use crate::settings::Settings;
 use crate::stack::{LogChoice, Stack, StackConfig};
 use crate::verify::{self as compare, Outcome};
 
@@ -30,26 +31,30 @@ pub async fn standalone(args: &Args, standalone: &StandaloneArgs) -> Result<Exit
     telemetry(args)?;
     let token = shutdown();
     let roles = &standalone.roles;
-    let log = LogChoice::of(&standalone.log, &standalone.data_dir)?;
+    let settings = Settings::of(standalone, std::env::vars())?;
+    let prefix = settings.producer.prefix.clone();
+    let data = &standalone.data_dir;
+    let log = LogChoice::of(&standalone.log, &prefix, &settings.kafka, data)?;
     if matches!(log, LogChoice::Embedded(_)) && roles.len() < 3 {
         bail!(
             "the embedded log lives in one process: run all roles (drop --roles), or use --kafka HOST:PORT"
         );
     }
-    std::fs::create_dir_all(&standalone.data_dir)
-        .with_context(|| format!("making the data folder {}", standalone.data_dir.display()))?;
+    std::fs::create_dir_all(data)
+        .with_context(|| format!("making the data folder {}", data.display()))?;
     let sealer = match &standalone.log_key_file {
         Some(path) => key_file::load(path, false)?,
-        None => key_file::load(&standalone.data_dir.join("log.key"), true)?,
+        None => key_file::load(&data.join("log.key"), true)?,
     };
     let stack = Stack::start(
         StackConfig {
             log,
-            prefix: standalone.log.topic_prefix.clone(),
-            schema_registry: standalone.log.schema_registry.clone(),
+            prefix,
             sealer,
             producer: roles.contains(&Role::Producer),
+            producer_config: settings.producer,
             applier: roles.contains(&Role::Applier),
+            applier_config: settings.applier,
             listen: roles.contains(&Role::Api).then_some(standalone.listen),
             allow_hosts: standalone.allow_hosts.clone(),
         },

@@ -21,7 +21,7 @@ use tracing::{error, info};
 use crate::args::LogArgs;
 
 /// How long parts may take to finish what they are doing.
-const STOP_DEADLINE: Duration = Duration::from_secs(20);
+const STOP_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Which log.
 #[derive(Clone, Debug)]
@@ -33,18 +33,22 @@ pub enum LogChoice {
 }
 
 impl LogChoice {
-    /// From the command line; the embedded log lies in `data_dir`.
-    pub fn of(args: &LogArgs, data_dir: &Path) -> Result<Self> {
-        let kafka = args.kafka.config(
-            &args.topic_prefix,
-            &KafkaSettings::default(),
-            std::env::vars(),
-        )?;
+    /// From the command line and the settings of Kafka; the embedded log lies in `data_dir`.
+    pub fn of(
+        args: &LogArgs,
+        prefix: &str,
+        settings: &KafkaSettings,
+        data_dir: &Path,
+    ) -> Result<Self> {
+        let kafka = args.kafka.config(prefix, settings, std::env::vars())?;
         match kafka {
             Some(config) => Ok(Self::Kafka(Box::new(config))),
-            None if !args.kafka.kafka_options.is_empty() || args.kafka.kafka_config.is_some() => {
+            None if !args.kafka.kafka_options.is_empty()
+                || args.kafka.kafka_config.is_some()
+                || !settings.0.is_empty() =>
+            {
                 bail!(
-                    "Kafka settings are given, but no brokers: use --kafka HOST:PORT, or bootstrap.servers in the file of --kafka-config"
+                    "Kafka settings are given, but no brokers: use --kafka HOST:PORT, or bootstrap.servers in the file of --kafka-config or in [kafka] of --config"
                 )
             }
             None => Ok(Self::Embedded(data_dir.join("log.sqlite"))),
@@ -59,14 +63,16 @@ pub struct StackConfig {
     pub log: LogChoice,
     /// Prefix of topics and groups.
     pub prefix: String,
-    /// Schema registry.
-    pub schema_registry: Option<String>,
     /// Log key.
     pub sealer: Sealer,
     /// Run the producer.
     pub producer: bool,
+    /// Its settings; the prefix is the one above.
+    pub producer_config: ProducerConfig,
     /// Run the applier.
     pub applier: bool,
+    /// Its settings; the prefix is the one above.
+    pub applier_config: ApplierConfig,
     /// Serve the HTTP API there.
     pub listen: Option<SocketAddr>,
     /// Names by which the API is reached besides its own address.
@@ -79,10 +85,14 @@ impl StackConfig {
         Self {
             log,
             prefix: "ccr".to_owned(),
-            schema_registry: None,
             sealer,
             producer: true,
+            producer_config: ProducerConfig::new(owner()),
             applier: true,
+            applier_config: ApplierConfig {
+                owner: owner(),
+                ..ApplierConfig::default()
+            },
             listen: Some(([127, 0, 0, 1], 0).into()),
             allow_hosts: Vec::new(),
         }
@@ -186,9 +196,7 @@ fn start_producer(process: &mut Process, config: &StackConfig) {
         ccr_producer::Deps::of(process),
         ProducerConfig {
             prefix: config.prefix.clone(),
-            schema_registry: config.schema_registry.clone(),
-            owner: owner(),
-            ..ProducerConfig::default()
+            ..config.producer_config.clone()
         },
     );
     process.spawn("producer", service.run(process.token()));
@@ -200,8 +208,7 @@ fn start_applier(process: &mut Process, config: &StackConfig) {
         ccr_applier::Deps::of(process),
         ApplierConfig {
             prefix: config.prefix.clone(),
-            owner: owner(),
-            ..ApplierConfig::default()
+            ..config.applier_config.clone()
         },
     );
     process.spawn("applier", service.run(process.token()));

@@ -16,8 +16,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use ccr_control::process::{KafkaSettings, owner};
 use ccr_doris::{BinlogPosition, Frontend};
 use ccr_ops::{Clock, Sealer, SystemClock};
+use ccr_producer::ProducerConfig;
 use ccr_schemas::CommitSeq;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -176,17 +178,22 @@ async fn start_stack(
     token: &CancellationToken,
 ) -> Result<Stack> {
     // Each run has topics of its own on a shared Kafka: what an earlier run left there is another source's history.
-    let log = LogChoice::of(&args.log, data)?;
+    let producer = ProducerConfig {
+        schema_registry: args.log.schema_registry.clone(),
+        ..ProducerConfig::new(owner())
+    };
+    let prefix = args.log.topic_prefix.as_ref().unwrap_or(&producer.prefix);
+    let log = LogChoice::of(&args.log, prefix, &KafkaSettings::default(), data)?;
     let prefix = match &log {
-        LogChoice::Kafka(_) => format!("{}-quickstart-{:x}", args.log.topic_prefix, clock.now_ms()),
-        LogChoice::Embedded(_) => args.log.topic_prefix.clone(),
+        LogChoice::Kafka(_) => format!("{prefix}-quickstart-{:x}", clock.now_ms()),
+        LogChoice::Embedded(_) => prefix.clone(),
     };
     let sealer =
         Sealer::from_base64(Sealer::generate_key().expose()).context("using a fresh log key")?;
     Stack::start(
         StackConfig {
             prefix,
-            schema_registry: args.log.schema_registry.clone(),
+            producer_config: producer,
             ..StackConfig::new(log, sealer)
         },
         token,
