@@ -92,8 +92,8 @@ pub struct StandaloneArgs {
     /// One setting, for instance `producer.settle=50ms`; can be repeated.
     #[arg(long, value_name = "FIELD=VALUE")]
     pub set: Vec<Setting>,
-    /// File with the log key (see `ccr keygen`); default: `log.key` in the data folder, made at the first start. All
-    /// processes on one Kafka must be given the same key.
+    /// File with the log key (see `ccr keygen`); default: `log.key` in the data folder, made at the first start and never while the
+    /// log has jobs. All processes on one Kafka must be given the same key.
     #[arg(long, env = "CCR_LOG_KEY_FILE", value_name = "FILE")]
     pub log_key_file: Option<PathBuf>,
     /// Parts to run; the embedded log needs all of them in one process.

@@ -2,10 +2,11 @@
 
 mod job;
 
+use std::os::unix::fs::DirBuilderExt;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use ccr_control::process::start_telemetry;
+use ccr_control::process::{read_log_key, start_telemetry};
 use ccr_ops::Sealer;
 use tokio_util::sync::CancellationToken;
 
@@ -40,17 +41,21 @@ pub async fn standalone(args: &Args, standalone: &StandaloneArgs) -> Result<Exit
             "the embedded log lives in one process: run all roles (drop --roles), or use --kafka HOST:PORT"
         );
     }
-    std::fs::create_dir_all(data)
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data)
         .with_context(|| format!("making the data folder {}", data.display()))?;
-    let sealer = match &standalone.log_key_file {
-        Some(path) => key_file::load(path, false)?,
-        None => key_file::load(&data.join("log.key"), true)?,
+    let (sealer, fresh_key) = match &standalone.log_key_file {
+        Some(path) => (read_log_key(path)?, None),
+        None => key_file::load_or_make(&data.join("log.key"))?,
     };
     let stack = Stack::start(
         StackConfig {
             log,
             prefix,
             sealer,
+            fresh_key,
             producer: roles.contains(&Role::Producer),
             producer_config: settings.producer,
             applier: roles.contains(&Role::Applier),

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use crate::args::LogArgs;
+use crate::key_file::FreshKey;
 
 /// How long parts may take to finish what they are doing.
 const STOP_DEADLINE: Duration = Duration::from_secs(30);
@@ -65,6 +66,8 @@ pub struct StackConfig {
     pub prefix: String,
     /// Log key.
     pub sealer: Sealer,
+    /// The log key once more when it is in no file yet: it is written before the first job can be created.
+    pub fresh_key: Option<FreshKey>,
     /// Run the producer.
     pub producer: bool,
     /// Its settings; the prefix is the one above.
@@ -86,6 +89,7 @@ impl StackConfig {
             log,
             prefix: "ccr".to_owned(),
             sealer,
+            fresh_key: None,
             producer: true,
             producer_config: ProducerConfig::new(owner()),
             applier: true,
@@ -150,6 +154,9 @@ impl Stack {
             token.child_token(),
         )
         .await?;
+        if let Some(key) = &config.fresh_key {
+            key.save(process.registry.list().keys().map(String::as_str))?;
+        }
         if config.producer {
             start_producer(&mut process, &config);
         }

@@ -21,6 +21,7 @@ mod retire;
 mod scope;
 mod secured;
 mod source_rewound;
+mod standalone;
 mod status;
 mod table_job;
 mod take_over;
