@@ -228,12 +228,19 @@ impl Apply {
             .unwrap_or_default();
         for table in tables {
             let name = names.get(table).cloned().unwrap_or_default();
+            let mut reason = reason.to_owned();
+            if !reason.contains("ccr job resync") {
+                let advice = self.settings.resync_advice([name.as_str()]);
+                reason = format!("{reason}; {advice}");
+            }
+            // It was to follow again from here on, and its snapshot did not come.
+            self.returning.remove(table);
             self.halted
-                .insert(*table, Halted(seq, name, reason.to_owned()));
+                .insert(*table, Halted(seq, name, reason.clone()));
             actions.push(Action::HaltTable {
                 table: *table,
                 seq,
-                reason: reason.to_owned(),
+                reason,
             });
         }
         let (_, checkpoint) = self.checkpoint();

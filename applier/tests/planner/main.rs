@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod renewal;
+mod resync;
 mod rollups;
 mod routes;
 mod scope;
