@@ -20,7 +20,7 @@ use dorisim::{SimCluster, SimConfig};
 use tokio_util::sync::CancellationToken;
 
 async fn events(log: &SharedLog) -> Vec<Envelope> {
-    let topic = TopicName::events("ccr", "c1", "sales");
+    let topic = TopicName::events("ccr", "csim", "sales");
     let mut out = Vec::new();
     let mut next = Offset(0);
     while let Ok(records) = log.read_range(&topic, next, 1000).await {
@@ -57,7 +57,7 @@ fn job(cluster: ClusterSpec) -> JobSpec {
         version: 1,
         wanted: Wanted::Running,
         source: SourceSpec {
-            cluster_name: "c1".to_owned(),
+            cluster_name: "csim".to_owned(),
             cluster: cluster.clone(),
             database: "sales".to_owned(),
             host_mapping: Default::default(),
@@ -151,7 +151,7 @@ impl World {
     async fn end(self) {
         self.token.cancel();
         self.running.await.unwrap().unwrap();
-        let stream = self.status.stream("c1", "sales").unwrap();
+        let stream = self.status.stream("csim", "sales").unwrap();
         assert!(stream.last_error.is_none(), "{:?}", stream.last_error);
     }
 }
@@ -246,7 +246,7 @@ async fn changes_of_a_cluster_become_events_and_a_snapshot_is_taken() {
         value: Some(serde_json::to_vec(&request).unwrap().into()),
         headers: Vec::new(),
     };
-    log.append(&TopicName::control("ccr", "c1", "sales"), vec![record])
+    log.append(&TopicName::control("ccr", "csim", "sales"), vec![record])
         .await
         .unwrap();
     let events = until(&log, "the snapshot announced", |events| {
@@ -300,7 +300,7 @@ async fn status_until(
     holds: impl Fn(&ccr_control::StreamStatus) -> bool,
 ) -> ccr_control::StreamStatus {
     for _ in 0..400 {
-        if let Some(status) = world.status.stream("c1", "sales")
+        if let Some(status) = world.status.stream("csim", "sales")
             && holds(&status)
         {
             return status;
@@ -309,7 +309,7 @@ async fn status_until(
     }
     panic!(
         "not in 20 s: {what}; {:?}",
-        world.status.stream("c1", "sales")
+        world.status.stream("csim", "sales")
     );
 }
 
