@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::error::Error;
+use crate::plan::slot::LAYOUT_MAX_AGE_MS;
 
 /// Settings of an applier process. [`ApplierConfig::validate`] names the field that cannot work.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -37,6 +38,10 @@ pub struct ApplierConfig {
     /// How long to wait for a snapshot before it is asked for again. Default 1 h, at least 1 min.
     #[serde(deserialize_with = "ccr_ops::duration::deserialize")]
     pub snapshot_timeout: Duration,
+    /// Age at which the layout of a destination table is read again while a load of the table is under way. Default 10 s, at
+    /// least 100 ms. A table that was put back to an older state behind the job's back is noticed within this time.
+    #[serde(deserialize_with = "ccr_ops::duration::deserialize")]
+    pub layout_max_age: Duration,
 }
 
 impl Default for ApplierConfig {
@@ -51,6 +56,7 @@ impl Default for ApplierConfig {
             visible_timeout: Duration::from_secs(60),
             poll_interval: Duration::from_millis(500),
             snapshot_timeout: Duration::from_secs(3600),
+            layout_max_age: Duration::from_millis(LAYOUT_MAX_AGE_MS.unsigned_abs()),
         }
     }
 }
@@ -79,6 +85,7 @@ impl ApplierConfig {
             ("visible_timeout", self.visible_timeout, ms(1000), ever),
             ("poll_interval", self.poll_interval, ms(10), ms(60_000)),
             ("snapshot_timeout", self.snapshot_timeout, ms(60_000), ever),
+            ("layout_max_age", self.layout_max_age, ms(100), ever),
         ] {
             let wrong = if value < low {
                 format!("{value:?} is below {low:?}")

@@ -17,6 +17,9 @@ use ccr_schemas::{
     BackendId, CommitSeq, IndexId, PartitionId, TableId, TabletId, TimestampMs, TxnId,
 };
 
+/// Ids kept for each table.
+const TABLE_IDS: i64 = 1_000_000;
+
 /// The destination: tables with one partition of an empty range and as many tablets as asked for.
 pub struct NullDestination {
     clock: Arc<dyn Clock>,
@@ -25,6 +28,8 @@ pub struct NullDestination {
     ingest: Duration,
     next_txn: AtomicI64,
     committed: AtomicU64,
+    /// Visible versions, in the order of `tables`.
+    versions: Vec<AtomicI64>,
 }
 
 impl NullDestination {
@@ -37,6 +42,7 @@ impl NullDestination {
     ) -> Arc<Self> {
         Arc::new(Self {
             clock,
+            versions: tables.iter().map(|_| AtomicI64::new(1)).collect(),
             tables,
             rpc,
             ingest,
@@ -56,8 +62,14 @@ impl NullDestination {
         }
     }
 
+    /// Version of the n-th table, from 1.
+    fn version(&self, n: i64) -> Option<&AtomicI64> {
+        self.versions.get(usize::try_from(n - 1).ok()?)
+    }
+
     fn table(&self, n: i64, name: &str, tablets: usize) -> TableMeta {
-        let base = n * 1_000_000;
+        let base = n * TABLE_IDS;
+        let version = self.version(n).map_or(1, |v| v.load(Ordering::Relaxed));
         let tablets = (0..i64::try_from(tablets).unwrap_or(0)).map(|bucket| TabletMeta {
             id: TabletId(base + 10 + bucket),
             replicas: vec![ReplicaMeta {
@@ -74,7 +86,7 @@ impl NullDestination {
                 id: PartitionId(base + 2),
                 name: name.to_owned(),
                 range: String::new(),
-                visible_version: 1,
+                visible_version: version,
                 indexes: vec![IndexMeta {
                     id: IndexId(base + 3),
                     name: name.to_owned(),
@@ -121,8 +133,15 @@ impl Frontend for NullDestination {
         })
     }
 
-    async fn commit_txn(&self, _: &CommitTxn) -> Result<CommitOutcome, Error> {
+    async fn commit_txn(&self, request: &CommitTxn) -> Result<CommitOutcome, Error> {
         self.wait(self.rpc).await;
+        let table = request
+            .commits
+            .first()
+            .map(|commit| commit.tablet.0 / TABLE_IDS);
+        if let Some(version) = table.and_then(|table| self.version(table)) {
+            version.fetch_add(1, Ordering::Relaxed);
+        }
         self.committed.fetch_add(1, Ordering::Relaxed);
         Ok(CommitOutcome::Committed)
     }

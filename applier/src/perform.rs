@@ -15,12 +15,13 @@ use crate::error::full_text;
 use crate::ingest::Ingester;
 use crate::inspect;
 use crate::look_ahead::LookAhead;
+use crate::memory::{self, Ask};
 use crate::metrics as names;
 use crate::plan::action::{Begun, Held};
 use crate::plan::checkpoint::PairFound;
 use crate::plan::ddl::{Before, Ddl, Effect};
 use crate::plan::mapping::{Dest, IngestPlan};
-use crate::plan::{Action, Failure, Input, LayoutRead, Outcome};
+use crate::plan::{Action, Failure, Input, LayoutRead, Memory, Outcome};
 use crate::renew::{Renewed, Renewer};
 use crate::restore_job::judged;
 
@@ -61,12 +62,50 @@ impl Performer {
                 self.back_off(failures).await;
                 Input::LayoutRead(table, self.read_layout(&name).await)
             }
-            Action::LookAhead { from } => {
+            Action::LookAhead { from, failures } => {
+                self.back_off(failures).await;
                 let found = self.look_ahead.look(Offset(from)).await;
-                Input::LookedAhead(found.unwrap_or_else(|error| {
-                    tracing::warn!(error = %error.full_text(), "events ahead can not be read, trying again");
-                    Vec::new()
-                }))
+                let found = found.inspect_err(|error| {
+                    tracing::warn!(error = %error.full_text(), "events ahead cannot be read, trying again");
+                });
+                Input::LookedAhead {
+                    found: found.ok(),
+                    failures,
+                }
+            }
+            Action::CheckVersions {
+                table,
+                check,
+                name,
+                after,
+            } => {
+                let read = match self.await_visible(after.as_slice()).await {
+                    Ok(Outcome::Visible) => self.read_layout(&name).await,
+                    Ok(Outcome::Failed(failure)) => LayoutRead::Failed(failure),
+                    Ok(other) => {
+                        tracing::debug!(outcome = other.name(), "no versions were checked");
+                        return None;
+                    }
+                    Err(error) => LayoutRead::Failed(failure(&error)),
+                };
+                Input::VersionsChecked { table, check, read }
+            }
+            Action::AwaitSettled { seq, failures } => {
+                self.back_off(failures).await;
+                answer(seq, self.await_settled().await)
+            }
+            Action::AskMemory { last, failures } => {
+                self.back_off(failures).await;
+                let age_ms = self.clock.now_ms() - last.2;
+                let ask = Ask {
+                    database: &self.database,
+                    prefix: &self.label_prefix,
+                    last,
+                    age_ms,
+                };
+                let memory = ask.of(&*self.dest).await;
+                let memory = memory.unwrap_or_else(|error| Memory::Failed(failure(&error)));
+                Input::MemoryTold { memory, failures }
             }
             Action::BeginTxn {
                 seq,
@@ -180,6 +219,21 @@ impl Performer {
         }
     }
 
+    /// Bounded as [`Self::await_visible`], for transactions of any process.
+    async fn await_settled(&self) -> Result<Outcome, Error> {
+        let until = self.clock.monotonic() + self.visible_timeout;
+        loop {
+            let Some(txn) = memory::unsettled(&*self.dest, &self.database).await? else {
+                return Ok(Outcome::Visible);
+            };
+            if self.clock.monotonic() > until {
+                return Ok(not_visible(txn));
+            }
+            let pause = self.poll_interval.min(Duration::from_millis(100));
+            self.clock.sleep(pause).await;
+        }
+    }
+
     async fn read_layout(&self, name: &str) -> LayoutRead {
         let known = self.known_id(name);
         match inspect::layout(&*self.dest, &self.database, name, known).await {
@@ -270,14 +324,7 @@ impl Performer {
                     TxnState::Prepare | TxnState::Precommitted | TxnState::Committed => {}
                 }
                 if self.clock.monotonic() > until {
-                    return Ok(Outcome::Failed(Failure {
-                        kind: ErrorKind::Throttled,
-                        refusal: None,
-                        text: format!(
-                            "destination transaction {txn} is committed but not visible yet; the next change of the table \
-                             waits for it"
-                        ),
-                    }));
+                    return Ok(not_visible(*txn));
                 }
                 self.clock
                     .sleep(self.poll_interval.min(Duration::from_millis(100)))
@@ -347,6 +394,16 @@ impl Performer {
             }),
         }
     }
+}
+
+fn not_visible(txn: TxnId) -> Outcome {
+    Outcome::Failed(Failure {
+        kind: ErrorKind::Throttled,
+        refusal: None,
+        text: format!(
+            "destination transaction {txn} is committed but not visible yet; the next change of the table waits for it"
+        ),
+    })
 }
 
 fn answer(seq: CommitSeq, result: Result<Outcome, Error>) -> Input {

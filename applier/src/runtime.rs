@@ -5,11 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ccr_control::{JobSpec, JobState, StatusBoard};
-use ccr_doris::TxnState;
 use ccr_log::{Committed, GroupReader, Offset, ReaderEvent, SharedLog};
 use ccr_ops::{Clock, ErrorKind, Sealer};
 use ccr_schemas::topic::consumer_group;
-use ccr_schemas::{CommitSeq, Event, TopicName};
+use ccr_schemas::{Event, TopicName};
 use futures::FutureExt;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -220,6 +219,9 @@ impl Session<'_> {
             })?;
         let offset = committed.offset.0;
         self.tell(|p| p.resyncs_done(&checkpoint.resyncs_done));
+        if let Some(why) = checkpoint.contradiction {
+            return Ok(Flow::End(Ended::Halted(why)));
+        }
         if let Some(mark) = checkpoint.restore.clone() {
             let ready = self.bootstrap(reader, Some((offset, mark))).await?;
             return Ok(fresh(ready));
@@ -246,6 +248,9 @@ impl Session<'_> {
                 }
             }
         };
+        if let Flow::End(end) = self.confirm_memory(reader, offset, &checkpoint).await? {
+            return Ok(Flow::End(end));
+        }
         let (_, end) = self.log.watermarks(&topic).await?;
         let labels_intact = match checkpoint.witness {
             None => false,
@@ -269,30 +274,18 @@ impl Session<'_> {
         }))
     }
 
-    /// Whether the destination still knows the label of an event that was certainly applied.
-    async fn remembers(&self, witness: CommitSeq) -> Flow<bool> {
-        let label = format!("{}_{witness}", label_prefix(self.spec));
-        let mut failures = 0_u32;
-        loop {
-            match self
-                .dest
-                .label_state(&self.spec.dest.database, &label)
-                .await
-            {
-                Ok((state, _)) => {
-                    return Flow::On(matches!(state, TxnState::Committed | TxnState::Visible));
-                }
-                Err(error) => {
-                    let now = self.clock.now_ms();
-                    self.tell(|p| p.error(Some(full_text(&error)), now));
-                    failures += 1;
-                    tokio::select! {
-                        biased;
-                        () = self.stop.cancelled() => return Flow::End(Ended::Stopped),
-                        () = self.clock.sleep(Duration::from_millis(200) * failures.min(25)) => {}
-                    }
-                }
-            }
+    fn settings(&self) -> Settings {
+        let (spec, max_age) = (self.spec, self.config.layout_max_age);
+        Settings {
+            database: spec.dest.database.clone(),
+            source_database: spec.source.database.clone(),
+            table_names: spec.dest.table_names.clone(),
+            filter: spec.tables.clone(),
+            options: spec.options.clone(),
+            job: spec.name.clone(),
+            replaces_existing: spec.replaces_existing(),
+            table_resyncs: spec.table_resyncs.clone(),
+            layout_max_age_ms: i64::try_from(max_age.as_millis()).unwrap_or(i64::MAX),
         }
     }
 
@@ -316,7 +309,7 @@ impl Session<'_> {
             look_ahead: LookAhead {
                 log: self.log.clone(),
                 topic: self.events_topic(),
-                settings: Arc::new(settings(self.spec)),
+                settings: Arc::new(self.settings()),
             },
             renewer: Renewer {
                 log: self.log.clone(),
@@ -337,7 +330,8 @@ impl Session<'_> {
         let topic = self.events_topic();
         let performer = self.performer();
         let removed = self.removed_later(&performer, &start).await;
-        let settings = Arc::new(settings(self.spec));
+        let settings = Arc::new(self.settings());
+        let mut interruptions = self.dest.interruptions();
         let mut state = State::Applying(Box::new(Apply::new(settings, start)));
         let mut tasks: JoinSet<Option<Input>> = JoinSet::new();
         let clock = self.clock.clone();
@@ -345,7 +339,11 @@ impl Session<'_> {
         let mut deadline: Option<Duration> = None;
         // The time comes first: failures are counted over a span of it.
         let now_ms = clock.now_ms();
-        let mut first = vec![Input::Tick { now_ms }, Input::LookedAhead(removed)];
+        let looked = Input::LookedAhead {
+            found: Some(removed),
+            failures: 0,
+        };
+        let mut first = vec![Input::Tick { now_ms }, looked];
         loop {
             let mut inputs = std::mem::take(&mut first);
             // 1 what is there  2 a wish to stop  3 outcomes  4 time  5 records, as far as there is room
@@ -379,6 +377,11 @@ impl Session<'_> {
                         Flow::End(end) => return Ok(end),
                     }
                 }
+            }
+            // Before the outcomes of the calls that met it.
+            let seen = self.dest.interruptions();
+            if std::mem::replace(&mut interruptions, seen) != seen {
+                inputs.insert(0, Input::Interrupted);
             }
             for input in inputs {
                 let next = step(state, input);
@@ -490,6 +493,9 @@ impl Session<'_> {
             }
             Action::ReadLayout { .. }
             | Action::LookAhead { .. }
+            | Action::CheckVersions { .. }
+            | Action::AwaitSettled { .. }
+            | Action::AskMemory { .. }
             | Action::BeginTxn { .. }
             | Action::RollbackTxn { .. }
             | Action::AskLabel { .. }
@@ -551,21 +557,8 @@ fn fresh(ready: Flow<Ready>) -> Flow<Start> {
     }
 }
 
-fn settings(spec: &JobSpec) -> Settings {
-    Settings {
-        database: spec.dest.database.clone(),
-        source_database: spec.source.database.clone(),
-        table_names: spec.dest.table_names.clone(),
-        filter: spec.tables.clone(),
-        options: spec.options.clone(),
-        job: spec.name.clone(),
-        replaces_existing: spec.replaces_existing(),
-        table_resyncs: spec.table_resyncs.clone(),
-    }
-}
-
 /// Everything of a transaction label but the position: `ccr_<job>_<incarnation>_<source>_<database>`.
-fn label_prefix(spec: &JobSpec) -> String {
+pub(crate) fn label_prefix(spec: &JobSpec) -> String {
     let source = &spec.source;
     let text = format!(
         "ccr_{}_{}_{}_{}",

@@ -61,6 +61,8 @@ pub struct ListedTxn {
     pub label: String,
     /// State.
     pub state: TxnState,
+    /// When it ended, as the server prints it; `None` before.
+    pub ended_at: Option<String>,
 }
 
 /// Which transactions are listed.
@@ -133,6 +135,7 @@ pub trait Inspect: SqlSession {
                     id: TxnId(column(row, "TransactionId")?.trim().parse().ok()?),
                     label: column(row, "Label")?.to_owned(),
                     state: status::txn_state(column(row, "TransactionStatus")?),
+                    ended_at: column(row, "FinishTime").map(str::to_owned),
                 })
             })
             .collect())
@@ -153,6 +156,17 @@ pub trait Inspect: SqlSession {
                 let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
                 text.contains(r#""binlog.enable"="true""#)
             }))
+    }
+
+    /// Seconds since a time that the server printed, by its clock and time zone. `None` when it cannot be told.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    async fn seconds_since(&self, time: &str) -> Result<Option<i64>, Error> {
+        let sql = format!("SELECT TIMESTAMPDIFF(SECOND, {}, NOW()) AS s", string(time));
+        let rows = self.query(None, &sql).await?;
+        let seconds = rows.first().and_then(|row| column(row, "s"));
+        Ok(seconds.and_then(|seconds| seconds.trim().parse().ok()))
     }
 
     /// Names and ids of the tables and views of a database; empty when there is no such database.

@@ -274,6 +274,9 @@ async fn a_change_is_repeated_at_a_destination() {
         (ended[0].id, &ended[0].label, ended[0].state),
         (txn, &begin.label, TxnState::Visible)
     );
+    let ended_at = ended[0].ended_at.clone().unwrap();
+    let age = to.seconds_since(&ended_at).await.unwrap().unwrap();
+    assert!((0..60).contains(&age), "{ended_at}: {age}");
     let running = to.transactions("copy", TxnPhase::Running).await.unwrap();
     assert_eq!(running, []);
     let unknown = to

@@ -11,7 +11,7 @@ use ccr_ops::ErrorKind;
 use ccr_schemas::event::RowsetsCommitted;
 use ccr_schemas::{BackendId, CommitSeq, EventKind, TableId, TabletId, TimestampMs, TxnId};
 
-use crate::plan::checkpoint::{Checkpoint, PairFound};
+use crate::plan::checkpoint::{Checkpoint, LastCommitted, PairFound};
 use crate::plan::ddl::Ddl;
 use crate::plan::mapping::{Dest, IngestPlan, Layout};
 use crate::plan::state::Renewal;
@@ -44,6 +44,34 @@ pub enum Action {
     LookAhead {
         /// First offset.
         from: i64,
+        /// Failures so far.
+        failures: u32,
+    },
+    /// Reads the versions of a table again, after a transaction is visible. Changes nothing.
+    CheckVersions {
+        /// Source table that it is read for.
+        table: TableId,
+        /// Number of the check.
+        check: u64,
+        /// Destination name.
+        name: String,
+        /// The newest transaction of the table that this run committed and has not seen visible.
+        after: Option<TxnId>,
+    },
+    /// Waits, within a bound, until no transaction of the job is committed and not visible, whoever committed it. Changes
+    /// nothing.
+    AwaitSettled {
+        /// Event that waits.
+        seq: CommitSeq,
+        /// Failures so far.
+        failures: u32,
+    },
+    /// Asks whether the destination remembers the transaction that was committed last. Changes nothing.
+    AskMemory {
+        /// The transaction.
+        last: LastCommitted,
+        /// Failures so far.
+        failures: u32,
     },
     /// Begins a transaction under the event's label. Safe to repeat: the label can be held only once.
     BeginTxn {
@@ -247,6 +275,19 @@ pub struct Failure {
     pub text: String,
 }
 
+/// What the destination remembers of the transaction that the job committed last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// It remembers it.
+    Intact,
+    /// It remembers neither it nor an older one of the job: labels are forgotten in time.
+    Silent,
+    /// It remembers an older one only, which is forgotten first: it went back to an older state. With what was found.
+    WentBack(String),
+    /// The call failed.
+    Failed(Failure),
+}
+
 /// What a layout read came to.
 #[derive(Clone, Debug)]
 pub enum LayoutRead {
@@ -264,6 +305,9 @@ impl Action {
         match self {
             Self::ReadLayout { .. } => "read_layout",
             Self::LookAhead { .. } => "look_ahead",
+            Self::CheckVersions { .. } => "check_versions",
+            Self::AwaitSettled { .. } => "await_settled",
+            Self::AskMemory { .. } => "ask_memory",
             Self::BeginTxn { .. } => "begin_txn",
             Self::RollbackTxn { .. } => "rollback_txn",
             Self::AskLabel { .. } => "ask_label",
@@ -286,7 +330,10 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ReadLayout { name, .. } => write!(f, "ReadLayout {name}"),
-            Self::LookAhead { from } => write!(f, "LookAhead @{from}"),
+            Self::LookAhead { from, .. } => write!(f, "LookAhead @{from}"),
+            Self::CheckVersions { name, .. } => write!(f, "CheckVersions {name}"),
+            Self::AwaitSettled { seq, .. } => write!(f, "AwaitSettled {seq}"),
+            Self::AskMemory { last, .. } => write!(f, "AskMemory {} txn {}", last.0, last.1),
             Self::BeginTxn { seq, .. } => write!(f, "BeginTxn {seq}"),
             Self::RollbackTxn {
                 seq, txn, reason, ..
@@ -330,6 +377,9 @@ impl fmt::Display for Action {
                 }
                 for (table, upto) in &checkpoint.renewed {
                     write!(f, " n{table}={upto}")?;
+                }
+                if checkpoint.contradiction.is_some() {
+                    f.write_str(" contradiction")?;
                 }
                 Ok(())
             }

@@ -156,6 +156,7 @@ impl Apply {
         if is_contained {
             self.window.pass(offset, CommitSeq::BEFORE_FIRST);
         } else if self.accepts_loss(seq) {
+            self.set_all_adrift();
             self.bearers.clear();
             self.skip_at(
                 offset,
@@ -188,6 +189,7 @@ impl Apply {
     }
 
     fn pass_gap(&mut self, offset: i64, up_to: CommitSeq, actions: &mut Vec<Action>) {
+        self.set_all_adrift();
         self.last = Some(up_to);
         self.bearers.clear();
         self.window.pass(offset, up_to);

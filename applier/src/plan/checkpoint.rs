@@ -2,13 +2,16 @@
 //!
 //! Field names are short because the space is. Frozen: a field is never given another meaning, only added.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ccr_control::ResyncsDone;
 use ccr_log::MAX_METADATA_BYTES;
-use ccr_schemas::{CommitSeq, TableId};
+use ccr_schemas::{CommitSeq, TableId, TxnId};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+/// Stands for every table in [`Checkpoint::adrift`].
+pub const EVERY_TABLE: TableId = TableId(-1);
 
 /// Version of the layout that this code writes.
 pub const VERSION: u32 = 1;
@@ -50,10 +53,26 @@ pub struct Checkpoint {
     /// Requests of people to sync single tables again that are done.
     #[serde(rename = "r", default, skip_serializing_if = "ResyncsDone::is_empty")]
     pub resyncs_done: ResyncsDone,
+    /// Tables of which a person accepted a loss (`skip`, the policies `skip`): their versions differ from the source's.
+    /// [`EVERY_TABLE`] stands for all.
+    #[serde(rename = "o", default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub adrift: BTreeSet<TableId>,
+    /// The transaction committed last. A destination that has forgotten it and remembers one of the job that ended before it
+    /// was begun went back to an older state.
+    #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
+    pub last_committed: Option<LastCommitted>,
+    /// Why the job stands for good: what it remembers and what the destination has contradict each other. A resync ends it.
+    #[serde(rename = "z", default, skip_serializing_if = "Option::is_none")]
+    pub contradiction: Option<String>,
     /// The first snapshot, while it is not restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore: Option<RestoreMark>,
 }
+
+/// A committed transaction: its event, its id at the destination, and when it was begun, milliseconds since the epoch by the
+/// applier's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LastCommitted(pub CommitSeq, pub TxnId, pub i64);
 
 /// Everything of a lane below `at` is applied, and the event at `at` is started or done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -215,6 +234,9 @@ impl Checkpoint {
             halted: BTreeMap::new(),
             renewed: BTreeMap::new(),
             resyncs_done: ResyncsDone::default(),
+            adrift: BTreeSet::new(),
+            last_committed: None,
+            contradiction: None,
             restore: None,
         }
     }
@@ -294,6 +316,9 @@ mod tests {
             )]),
             renewed: BTreeMap::from([(TableId(9), CommitSeq(60))]),
             resyncs_done: ResyncsDone::from(vec![2, 4]),
+            adrift: BTreeSet::from([TableId(6)]),
+            last_committed: Some(LastCommitted(CommitSeq(41), TxnId(1007), 9)),
+            contradiction: Some("why".to_owned()),
             restore: Some(RestoreMark {
                 n: 1,
                 at: Some(5),
@@ -307,7 +332,7 @@ mod tests {
         let text = full().encode().unwrap();
         assert_eq!(
             text,
-            r#"{"v":1,"seq":42,"t":1700000000000,"db":10086,"base":3,"w":40,"d":[50,"s",77],"f":{"7":[45,"d"]},"h":{"8":[44,"t","why"]},"n":{"9":60},"r":[2,4],"restore":{"n":1,"at":5}}"#
+            r#"{"v":1,"seq":42,"t":1700000000000,"db":10086,"base":3,"w":40,"d":[50,"s",77],"f":{"7":[45,"d"]},"h":{"8":[44,"t","why"]},"n":{"9":60},"r":[2,4],"o":[6],"x":[41,1007,9],"z":"why","restore":{"n":1,"at":5}}"#
         );
         assert_eq!(Checkpoint::decode(&text).unwrap(), full());
         let plain = Checkpoint::at(CommitSeq(-1)).encode().unwrap();

@@ -75,6 +75,7 @@ mod tests {
             job: "job".to_owned(),
             replaces_existing: false,
             table_resyncs: Default::default(),
+            layout_max_age_ms: 10_000,
         };
         let table = |id: i64, name: &str| TableRef {
             id: TableId(id),

@@ -14,7 +14,7 @@ pub struct Evidence<'a> {
     pub in_window: bool,
     /// The destination still knows a label older than any of the window: a free label was never finished.
     pub labels_intact: bool,
-    /// Visible versions of destination partitions, read before this process committed anything to the table.
+    /// Versions that destination partitions have when everything this process committed is visible.
     pub baseline: &'a BTreeMap<PartitionId, i64>,
     /// Versions of each source partition among the events of the window.
     pub window_versions: &'a BTreeMap<PartitionId, BTreeSet<i64>>,
@@ -58,10 +58,7 @@ pub fn judge(plan: &IngestPlan, evidence: &Evidence<'_>) -> Verdict {
         }
         let Some(dest) = dest else {
             return Verdict::NoWitness {
-                why: format!(
-                    "partition {} had no version before this run",
-                    part.partition
-                ),
+                why: format!("the version of partition {} is not known", part.partition),
             };
         };
         if has_it {
@@ -104,6 +101,7 @@ mod tests {
             parts: versions
                 .iter()
                 .map(|(partition, version)| IngestPart {
+                    source_table: TableId(7),
                     table: Dest(TableId(1)),
                     sub_txn: None,
                     source_partition: PartitionId(*partition),

@@ -35,6 +35,7 @@ impl Apply {
         }
         match &unit.work {
             Work::Load(_, LoadPhase::Ingested(..)) => self.commit(seq, actions),
+            Work::Load(_, LoadPhase::Claimed(_)) => self.prove(seq, actions),
             Work::Load(_, LoadPhase::Failed(tables, reason)) => {
                 let tables = if tables.is_empty() {
                     unit.tables.keys().copied().collect()
@@ -87,6 +88,7 @@ impl Apply {
                 | LoadPhase::Ingesting(..)
                 | LoadPhase::Settling(_)
                 | LoadPhase::Dropping(_)
+                | LoadPhase::Verifying(..)
                 | LoadPhase::Committing(..),
             )
             | Work::Renew(
@@ -330,6 +332,8 @@ impl Apply {
                 | LoadPhase::Ingested(..)
                 | LoadPhase::Settling(_)
                 | LoadPhase::Dropping(_)
+                | LoadPhase::Claimed(_)
+                | LoadPhase::Verifying(..)
                 | LoadPhase::Committing(..) => {}
             },
         }

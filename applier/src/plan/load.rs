@@ -12,6 +12,7 @@ use crate::plan::action::{Begun, Held};
 use crate::plan::judge::{Evidence, Verdict, judge};
 use crate::plan::mapping::IngestPlan;
 use crate::plan::state::{Apply, LoadPhase, Redo, Then, Unit, Work};
+use crate::plan::verify::Verifying;
 use crate::plan::{Action, Failure, Outcome};
 
 /// Failures of an ingest before events that are not taken yet are asked for the reason.
@@ -26,6 +27,10 @@ impl Apply {
         actions: &mut Vec<Action>,
     ) {
         self.set_load_phase(seq, LoadPhase::Beginning(plan.clone()));
+        if let Some(unit) = self.units.get_mut(&seq) {
+            unit.newest_txn = self.newest_txn;
+            unit.begun_at_ms = self.now_ms;
+        }
         actions.push(Action::BeginTxn {
             seq,
             plan,
@@ -138,6 +143,9 @@ impl Apply {
                 self.units.insert(seq, unit);
                 self.map(seq, actions);
             }
+            (LoadPhase::Verifying(plan, claim, Verifying::Settling), Outcome::Visible) => {
+                self.settled(unit, plan, claim, actions);
+            }
             (LoadPhase::Committing(plan, begun, held), Outcome::Commit(outcome)) => {
                 self.commit_answered(unit, event, plan, begun, held, outcome, actions);
             }
@@ -153,6 +161,7 @@ impl Apply {
         self.looking_ahead = true;
         actions.push(Action::LookAhead {
             from: self.window.next_offset(),
+            failures: 0,
         });
     }
 
@@ -168,7 +177,7 @@ impl Apply {
             BeginOutcome::LabelExists {
                 state: LabelState::Finished,
                 ..
-            } => self.took_effect(unit, true, None, actions),
+            } => self.found_finished(unit, plan, actions),
             BeginOutcome::LabelExists {
                 txn: Some(txn),
                 state: LabelState::Running | LabelState::Precommitted,
@@ -177,18 +186,17 @@ impl Apply {
                 txn: None,
                 state: LabelState::Running | LabelState::Precommitted,
             } => self.ask_label(unit, plan, actions),
+            BeginOutcome::Begun { txn, .. } if !self.note_begun(txn, unit.newest_txn, actions) => {
+                self.set_phase(&mut unit, LoadPhase::Beginning(plan));
+                self.units.insert(seq, unit);
+            }
             BeginOutcome::Begun { txn, .. } if unit.redo != Redo::No => {
                 self.undo(unit, plan, txn, Then::PlanAgain, actions);
             }
             BeginOutcome::Begun { txn, sub_txns } => {
-                let empty = BTreeMap::new();
                 let mut baseline = BTreeMap::new();
-                for table in unit.tables.keys() {
-                    let slot = self
-                        .layouts
-                        .get(table)
-                        .and_then(|slot| slot.baseline.as_ref());
-                    baseline.extend(slot.unwrap_or(&empty).iter().map(|(p, v)| (*p, *v)));
+                for slot in unit.tables.keys().filter_map(|t| self.layouts.get(t)) {
+                    baseline.extend(slot.versions.expected().iter().map(|(p, v)| (*p, *v)));
                 }
                 let removed = match &unit.work {
                     Work::Load(event, _) => self.removals.partitions_of(seq, event),
@@ -221,7 +229,8 @@ impl Apply {
                             self.settings
                                 .resync_advice(unit.tables.values().map(String::as_str))
                         );
-                        self.undo(unit, plan, txn, Then::Fail(reason), actions);
+                        let all = BTreeSet::new();
+                        self.undo(unit, plan, txn, Then::Fail(all, reason), actions);
                     }
                 }
             }
@@ -254,7 +263,7 @@ impl Apply {
         let seq = unit.seq;
         match (state, txn) {
             (TxnState::Committed | TxnState::Visible, _) => {
-                self.took_effect(unit, true, None, actions)
+                self.found_finished(unit, plan, actions);
             }
             (TxnState::Prepare | TxnState::Precommitted, Some(txn)) => {
                 self.undo(unit, plan, txn, Then::BeginAgain, actions);
@@ -343,9 +352,14 @@ impl Apply {
                 self.obsolete_failed(unit, event, ddl, failure, actions);
                 return;
             }
+            LoadPhase::Verifying(_, _, Verifying::Settling) => {
+                Action::AwaitSettled { seq, failures }
+            }
             LoadPhase::Waiting
             | LoadPhase::Mapping(_)
             | LoadPhase::Ingested(..)
+            | LoadPhase::Claimed(_)
+            | LoadPhase::Verifying(_, _, Verifying::Reading | Verifying::LookingAhead)
             | LoadPhase::Obsolete(_)
             | LoadPhase::Failed(..)
             | LoadPhase::Unfit(_) => {

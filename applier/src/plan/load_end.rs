@@ -9,6 +9,7 @@ use ccr_schemas::{CommitSeq, TableId, TxnId};
 
 use crate::plan::Action;
 use crate::plan::action::{Begun, Held};
+use crate::plan::checkpoint::LastCommitted;
 use crate::plan::mapping::IngestPlan;
 use crate::plan::state::{Apply, LoadPhase, Redo, Then, Unit, Work};
 
@@ -16,8 +17,8 @@ use crate::plan::state::{Apply, LoadPhase, Redo, Then, Unit, Work};
 const MOST_UNSEEN: usize = 16;
 
 impl Apply {
-    /// It is the unit's turn in all its lanes.
-    pub(crate) fn commit(&mut self, seq: CommitSeq, actions: &mut Vec<Action>) {
+    /// The versions fit.
+    pub(super) fn send_commit(&mut self, seq: CommitSeq, actions: &mut Vec<Action>) {
         let Some(unit) = self.units.get_mut(&seq) else {
             return;
         };
@@ -28,6 +29,12 @@ impl Apply {
             return;
         };
         *phase = LoadPhase::Committing(plan.clone(), begun.clone(), held.clone());
+        unit.commit_sent = true;
+        for table in unit.tables.keys() {
+            if let Some(slot) = self.layouts.get_mut(table) {
+                slot.settled = false;
+            }
+        }
         self.issued.insert(seq, self.last_finished);
         actions.push(Action::CommitTxn {
             seq,
@@ -50,7 +57,7 @@ impl Apply {
             Then::BeginAgain => "begun again",
             Then::PlanAgain => "planned again without a part",
             Then::AlreadyApplied => "applied before",
-            Then::Fail(_) | Then::Resync(_) => "cannot be applied",
+            Then::Fail(..) | Then::Resync(_) => "cannot be applied",
         };
         let seq = unit.seq;
         if let Work::Load(_, phase) = &mut unit.work {
@@ -76,7 +83,8 @@ impl Apply {
         match (txn, self.units.remove(&seq)) {
             (_, None) => {}
             (Some(txn), Some(unit)) => {
-                self.undo(unit, Arc::default(), txn, Then::Fail(reason), actions);
+                let then = Then::Fail(BTreeSet::from([table]), reason);
+                self.undo(unit, Arc::default(), txn, then, actions);
             }
             (None, Some(mut unit)) => {
                 if let Work::Load(_, phase) = &mut unit.work {
@@ -98,7 +106,7 @@ impl Apply {
     ) {
         let seq = unit.seq;
         match (then, outcome) {
-            (_, RollbackOutcome::AlreadyCommitted) => self.took_effect(unit, true, None, actions),
+            (_, RollbackOutcome::AlreadyCommitted) => self.found_finished(unit, plan, actions),
             (Then::BeginAgain, RollbackOutcome::NotFound) => self.ask_label(unit, plan, actions),
             (Then::BeginAgain, RollbackOutcome::Aborted) => {
                 let failures = unit.failures;
@@ -132,9 +140,9 @@ impl Apply {
                 self.units.insert(seq, unit);
                 self.touched.insert(seq);
             }
-            (Then::Fail(reason), RollbackOutcome::Aborted | RollbackOutcome::NotFound) => {
+            (Then::Fail(tables, reason), RollbackOutcome::Aborted | RollbackOutcome::NotFound) => {
                 if let Work::Load(_, phase) = &mut unit.work {
-                    *phase = LoadPhase::Failed(BTreeSet::new(), reason);
+                    *phase = LoadPhase::Failed(tables, reason);
                 }
                 self.units.insert(seq, unit);
                 self.touched.insert(seq);
@@ -157,6 +165,9 @@ impl Apply {
         match outcome {
             // Asked only to commit: it becomes visible a little later in either case.
             CommitOutcome::Committed | CommitOutcome::VisibleLater => {
+                self.count(&plan);
+                let last = LastCommitted(seq, begun.txn, unit.begun_at_ms);
+                self.last_committed = Some(last).max(self.last_committed);
                 self.took_effect(unit, false, Some(begun.txn), actions);
             }
             CommitOutcome::NotFound | CommitOutcome::Aborted { .. } => {

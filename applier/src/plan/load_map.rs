@@ -9,7 +9,9 @@ use ccr_schemas::{CommitSeq, TableId, TxnId};
 
 use crate::plan::action::{Begun, Held};
 use crate::plan::mapping::{self, IngestPlan, Miss, Unmapped};
-use crate::plan::state::{Apply, LayoutKnown, LoadPhase, Then, Unit, Work};
+use crate::plan::slot::LayoutKnown;
+use crate::plan::state::{Apply, LoadPhase, Then, Unit, Work};
+use crate::plan::verify::Verifying;
 use crate::plan::{Action, LayoutRead};
 
 /// How often a layout is read again for something that has no counterpart, before its table is re-synced.
@@ -143,7 +145,10 @@ impl Apply {
                     self.finish(unit);
                 }
             }
-            None => self.begin(seq, plan, 0, actions),
+            None => {
+                self.check_if_old(seq, actions);
+                self.begin(seq, plan, 0, actions);
+            }
         }
     }
 
@@ -186,21 +191,27 @@ impl Apply {
             return;
         };
         let mut failures = 0;
+        let exactly = std::mem::take(&mut slot.reading_exactly);
         match read {
+            LayoutRead::Found(_) | LayoutRead::Missing
+                if std::mem::take(&mut slot.reading_stale) =>
+            {
+                slot.known = LayoutKnown::No;
+            }
             LayoutRead::Found(layout) => {
-                if slot.baseline.is_none() {
-                    let versions = layout
-                        .table
-                        .partitions
-                        .iter()
-                        .map(|p| (p.id, p.visible_version));
-                    slot.baseline = Some(versions.collect());
-                }
+                slot.versions.read(&layout, exactly);
+                slot.settled = exactly;
+                slot.read_at_ms = self.now_ms;
                 slot.known = LayoutKnown::Yes(layout);
             }
-            LayoutRead::Missing => slot.known = LayoutKnown::Missing,
+            LayoutRead::Missing => {
+                slot.known = LayoutKnown::Missing;
+                slot.versions.forget();
+                slot.settled = exactly;
+            }
             LayoutRead::Failed(failure) => {
                 slot.known = LayoutKnown::No;
+                slot.reading_stale = false;
                 self.last_error = Some(failure.text);
                 failures = 1;
             }
@@ -210,7 +221,13 @@ impl Apply {
             .values()
             .filter(|unit| {
                 unit.tables.contains_key(&table)
-                    && matches!(unit.work, Work::Load(_, LoadPhase::Mapping(_)))
+                    && matches!(
+                        unit.work,
+                        Work::Load(
+                            _,
+                            LoadPhase::Mapping(_) | LoadPhase::Verifying(_, _, Verifying::Reading)
+                        )
+                    )
             })
             .map(|unit| unit.seq)
             .collect();
@@ -220,7 +237,12 @@ impl Apply {
             {
                 unit.failures += 1;
             }
-            self.map(seq, actions);
+            match self.units.get(&seq).map(|unit| &unit.work) {
+                Some(Work::Load(_, LoadPhase::Verifying(..))) => self.read_exactly(seq, actions),
+                Some(Work::Load(..) | Work::Change(..) | Work::Renew(..)) | None => {
+                    self.map(seq, actions);
+                }
+            }
         }
     }
 }

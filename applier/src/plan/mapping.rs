@@ -43,6 +43,8 @@ pub struct IngestPlan {
 /// One partition of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IngestPart {
+    /// Source table.
+    pub source_table: TableId,
     /// Destination table.
     pub table: Dest<TableId>,
     /// Position of the source sub-transaction, when there are any.
@@ -248,6 +250,7 @@ fn map_partition(
         }
     }
     let part = IngestPart {
+        source_table: rowsets.table.id,
         table: Dest(layout.table.id),
         sub_txn,
         source_partition: source.partition_id,

@@ -1,13 +1,16 @@
 //! Decides what to do next. Pure: the same state and input give the same step.
 //!
 //! Read in this order: [`state`], [`action`], `admit` and `queue` (an event becomes a unit of work in its lanes), `load_map`,
-//! `load` and `load_end` (a transaction from begin to commit), `change` (a statement from floor to floor), `renew` (a table
+//! `load` and `load_end` (a transaction from begin to commit), [`verify`] and [`versions`] (nothing is committed on what is not
+//! what it was), [`memory`] (the destination as a whole), `change` (a statement from floor to floor), `renew` (a table
 //! by a snapshot of its own), `table_resync` (the same because a person asks for it), `secure` (nobody waits for the slowest), [`judge`], [`mapping`], [`ddl`], [`checkpoint`], [`window`].
 
 pub mod action;
 mod admit;
+mod adrift;
 mod bearers;
 mod change;
+mod check;
 pub mod checkpoint;
 pub mod ddl;
 pub mod exchange;
@@ -17,6 +20,7 @@ mod load;
 mod load_end;
 mod load_map;
 pub mod mapping;
+pub mod memory;
 mod obsolete;
 pub mod patience;
 mod queue;
@@ -25,10 +29,13 @@ mod renew;
 pub mod route;
 mod scope;
 mod secure;
+pub mod slot;
 pub mod state;
 mod table_resync;
 pub mod unit;
 mod unstart;
+pub mod verify;
+pub mod versions;
 mod violation;
 pub mod window;
 
@@ -36,7 +43,7 @@ use std::fmt;
 
 use ccr_schemas::{CommitSeq, Envelope, TableId};
 
-pub use action::{Action, Failure, LayoutRead, Outcome};
+pub use action::{Action, Failure, LayoutRead, Memory, Outcome};
 pub use checkpoint::Checkpoint;
 pub use removal::Removal;
 pub use state::{Apply, Settings, Start, State, StopReason};
@@ -55,8 +62,31 @@ pub enum Input {
     Performed(CommitSeq, Outcome),
     /// A layout was read.
     LayoutRead(TableId, LayoutRead),
-    /// What events behind the ones read remove; nothing when it could not be found out.
-    LookedAhead(Vec<Removal>),
+    /// What events behind the ones read remove.
+    LookedAhead {
+        /// As found; `None` when it could not be found out.
+        found: Option<Vec<Removal>>,
+        /// Failures before this answer.
+        failures: u32,
+    },
+    /// A layout was read again because it was old.
+    VersionsChecked {
+        /// Source table.
+        table: TableId,
+        /// Number of the check.
+        check: u64,
+        /// What was read.
+        read: LayoutRead,
+    },
+    /// A connection to the destination broke or was closed by it, or another frontend answers.
+    Interrupted,
+    /// What the destination remembers of the job's last transaction.
+    MemoryTold {
+        /// What it is.
+        memory: Memory,
+        /// Failures before this answer.
+        failures: u32,
+    },
     /// Time to commit, with the time for the records.
     Tick {
         /// Milliseconds since the epoch.
@@ -116,6 +146,8 @@ fn drain(mut apply: Box<Apply>, reason: StopReason, actions: &mut Vec<Action>) -
     let idle = match &reason {
         StopReason::Asked => apply.is_interruptible(),
         StopReason::Halted(_) if apply.is_violated => apply.in_flight() == 0,
+        // What is under way is dropped: nothing of it may become an effect.
+        StopReason::Halted(_) if apply.contradiction.is_some() => true,
         StopReason::Halted(_) => apply.units.is_empty(),
     };
     if idle {
@@ -164,11 +196,20 @@ impl Apply {
                 self.layout_read(table, read, actions);
                 None
             }
-            Input::LookedAhead(found) => {
-                self.looking_ahead = false;
-                for removal in found {
-                    self.removals.note(removal);
-                }
+            Input::LookedAhead { found, failures } => {
+                self.looked_ahead(found, failures, actions);
+                None
+            }
+            Input::VersionsChecked { table, check, read } => {
+                self.versions_checked(table, check, read);
+                None
+            }
+            Input::Interrupted => {
+                self.interrupted(actions);
+                None
+            }
+            Input::MemoryTold { memory, failures } => {
+                self.memory_told(memory, failures, actions);
                 None
             }
             Input::Tick { now_ms } => {

@@ -50,7 +50,10 @@ impl Apply {
         let route = self.heal(facts, route);
         match (route, envelope.event) {
             (Route::Pass, _) => self.window.pass(offset, facts.seq),
-            (Route::Skip(reason), _) => self.skip(facts, reason, actions),
+            (Route::Skip(reason), event) => {
+                self.note_left_out(facts.seq, &event, &reason);
+                self.skip(facts, reason, actions);
+            }
             (Route::Halt(reason), _) => {
                 self.last = Some(envelope.prev_commit_seq);
                 self.halt = Some(reason);
@@ -359,6 +362,9 @@ impl Apply {
             failures: 0,
             failing: Failing::default(),
             misses: 0,
+            newest_txn: self.newest_txn,
+            begun_at_ms: self.now_ms,
+            commit_sent: false,
             work,
             later: VecDeque::new(),
         })

@@ -192,6 +192,7 @@ impl Apply {
         }
         self.halted.remove(&table);
         self.returning.remove(&table);
+        self.adrift.remove(&table);
         self.layouts.remove(&table);
         self.leave_out_upto(table, seq..=upto, reason, actions);
         self.last_error = None;

@@ -12,6 +12,9 @@ use crate::plan::mapping::left_out;
 use crate::plan::scope;
 use crate::plan::state::{Renewal, Settings};
 
+/// How the reason begins for which the policy leaves out an event that changes a table.
+pub const NOT_SUPPORTED: &str = "not supported";
+
 /// What an event means.
 #[derive(Clone, Debug)]
 pub enum Route {
@@ -133,7 +136,7 @@ pub(super) fn unsupported(
     let kind = envelope.event.kind().as_str();
     let seq = envelope.commit_seq;
     match (settings.options.on_unsupported, tables.is_empty()) {
-        (Policy::Skip, _) => Route::Skip(format!("not supported: {kind}")),
+        (Policy::Skip, _) => Route::Skip(format!("{NOT_SUPPORTED}: {kind}")),
         (Policy::Halt, true) => Route::Halt(format!(
             "event {seq} ({kind}) cannot be repeated: {reason}; sync the job again with `ccr job resync {}`, or repair \
              the destination by hand and let the job leave the event out with `ccr job skip {} {seq}`",

@@ -12,7 +12,7 @@ use ccr_schemas::event::{Renamed, TableReplaced};
 use ccr_schemas::{Envelope, Event, Replay, TableId};
 
 use crate::plan::ddl::{self, Bearer, Ddl, replaced_bearers};
-use crate::plan::route::{Route, unsupported};
+use crate::plan::route::{NOT_SUPPORTED, Route, unsupported};
 use crate::plan::state::{Renewal, Settings};
 
 /// What an event means that no statement between two names of the job repeats; `None` for all others.
@@ -135,7 +135,10 @@ fn put_right(
 }
 
 fn not_supported(envelope: &Envelope) -> Route {
-    Route::Skip(format!("not supported: {}", envelope.event.kind().as_str()))
+    Route::Skip(format!(
+        "{NOT_SUPPORTED}: {}",
+        envelope.event.kind().as_str()
+    ))
 }
 
 fn resync(bearer: &Bearer, envelope: &Envelope, settings: &Settings) -> Renewal {

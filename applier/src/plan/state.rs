@@ -7,9 +7,9 @@ use ccr_control::{JobOptions, ResyncsDone, TableFilter, TableResyncs};
 use ccr_schemas::{CommitSeq, PartitionId, TableId, Timeline, TimestampMs, TxnId};
 
 use crate::plan::bearers::Bearers;
-use crate::plan::checkpoint::{Checkpoint, Floor, Halted};
-use crate::plan::mapping::Layout;
+use crate::plan::checkpoint::{Checkpoint, Floor, Halted, LastCommitted};
 use crate::plan::removal::Removals;
+use crate::plan::slot::LayoutSlot;
 use crate::plan::window::Window;
 
 pub use crate::plan::unit::{ChangePhase, LoadPhase, Redo, RenewPhase, Renewal, Then, Unit, Work};
@@ -61,6 +61,8 @@ pub struct Settings {
     pub replaces_existing: bool,
     /// Tables that a person wants to be synced again.
     pub table_resyncs: TableResyncs,
+    /// A layout older than this is read again while a load of its table is under way, milliseconds.
+    pub layout_max_age_ms: i64,
 }
 
 impl Settings {
@@ -181,6 +183,19 @@ pub struct Apply {
     /// When the source made the event that halts the job.
     pub(crate) halt_source_at: Option<TimestampMs>,
     pub(crate) last_error: Option<String>,
+    /// Source tables of which a person accepted a loss: the distance of their versions is learned, not demanded.
+    /// [`crate::plan::checkpoint::EVERY_TABLE`] stands for all.
+    pub(crate) adrift: BTreeSet<TableId>,
+    /// The transaction that was committed last.
+    pub(crate) last_committed: Option<LastCommitted>,
+    /// Largest id of a transaction that the destination gave.
+    pub(crate) newest_txn: TxnId,
+    /// The destination is being asked whether it remembers `last_committed`.
+    pub(crate) asking_memory: bool,
+    /// Why the job stands for good; durable, ended by a resync.
+    pub(crate) contradiction: Option<String>,
+    /// Number of the newest check of versions.
+    pub(crate) checks: u64,
 }
 
 /// The ordered events of one table that are not done.
@@ -192,28 +207,6 @@ pub struct Lane {
     pub(crate) unstarted: VecDeque<CommitSeq>,
     /// Committed transactions that were not visible when they were answered.
     pub(crate) unseen: Vec<TxnId>,
-}
-
-/// A destination table's layout, read for a source table.
-#[derive(Clone, Debug, Default)]
-pub struct LayoutSlot {
-    pub(crate) known: LayoutKnown,
-    /// Visible versions when first read in this run.
-    pub(crate) baseline: Option<BTreeMap<PartitionId, i64>>,
-}
-
-/// What is known of a layout.
-#[derive(Clone, Debug, Default)]
-pub enum LayoutKnown {
-    /// Nothing, or nothing that still holds.
-    #[default]
-    No,
-    /// Being read.
-    Reading,
-    /// As read.
-    Yes(Arc<Layout>),
-    /// The destination has no such table.
-    Missing,
 }
 
 impl Apply {
@@ -269,6 +262,12 @@ impl Apply {
             is_violated: false,
             halt_source_at: None,
             last_error: None,
+            adrift: checkpoint.adrift,
+            last_committed: checkpoint.last_committed,
+            newest_txn: checkpoint.last_committed.map_or(TxnId(0), |last| last.1),
+            asking_memory: false,
+            contradiction: checkpoint.contradiction,
+            checks: 0,
         };
         apply.resync_wanted_tables(checkpoint.seq);
         apply
@@ -360,6 +359,9 @@ impl Apply {
             halted: self.halted.clone(),
             renewed: self.renewed.clone(),
             resyncs_done: self.resyncs_done.clone(),
+            adrift: self.adrift.clone(),
+            last_committed: self.last_committed,
+            contradiction: self.contradiction.clone(),
             ..Checkpoint::at(seq)
         };
         (offset, checkpoint)

@@ -58,6 +58,9 @@ impl Apply {
             failures: 0,
             failing: Failing::default(),
             misses: 0,
+            newest_txn: self.newest_txn,
+            begun_at_ms: self.now_ms,
+            commit_sent: false,
             work: Work::Renew(first, RenewPhase::Waiting),
             later: renewals,
         };

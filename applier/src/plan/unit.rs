@@ -11,6 +11,7 @@ use crate::plan::checkpoint::{Floor, PairFound};
 use crate::plan::ddl::Ddl;
 use crate::plan::mapping::IngestPlan;
 use crate::plan::patience::Failing;
+use crate::plan::verify::{Claim, Verifying};
 
 /// An event with work, until it is done.
 #[derive(Clone, Debug)]
@@ -33,6 +34,12 @@ pub struct Unit {
     /// Failures of the statement or snapshot that is tried now.
     pub(crate) failing: Failing,
     pub(crate) misses: u32,
+    /// Newest transaction of the destination when the begin was sent: a begun one has a larger id.
+    pub(crate) newest_txn: TxnId,
+    /// When the begin was sent, milliseconds since the epoch.
+    pub(crate) begun_at_ms: i64,
+    /// This run has sent the commit of the unit's transaction.
+    pub(crate) commit_sent: bool,
     pub(crate) work: Work,
     /// Tables to be brought by snapshots after the one of `work`.
     pub(crate) later: VecDeque<Arc<Renewal>>,
@@ -79,6 +86,10 @@ pub enum LoadPhase {
     Ingested(Arc<IngestPlan>, Begun, Arc<BTreeSet<Held>>),
     /// commitTxn under way.
     Committing(Arc<IngestPlan>, Begun, Arc<BTreeSet<Held>>),
+    /// The label is finished, by no commit of this run: waits for its turn to be proved by the versions.
+    Claimed(Arc<IngestPlan>),
+    /// In its turn: the versions are read again.
+    Verifying(Arc<IngestPlan>, Claim, Verifying),
     /// Waits for its turn to drop a rollup that the source has dropped since.
     Obsolete(Arc<Ddl>),
     /// Earlier transactions become visible, then that rollup is dropped.
@@ -100,8 +111,8 @@ pub enum Then {
     PlanAgain,
     /// Applied before.
     AlreadyApplied,
-    /// Halt: nothing can tell whether it was applied.
-    Fail(String),
+    /// Halt these tables (all when empty): nothing can tell whether it was applied, or the versions do not fit.
+    Fail(BTreeSet<TableId>, String),
     /// Its tables are re-synced by snapshots.
     Resync(String),
 }
@@ -162,6 +173,7 @@ impl Unit {
                 LoadPhase::Waiting
                 | LoadPhase::Mapping(_)
                 | LoadPhase::Ingested(..)
+                | LoadPhase::Claimed(_)
                 | LoadPhase::Obsolete(_)
                 | LoadPhase::Failed(..)
                 | LoadPhase::Unfit(_) => false,
@@ -169,6 +181,7 @@ impl Unit {
                 | LoadPhase::Asking(_)
                 | LoadPhase::Undoing(..)
                 | LoadPhase::Ingesting(..)
+                | LoadPhase::Verifying(..)
                 | LoadPhase::Settling(_)
                 | LoadPhase::Dropping(_)
                 | LoadPhase::Committing(..) => true,

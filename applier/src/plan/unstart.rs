@@ -38,6 +38,7 @@ impl Apply {
             match phase {
                 LoadPhase::Waiting
                 | LoadPhase::Mapping(None)
+                | LoadPhase::Claimed(_)
                 | LoadPhase::Obsolete(_)
                 | LoadPhase::Failed(..)
                 | LoadPhase::Unfit(_) => self.unstart(unit, actions),
@@ -55,6 +56,7 @@ impl Apply {
                 | LoadPhase::Asking(_)
                 | LoadPhase::Undoing(..)
                 | LoadPhase::Ingesting(..)
+                | LoadPhase::Verifying(..)
                 | LoadPhase::Settling(_)
                 | LoadPhase::Dropping(_)
                 | LoadPhase::Committing(..) => {

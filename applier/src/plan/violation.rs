@@ -67,6 +67,8 @@ impl LoadPhase {
             Self::Ingesting(..) => "being ingested",
             Self::Ingested(..) => "waiting for its turn to commit",
             Self::Committing(..) => "being committed",
+            Self::Claimed(_) => "waiting for its turn to be proved",
+            Self::Verifying(..) => "being verified",
             Self::Failed(..) => "waiting for its turn to fail",
             Self::Obsolete(_) => "waiting for its turn to drop a rollup",
             Self::Settling(_) => "waiting for visible transactions",

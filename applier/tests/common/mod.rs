@@ -1,4 +1,5 @@
 //! A destination in memory: labels, transactions, versions, tablets and what was ingested, with a crash at any call.
+pub mod copy;
 pub mod source;
 mod sql;
 pub mod world;
@@ -36,14 +37,15 @@ pub struct FakeTable {
     pub tablets: Vec<Vec<Rowset>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct FakeTxn {
     label: String,
     state: TxnState,
+    ended_at: u64,
     ingested: BTreeMap<i64, Rowset>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct World {
     next_id: i64,
     tables: BTreeMap<i64, FakeTable>,
@@ -61,6 +63,9 @@ struct World {
     asks: u32,
     /// Committed and not visible: transaction, table, partition, rowsets.
     unseen: Vec<(i64, i64, i64, Vec<Rowset>)>,
+    /// Its clock.
+    seconds: u64,
+    interruptions: u64,
 }
 
 /// The destination.
@@ -128,6 +133,10 @@ impl Fake {
     /// Every committed transaction is visible.
     pub fn publish(&self) {
         publish(&mut self.world());
+    }
+
+    pub fn pass_time(&self, seconds: u64) {
+        self.world().seconds += seconds;
     }
 
     pub fn forget_labels(&self) {
@@ -234,7 +243,9 @@ fn asked(world: &mut World) {
 fn publish(world: &mut World) {
     world.asks = 0;
     for (txn, table, partition, rowsets) in std::mem::take(&mut world.unseen) {
-        world.txns.get_mut(&txn).unwrap().state = TxnState::Visible;
+        let ended_at = world.seconds;
+        let found = world.txns.get_mut(&txn).unwrap();
+        (found.state, found.ended_at) = (TxnState::Visible, ended_at);
         let table = world.tables.get_mut(&table);
         if let Some(table) = table.filter(|table| table.partition == partition) {
             table.version += 1;
@@ -295,6 +306,10 @@ fn label_holder(world: &World, label: &str) -> Option<(i64, TxnState)> {
 
 #[async_trait]
 impl Frontend for Fake {
+    fn interruptions(&self) -> u64 {
+        self.world().interruptions
+    }
+
     async fn get_binlog(&self, _: &BinlogPosition, _: usize) -> Result<BinlogPage, Error> {
         unreachable!("a destination is not read")
     }
@@ -384,6 +399,7 @@ impl Frontend for Fake {
                 FakeTxn {
                     label: request.label.clone(),
                     state: TxnState::Prepare,
+                    ended_at: 0,
                     ingested: BTreeMap::new(),
                 },
             );

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use ccr_doris::error::Refusal;
 use ccr_doris::{Error, Row, SqlSession, TxnState};
 
-use super::{BUCKETS, Fake, FakeTxn, World, asked, by_name, create, refused};
+use super::{BUCKETS, Fake, World, asked, by_name, create, refused};
 
 /// Back-quoted words of a statement.
 fn words(sql: &str) -> Vec<String> {
@@ -15,20 +15,24 @@ fn words(sql: &str) -> Vec<String> {
         .collect()
 }
 
-/// Transactions that have not ended, as SHOW PROC lists them.
-fn running(world: &World) -> Vec<Row> {
-    let has_ended = |txn: &FakeTxn| matches!(txn.state, TxnState::Visible | TxnState::Aborted);
-    let listed = world.txns.iter().filter(|(_, txn)| !has_ended(txn));
+/// As SHOW PROC lists them. Times are seconds of the fake's clock.
+fn transactions(world: &World, part: &str) -> Vec<Row> {
+    let listed = world.txns.iter().rev().filter(|(id, txn)| {
+        let ended = matches!(txn.state, TxnState::Visible | TxnState::Aborted);
+        ended == (part == "finished") && !world.forgotten.contains(*id)
+    });
     listed
         .map(|(id, txn)| {
-            Row::from([
-                ("TransactionId".to_owned(), Some(id.to_string())),
-                ("Label".to_owned(), Some(txn.label.clone())),
-                (
-                    "TransactionStatus".to_owned(),
-                    Some(format!("{:?}", txn.state).to_uppercase()),
-                ),
-            ])
+            let state = format!("{:?}", txn.state).to_uppercase();
+            [
+                ("TransactionId", id.to_string()),
+                ("Label", txn.label.clone()),
+                ("TransactionStatus", state),
+                ("FinishTime", txn.ended_at.to_string()),
+            ]
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), Some(value)))
+            .collect()
         })
         .collect()
 }
@@ -121,10 +125,17 @@ impl SqlSession for Fake {
                 found.extend(row("DbName", "dst"));
                 return Ok(vec![found]);
             }
-            if sql == "SHOW PROC '/transactions/7/running'" {
-                let running = running(world);
-                asked(world);
-                return Ok(running);
+            if let Some(part) = sql.strip_prefix("SHOW PROC '/transactions/7/") {
+                let listed = transactions(world, part.trim_end_matches('\''));
+                if part.starts_with("running") {
+                    asked(world);
+                }
+                return Ok(listed);
+            }
+            if sql.starts_with("SELECT TIMESTAMPDIFF") {
+                let ended_at: u64 = sql.split('\'').nth(1).unwrap().parse().unwrap();
+                let age = world.seconds.saturating_sub(ended_at);
+                return Ok(vec![row("s", &age.to_string())]);
             }
             let words = words(sql);
             if sql.starts_with("DESC") {

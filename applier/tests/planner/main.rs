@@ -8,6 +8,7 @@ mod resync;
 mod rollups;
 mod routes;
 mod scope;
+mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -43,15 +44,43 @@ impl Planner {
     }
 
     fn of(filter: TableFilter, covered: Covered, checkpoint: Checkpoint, judge_end: i64) -> Self {
+        Self::from(
+            filter,
+            covered,
+            checkpoint,
+            judge_end,
+            JobOptions::default(),
+        )
+    }
+
+    fn with_options(options: JobOptions) -> Self {
+        let start = Checkpoint::at(CommitSeq::BEFORE_FIRST);
+        Self::from(
+            TableFilter::default(),
+            Covered::default(),
+            start,
+            0,
+            options,
+        )
+    }
+
+    fn from(
+        filter: TableFilter,
+        covered: Covered,
+        checkpoint: Checkpoint,
+        judge_end: i64,
+        options: JobOptions,
+    ) -> Self {
         let settings = Settings {
             database: "dst".to_owned(),
             source_database: "src".to_owned(),
             table_names: BTreeMap::new(),
             filter,
-            options: JobOptions::default(),
+            options,
             job: "job".to_owned(),
             replaces_existing: false,
             table_resyncs: Default::default(),
+            layout_max_age_ms: 10_000,
         };
         let start = Start {
             offset: 0,
@@ -122,6 +151,12 @@ impl Planner {
         ))
     }
 
+    /// The table's partition is at a version.
+    fn layout_at(&mut self, table: i64, name: &str, version: i64) -> String {
+        let read = LayoutRead::Found(layout(name, version));
+        self.put(Input::LayoutRead(TableId(table), read))
+    }
+
     /// Ingests whatever was asked for just now.
     fn ingested(&mut self, seq: CommitSeq) -> String {
         let held = self
@@ -140,6 +175,14 @@ impl Planner {
             .unwrap();
         self.done(seq, Outcome::Ingested(held))
     }
+}
+
+fn layout(name: &str, version: i64) -> Arc<Layout> {
+    let fake = common::Fake::default();
+    fake.create(name);
+    let mut table = fake.layouts().remove(0);
+    table.partitions[0].visible_version = version;
+    Arc::new(Layout { table })
 }
 
 fn begun(txn: i64) -> Outcome {
@@ -223,7 +266,7 @@ fn a_label_that_is_taken_tells_what_was_done_before() {
     let seq = event.commit_seq;
     let mut planner = Planner::new(Checkpoint::at(event.prev_commit_seq), 10);
     planner.read(event);
-    planner.layout(a, "a");
+    planner.layout_at(a, "a", 2);
     let held_by = |state| {
         Outcome::Begin(BeginOutcome::LabelExists {
             txn: Some(TxnId(3)),

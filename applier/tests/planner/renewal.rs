@@ -233,7 +233,7 @@ fn the_others_go_on_for_as_long_as_it_takes() {
         if text.ends_with("ReadLayout b") {
             planner.layout(b, "b");
         }
-        planner.done(seq, begun(n));
+        planner.done(seq, begun(10 + n));
         planner.ingested(seq);
         planner.done(seq, Outcome::Commit(CommitOutcome::Committed));
     }
@@ -286,7 +286,7 @@ fn the_others_go_on_behind_a_transaction_that_fails_again_and_again() {
         if planner.read(event).ends_with("ReadLayout b") {
             planner.layout(b, "b");
         }
-        planner.done(seq, begun(n));
+        planner.done(seq, begun(10 + n));
         planner.ingested(seq);
         planner.done(seq, Outcome::Commit(CommitOutcome::Committed));
     }
@@ -325,7 +325,10 @@ fn data_gone_for_a_reason_behind_a_full_window_is_looked_for_ahead() {
         table: TableId(a),
         at: CommitSeq(source.seq().0 + 1),
     };
-    planner.put(Input::LookedAhead(vec![removal]));
+    planner.put(Input::LookedAhead {
+        found: Some(vec![removal]),
+        failures: 0,
+    });
     let text = planner.done(seq, gone());
     assert!(text.contains(&format!("RollbackTxn {seq}")), "{text}");
 }

@@ -18,6 +18,7 @@ fn asked(checkpoint: Checkpoint, table: i64, name: &str) -> Planner {
         job: "job".to_owned(),
         replaces_existing: false,
         table_resyncs: wanted,
+        layout_max_age_ms: 10_000,
     };
     let start = Start {
         offset: 0,

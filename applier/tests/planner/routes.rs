@@ -20,6 +20,7 @@ fn settings() -> Settings {
         job: "job".to_owned(),
         replaces_existing: false,
         table_resyncs: Default::default(),
+        layout_max_age_ms: 10_000,
     }
 }
 

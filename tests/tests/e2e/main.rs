@@ -25,4 +25,5 @@ mod standalone;
 mod status;
 mod table_job;
 mod take_over;
+mod time_travel;
 mod verify;
