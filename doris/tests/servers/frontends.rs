@@ -16,9 +16,12 @@ struct Fe {
     thrift: Thrift,
 }
 
+/// Thrift port and MySQL port.
+type Ports = (u16, u16);
+
 /// The ports of a cluster's FEs by name, and which of them is the master. Filled in once all have a port.
 #[derive(Clone, Default)]
-struct Cluster(Arc<Mutex<(Vec<(u16, u16)>, usize)>>);
+struct Cluster(Arc<Mutex<(Vec<Ports>, usize)>>);
 
 impl Cluster {
     async fn start(count: usize) -> (Self, Vec<Fe>) {
@@ -55,7 +58,7 @@ impl Cluster {
 
     fn rows(&self) -> Sql {
         let known = self.0.lock().unwrap();
-        let row = |(n, (thrift, query)): (usize, &(u16, u16))| {
+        let row = |(n, (thrift, query)): (usize, &Ports)| {
             BTreeMap::from([
                 ("Host", "fe-internal".to_owned()),
                 ("RpcPort", thrift.to_string()),
@@ -69,7 +72,7 @@ impl Cluster {
 }
 
 impl Fe {
-    fn ports(&self) -> (u16, u16) {
+    fn ports(&self) -> Ports {
         (self.thrift.port, self.sql.port)
     }
 
