@@ -24,6 +24,7 @@ mod source_rewound;
 mod standalone;
 mod status;
 mod table_job;
+mod table_resync;
 mod take_over;
 mod time_travel;
 mod verify;
