@@ -62,6 +62,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "dorisim-net",
         ],
     ),
+    ("dorisim-mysql", &[]),
     (
         "dorisim-query",
         &[
@@ -103,6 +104,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "dorisim-model",
             "dorisim-net",
             "dorisim-sql",
+            "dorisim-mysql",
             "dorisim-query",
             "dorisim-fe",
             "dorisim-be",
@@ -116,6 +118,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "dorisim-model",
             "dorisim-net",
             "dorisim-sql",
+            "dorisim-mysql",
             "dorisim-query",
             "dorisim-fe",
             "dorisim-be",

@@ -7,10 +7,7 @@ use std::time::Duration;
 use ccr_doris::cluster::FrontendAddress;
 use ccr_doris::{ClusterAddress, DorisCluster, Settings, Timeouts};
 use ccr_ops::Secret;
-use opensrv_mysql::{
-    AsyncMysqlIntermediary, AsyncMysqlShim, Column, ColumnFlags, ColumnType, ErrorKind, InitWriter,
-    OkResponse, ParamParser, QueryResultWriter, StatementMetaWriter,
-};
+use dorisim_mysql::{Column, ColumnType, Refusal, Reply, Service};
 use thrift::protocol::{
     TBinaryOutputProtocol, TFieldIdentifier, TMessageIdentifier, TMessageType, TOutputProtocol,
     TSerializable, TType,
@@ -191,15 +188,14 @@ impl MySql {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let shim = Shim {
+        let client = Client {
             script: Arc::new(script),
             seen: Arc::clone(&seen),
         };
         let accepting = tokio::spawn(async move {
             let mut serving = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                let (read, write) = stream.into_split();
-                serving.spawn(AsyncMysqlIntermediary::run_on(shim.clone(), read, write));
+                serving.spawn(dorisim_mysql::serve(stream, client.clone()));
             }
         });
         Self {
@@ -222,51 +218,34 @@ impl Drop for MySql {
 }
 
 #[derive(Clone)]
-struct Shim {
+struct Client {
     script: Arc<SqlScript>,
     seen: Arc<Mutex<Vec<String>>>,
 }
 
-#[async_trait::async_trait]
-impl<W: tokio::io::AsyncWrite + Send + Unpin> AsyncMysqlShim<W> for Shim {
-    type Error = std::io::Error;
-
-    async fn on_prepare<'a>(
-        &'a mut self,
-        _: &'a str,
-        info: StatementMetaWriter<'a, W>,
-    ) -> std::io::Result<()> {
-        info.error(ErrorKind::ER_UNKNOWN_ERROR, b"not prepared")
-            .await
+impl Service for Client {
+    fn version(&self) -> String {
+        "5.7.99".to_owned()
     }
 
-    async fn on_execute<'a>(
-        &'a mut self,
-        _: u32,
-        _: ParamParser<'a>,
-        results: QueryResultWriter<'a, W>,
-    ) -> std::io::Result<()> {
-        results
-            .error(ErrorKind::ER_UNKNOWN_ERROR, b"not prepared")
-            .await
+    fn connection_id(&self) -> u32 {
+        8
     }
 
-    async fn on_close(&mut self, _: u32) {}
-
-    async fn on_init<'a>(
-        &'a mut self,
-        database: &'a str,
-        writer: InitWriter<'a, W>,
-    ) -> std::io::Result<()> {
-        self.seen.lock().unwrap().push(format!("USE {database}"));
-        writer.ok().await
+    fn salt(&self) -> [u8; 20] {
+        *b"abcdefghijklmnopqrst"
     }
 
-    async fn on_query<'a>(
-        &'a mut self,
-        sql: &'a str,
-        results: QueryResultWriter<'a, W>,
-    ) -> std::io::Result<()> {
+    fn log_in(&mut self, _: &str, _: &[u8]) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    async fn use_database(&mut self, name: &str) -> Result<(), Refusal> {
+        self.seen.lock().unwrap().push(format!("USE {name}"));
+        Ok(())
+    }
+
+    async fn query(&mut self, sql: &str) -> std::io::Result<Vec<Reply>> {
         self.seen.lock().unwrap().push(sql.to_owned());
         if sql.contains("CUT") {
             return Err(std::io::ErrorKind::ConnectionReset.into());
@@ -276,28 +255,20 @@ impl<W: tokio::io::AsyncWrite + Send + Unpin> AsyncMysqlShim<W> for Shim {
         }
         let rows = match (self.script)(sql) {
             Ok(rows) => rows,
-            Err((code, text)) => {
-                let kind = ErrorKind::from(code);
-                return results.error(kind, text.as_bytes()).await;
-            }
+            Err((code, text)) => return Ok(vec![Reply::Refused(Refusal::new(code, text))]),
         };
         let Some(first) = rows.first() else {
-            return results.completed(OkResponse::default()).await;
+            return Ok(vec![Reply::nothing()]);
         };
-        let columns: Vec<Column> = first
-            .keys()
-            .map(|name| Column {
-                table: String::new(),
-                column: (*name).to_owned(),
-                coltype: ColumnType::MYSQL_TYPE_VAR_STRING,
-                colflags: ColumnFlags::empty(),
-            })
-            .collect();
-        let mut writer = results.start(&columns).await?;
-        for row in &rows {
-            writer.write_row(row.values().map(String::as_str)).await?;
-        }
-        writer.finish().await
+        let text =
+            |name: &&str| Column::new(ColumnType::MYSQL_TYPE_VAR_STRING).with_name(name.as_bytes());
+        Ok(vec![Reply::Rows {
+            columns: first.keys().map(text).collect(),
+            rows: rows
+                .iter()
+                .map(|row| row.values().cloned().map(Some).collect())
+                .collect(),
+        }])
     }
 }
 

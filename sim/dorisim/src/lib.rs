@@ -4,7 +4,8 @@
 //! [`fe::backends`] (agent tasks over Thrift) → [`be`] (tablets, rowset files, downloads).
 //!
 //! One crate per layer, each uses only those before it: `dorisim_wire` (Thrift structs), [`model`] (plain data), [`net`] (sockets,
-//! [`faults`], agent tasks), [`sql`] (parser), [`query`] (SELECT), [`fe`], [`be`], [`server`], and this crate.
+//! [`faults`], agent tasks), [`sql`] (parser), `dorisim_mysql` (client protocol),
+//! [`query`] (SELECT), [`fe`], [`be`], [`server`], and this crate.
 //!
 //! Reading order: [`cluster`] (how the parts meet), [`fe`], [`model::backend`], [`server`], [`faults`].
 

@@ -1,8 +1,7 @@
 //! Prepared statements: parameters go into the text as literals.
 
-use opensrv_mysql::{ParamValue, ValueInner};
-
 use dorisim_model::SqlError;
+use dorisim_mysql::Value;
 use dorisim_sql::{TokenKind, tokenize};
 
 /// Byte positions of the `?` of a statement.
@@ -29,66 +28,34 @@ pub(super) fn fill(text: &str, places: &[usize], literals: &[String]) -> String 
 }
 
 /// A parameter as a literal of the dialect.
-pub(super) fn literal(parameter: ParamValue<'_>) -> String {
-    match parameter.value.into_inner() {
-        ValueInner::NULL => "NULL".to_owned(),
-        ValueInner::Bytes(bytes) => quoted(&String::from_utf8_lossy(bytes)),
-        ValueInner::Int(value) => value.to_string(),
-        ValueInner::UInt(value) => value.to_string(),
-        ValueInner::Double(value) => value.to_string(),
-        ValueInner::Date(bytes) | ValueInner::Datetime(bytes) => quoted(&moment(bytes)),
-        ValueInner::Time(bytes) => quoted(&time(bytes)),
+pub(super) fn literal(parameter: Value) -> String {
+    match parameter {
+        Value::NULL => "NULL".to_owned(),
+        Value::Bytes(bytes) => quoted(&String::from_utf8_lossy(&bytes)),
+        Value::Int(value) => value.to_string(),
+        Value::UInt(value) => value.to_string(),
+        Value::Float(value) => value.to_string(),
+        Value::Double(value) => value.to_string(),
+        Value::Date(year, month, day, hour, minute, second, micros) => {
+            let mut text = format!("{year:04}-{month:02}-{day:02}");
+            if (hour, minute, second, micros) != (0, 0, 0, 0) {
+                text += &format!(" {hour:02}:{minute:02}:{second:02}");
+            }
+            if micros != 0 {
+                text += &format!(".{micros:06}");
+            }
+            quoted(&text)
+        }
+        Value::Time(negative, days, hours, minutes, seconds, _) => {
+            let sign = if negative { "-" } else { "" };
+            let hours = u64::from(days) * 24 + u64::from(hours);
+            quoted(&format!("{sign}{hours:02}:{minutes:02}:{seconds:02}"))
+        }
     }
 }
 
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
-}
-
-fn byte(bytes: &[u8], at: usize) -> u8 {
-    bytes.get(at).copied().unwrap_or(0)
-}
-
-/// Year (2 bytes), month, day, hour, minute, second, microseconds (4 bytes); the tail may be missing.
-fn moment(bytes: &[u8]) -> String {
-    let year = u16::from_le_bytes([byte(bytes, 0), byte(bytes, 1)]);
-    let date = format!("{year:04}-{:02}-{:02}", byte(bytes, 2), byte(bytes, 3));
-    if bytes.len() < 7 {
-        return date;
-    }
-    let base = format!(
-        "{date} {:02}:{:02}:{:02}",
-        byte(bytes, 4),
-        byte(bytes, 5),
-        byte(bytes, 6)
-    );
-    if bytes.len() < 11 {
-        return base;
-    }
-    let micros = u32::from_le_bytes([
-        byte(bytes, 7),
-        byte(bytes, 8),
-        byte(bytes, 9),
-        byte(bytes, 10),
-    ]);
-    format!("{base}.{micros:06}")
-}
-
-/// Sign, days (4 bytes), hours, minutes, seconds.
-fn time(bytes: &[u8]) -> String {
-    let days = u32::from_le_bytes([
-        byte(bytes, 1),
-        byte(bytes, 2),
-        byte(bytes, 3),
-        byte(bytes, 4),
-    ]);
-    let hours = u64::from(days) * 24 + u64::from(byte(bytes, 5));
-    let sign = if byte(bytes, 0) == 1 { "-" } else { "" };
-    format!(
-        "{sign}{hours:02}:{:02}:{:02}",
-        byte(bytes, 6),
-        byte(bytes, 7)
-    )
 }
 
 #[cfg(test)]
@@ -108,11 +75,11 @@ mod tests {
     }
 
     #[test]
-    fn binary_dates() {
-        assert_eq!(moment(&[0xe8, 0x07, 2, 29]), "2024-02-29");
-        assert_eq!(
-            moment(&[0xe8, 0x07, 2, 29, 1, 2, 3, 4, 0, 0, 0]),
-            "2024-02-29 01:02:03.000004"
-        );
+    fn dates_are_literals() {
+        let date = |second, micros| literal(Value::Date(2024, 2, 29, 0, 0, second, micros));
+        assert_eq!(date(0, 0), "'2024-02-29'");
+        assert_eq!(date(3, 4), "'2024-02-29 00:00:03.000004'");
+        let time = Value::Time(true, 1, 2, 3, 4, 0);
+        assert_eq!(literal(time), "'-26:03:04'");
     }
 }

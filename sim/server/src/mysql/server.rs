@@ -2,19 +2,13 @@
 
 use std::sync::Arc;
 
-use opensrv_mysql::{AsyncMysqlIntermediary, IntermediaryOptions};
-use tokio::io::BufWriter;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::capabilities::{Capabilities, CapabilityReader};
-use super::definition::Definitions;
-use super::denial::Denial;
-use super::replies::ReplacingWriter;
+use super::client::Client;
 use super::session::SqlSession;
 use super::shared::MysqlServer;
-use super::shim::Shim;
 
 /// Connections served at a time; more wait in the listener's queue.
 const MAX_CONNECTIONS: usize = 1_000;
@@ -51,29 +45,8 @@ impl MysqlServer {
         }
         let session = self.session("");
         let id = session.connection_id();
-        let denial = Denial::default();
-        let definitions = Definitions::default();
-        let capabilities = Capabilities::default();
-        let (reader, writer) = stream.into_split();
-        let options = IntermediaryOptions {
-            process_use_statement_on_query: true,
-            reject_connection_on_dbname_absence: false,
-        };
-        let shim = Shim::new(
-            session,
-            denial.clone(),
-            definitions.clone(),
-            capabilities.clone(),
-            Arc::clone(&self.faults),
-        );
-        let served = AsyncMysqlIntermediary::run_with_options(
-            shim,
-            CapabilityReader::new(reader, capabilities),
-            ReplacingWriter::new(BufWriter::new(writer), denial, definitions),
-            &options,
-        )
-        .await;
-        if let Err(error) = served {
+        let client = Client::new(session, Arc::clone(&self.faults));
+        if let Err(error) = dorisim_mysql::serve(stream, client).await {
             tracing::debug!(connection = id, %error, "MySQL connection ended");
         }
     }
