@@ -116,7 +116,7 @@ impl ClusterSpec {
     /// Returns the address of the cluster of this name (`c<cluster id>`, empty when it is not known), with the password opened.
     ///
     /// # Errors
-    /// [`SealError::CanNotOpen`] when the log key is another one.
+    /// [`SealError::CannotOpen`] when the log key is another one.
     pub fn open(&self, name: &str, sealer: &Sealer) -> Result<ClusterAddress, SealError> {
         Ok(ClusterAddress {
             cluster_id: id_of(name),

@@ -35,8 +35,8 @@ impl fmt::Display for Layer {
 /// Why there is no configuration.
 #[derive(Debug, Error)]
 pub enum LayerError {
-    /// The file is not there or can not be read.
-    #[error("configuration file {path} can not be read")]
+    /// The file is not there or cannot be read.
+    #[error("cannot read configuration file {path}")]
     Read {
         /// The file.
         path: PathBuf,
@@ -54,8 +54,8 @@ pub enum LayerError {
         /// The parser's words, without the text of the file.
         reason: String,
     },
-    /// Two values stand where only one can: `a` and `a.b`.
-    #[error("configuration field `{field}` ({layer}): a section and a value at once")]
+    /// One field is set as a value and as a section: `a` and `a.b`.
+    #[error("configuration field `{field}` ({layer}): set both as a section and as a value")]
     Shape {
         /// Path of the field, dotted.
         field: String,
@@ -164,7 +164,7 @@ impl Layers {
             if self.turn_into_text(&field) {
                 continue;
             }
-            // The path of an unknown field ends at its table; its name stands in the words.
+            // The path of an unknown field ends at its table; its name is in the message.
             if let Some(name) = reason
                 .strip_prefix("unknown field `")
                 .and_then(|rest| rest.split('`').next())
@@ -466,7 +466,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_can_not_be_read_or_parsed_are_named() {
+    fn files_that_cannot_be_read_or_parsed_are_named() {
         let error = Layers::new()
             .file(Path::new("/nonexistent/ccr.toml"))
             .expect_err("not there");

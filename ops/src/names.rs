@@ -8,7 +8,7 @@ pub const BUILD_INFO: &str = "ccr_build_info";
 pub const TASK_EXITS: &str = "ccr_task_exits_total";
 /// Time to answer an HTTP request, by [`ROUTE`] and [`STATUS`].
 pub const HTTP_DURATION: &str = "ccr_http_request_duration_seconds";
-/// Connections that found every slot of the HTTP server in use.
+/// Connections refused because every slot of the HTTP server was in use.
 pub const HTTP_OVERFLOW: &str = "ccr_http_connections_over_limit_total";
 /// 1 while a condition of readiness holds, else 0, by [`CONDITION`].
 pub const READY: &str = "ccr_ready";
@@ -38,7 +38,7 @@ pub(crate) fn describe() {
     describe_counter!(
         HTTP_OVERFLOW,
         Unit::Count,
-        "Connections that found every slot of the HTTP server in use"
+        "Connections refused because every slot of the HTTP server was in use"
     );
     describe_gauge!(
         READY,

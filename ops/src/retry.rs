@@ -42,7 +42,7 @@ impl ErrorKind {
 /// Bounds of a retry.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RetryPolicy {
-    /// Attempts in all, the first included; `None` means until told to stop (each attempt is still bounded).
+    /// Attempts in all, the first included; `None` means until cancelled (each attempt is still bounded).
     pub attempts: Option<u32>,
     /// First delay.
     pub initial: Duration,

@@ -45,12 +45,12 @@ pub enum SealError {
     BadKey,
     /// The sealed text is damaged, or was sealed with another key.
     #[error(
-        "sealed value can not be opened: damaged, or sealed with another log key than this process was given"
+        "cannot open a sealed value: it is damaged, or was sealed with another log key than the one of this process"
     )]
-    CanNotOpen,
+    CannotOpen,
     /// The cipher refused the input.
-    #[error("value can not be sealed")]
-    CanNotSeal,
+    #[error("cannot seal a value")]
+    CannotSeal,
 }
 
 /// Seals secrets (passwords, download tokens) that have to travel through the log. XChaCha20-Poly1305 under one key that
@@ -91,7 +91,7 @@ impl Sealer {
     /// Seals to base64 text: a random nonce followed by the ciphertext.
     ///
     /// # Errors
-    /// [`SealError::CanNotSeal`].
+    /// [`SealError::CannotSeal`].
     #[allow(
         clippy::disallowed_methods,
         reason = "nonces need the system's randomness"
@@ -101,7 +101,7 @@ impl Sealer {
         let sealed = self
             .cipher
             .encrypt(&nonce, plain.expose().as_bytes())
-            .map_err(|_| SealError::CanNotSeal)?;
+            .map_err(|_| SealError::CannotSeal)?;
         let mut bytes = nonce.to_vec();
         bytes.extend(sealed);
         Ok(STANDARD.encode(bytes))
@@ -110,17 +110,17 @@ impl Sealer {
     /// Opens what [`Sealer::seal`] made.
     ///
     /// # Errors
-    /// [`SealError::CanNotOpen`].
+    /// [`SealError::CannotOpen`].
     pub fn open(&self, sealed: &str) -> Result<Secret, SealError> {
-        let bytes = STANDARD.decode(sealed).map_err(|_| SealError::CanNotOpen)?;
-        let (nonce, body) = bytes.split_at_checked(24).ok_or(SealError::CanNotOpen)?;
+        let bytes = STANDARD.decode(sealed).map_err(|_| SealError::CannotOpen)?;
+        let (nonce, body) = bytes.split_at_checked(24).ok_or(SealError::CannotOpen)?;
         let plain = self
             .cipher
             .decrypt(XNonce::from_slice(nonce), body)
-            .map_err(|_| SealError::CanNotOpen)?;
+            .map_err(|_| SealError::CannotOpen)?;
         String::from_utf8(plain)
             .map(Secret::new)
-            .map_err(|_| SealError::CanNotOpen)
+            .map_err(|_| SealError::CannotOpen)
     }
 }
 

@@ -45,11 +45,11 @@ pub fn on_signals_within(deadline: Duration) -> CancellationToken {
         match Signals::listen() {
             Ok(mut signals) => {
                 let abort = watch(&stop, deadline, &mut signals).await;
-                error!(reason = ?abort, "process ends without an orderly stop; the next start goes on from the log");
+                error!(reason = ?abort, "process exits without a clean shutdown; the next start resumes from the log");
                 std::process::exit(abort.exit_code());
             }
             Err(error) => {
-                error!(error = %error, "signals can not be heard; stop this process with SIGKILL, nothing is lost by it");
+                error!(error = %error, "cannot install signal handlers; stop this process with SIGKILL, which loses nothing");
             }
         }
     });
@@ -69,7 +69,7 @@ async fn watch(token: &CancellationToken, deadline: Duration, signals: &mut impl
     token.cancel();
     match tokio::time::timeout(deadline, signals.next()).await {
         Ok(second) => {
-            warn!(signal = second, "asked twice");
+            warn!(signal = second, "second signal: exiting at once");
             Abort::SecondSignal
         }
         Err(_elapsed) => Abort::Deadline,
@@ -130,7 +130,7 @@ impl Source for Signals {
 mod tests {
     use super::*;
 
-    /// Gives these in turn, from the last to the first, then none for ever.
+    /// Gives these in turn, from the last to the first, then none.
     struct Given(Vec<&'static str>);
 
     impl Source for Given {

@@ -18,7 +18,7 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 /// What a task's failure (an error or a panic) means for the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnError {
-    /// The process can not go on without this task: all are told to stop.
+    /// The process cannot go on without this task: all are stopped.
     StopAll,
     /// The others go on; the failure is logged and reported.
     Report,
@@ -73,7 +73,7 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// Tasks are told to stop by `token`; a failing [`OnError::StopAll`] task cancels it.
+    /// `token` stops the tasks; a failing [`OnError::StopAll`] task cancels it.
     pub fn new(token: CancellationToken) -> Self {
         Self {
             token,
@@ -124,8 +124,8 @@ impl Supervisor {
         self.names.insert(handle.id(), name);
     }
 
-    /// Waits until all tasks have ended: without a bound while the token stands, at most `deadline` after it was
-    /// cancelled. What still runs then is dropped and reported as [`Outcome::Aborted`].
+    /// Waits until all tasks have ended: without a bound until the token is cancelled, then for at most `deadline`.
+    /// What still runs then is dropped and reported as [`Outcome::Aborted`].
     pub async fn join_all(mut self, deadline: Duration) -> Vec<TaskExit> {
         let mut exits = Vec::new();
         let token = self.token.clone();
@@ -161,12 +161,12 @@ impl Supervisor {
         };
         let name = self.names.remove(&id).unwrap_or_default();
         match &outcome {
-            Outcome::Finished => info!(task = name, "finished"),
+            Outcome::Finished => info!(task = name, "task finished"),
             Outcome::Failed(error) => {
-                error!(task = name, error = %Chain(error.as_ref()), "failed");
+                error!(task = name, error = %Chain(error.as_ref()), "task failed");
             }
-            Outcome::Panicked(text) => error!(task = name, panic = text, "panicked"),
-            Outcome::Aborted => error!(task = name, "did not stop in time and was dropped"),
+            Outcome::Panicked(text) => error!(task = name, panic = text, "task panicked"),
+            Outcome::Aborted => error!(task = name, "task did not stop in time and was aborted"),
         }
         metrics::counter!(names::TASK_EXITS, names::TASK => name.clone(), names::OUTCOME => outcome.as_str())
             .increment(1);
@@ -232,7 +232,7 @@ mod tests {
         all
     }
 
-    /// Runs until told to stop.
+    /// Runs until cancelled.
     async fn obedient(token: CancellationToken) -> Result<(), std::io::Error> {
         token.cancelled().await;
         Ok(())
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn causes_are_told_in_order() {
+    fn causes_are_printed_in_order() {
         #[derive(Debug, thiserror::Error)]
         #[error("saving progress failed")]
         struct Outer(#[source] std::io::Error);

@@ -32,10 +32,10 @@ pub enum TelemetryError {
         source: tracing_subscriber::filter::ParseError,
     },
     /// Somebody else has set up metrics in this process.
-    #[error("metrics can not be set up")]
+    #[error("cannot set up metrics")]
     Metrics(#[source] metrics_exporter_prometheus::BuildError),
     /// The thread that keeps metrics small could not be started.
-    #[error("the thread for metrics can not be started")]
+    #[error("cannot start the thread for metrics")]
     Thread(#[source] io::Error),
 }
 
@@ -107,7 +107,7 @@ pub fn render() -> String {
 
 #[allow(
     clippy::disallowed_methods,
-    reason = "a thread for the whole life of the process; it decides nothing by time"
+    reason = "a thread for the whole run of the process; it decides nothing by time"
 )]
 fn keep_small(handle: &PrometheusHandle) {
     loop {

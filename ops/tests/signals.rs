@@ -1,4 +1,4 @@
-//! Real signals to a real process: this test binary started once more as the process that is told to stop.
+//! Real signals to a real process: this test binary started once more as the process that is asked to stop.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 const CHILD: &str = "CCR_TEST_SIGNALS_CHILD";
 
-/// In the child: says when it listens and when it was told to stop, and then never stops.
+/// In the child: says when it listens and when it was asked to stop, and then never stops.
 #[tokio::test]
 async fn child() {
     if std::env::var_os(CHILD).is_none() {

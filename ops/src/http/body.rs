@@ -69,7 +69,7 @@ async fn collect(
             return Err((
                 StatusCode::SERVICE_UNAVAILABLE,
                 format!(
-                    "the bodies of other requests take all of the {} bytes there are for bodies; try again",
+                    "other request bodies use all of the {} bytes of the limit; try again",
                     bounds.bodies_bytes
                 ),
             ));

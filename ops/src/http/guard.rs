@@ -71,7 +71,7 @@ pub(crate) fn judge(
         && !hosts.takes(host)
     {
         return Err(forbidden(format!(
-            "Host {host:?} is no name of this server; use its address, or start it with --allow-host NAME"
+            "Host {host:?} is not a name of this server; use its address, or start it with --allow-host NAME"
         )));
     }
     for origin in headers.get_all(header::ORIGIN) {
@@ -82,7 +82,7 @@ pub(crate) fn judge(
             .is_some_and(|((_, authority), host)| authority.eq_ignore_ascii_case(host));
         if !own {
             return Err(forbidden(format!(
-                "requests from web pages of another origin ({origin}) are not taken"
+                "requests from web pages of another origin ({origin}) are refused"
             )));
         }
     }
@@ -92,7 +92,7 @@ pub(crate) fn judge(
         .is_some_and(|site| site != "same-origin" && site != "none");
     if foreign_page && !reads_only {
         return Err(forbidden(
-            "requests from web pages of another site are not taken".to_owned(),
+            "requests from web pages of another site are refused".to_owned(),
         ));
     }
     if has_body && !is_json(headers) {

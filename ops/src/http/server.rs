@@ -113,7 +113,7 @@ pub async fn serve(
     if tokio::time::timeout(DRAIN, drained).await.is_err() {
         warn!(
             seconds = DRAIN.as_secs(),
-            "HTTP requests did not finish in time and are dropped"
+            "HTTP requests did not finish in time and were aborted"
         );
     }
     Ok(())
