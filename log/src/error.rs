@@ -68,7 +68,7 @@ pub enum Error {
     },
     /// The disk of the embedded log is full. Writing is tried again by whoever wants to write: it goes on when there is room.
     #[error(
-        "the disk of the embedded log is full: cannot {action}; free space there, the work goes on by itself"
+        "the disk of the embedded log is full: cannot {action}; free space there; replication resumes by itself"
     )]
     DiskFull {
         /// What was tried, with the file.
@@ -100,7 +100,7 @@ pub enum Error {
         /// The next step.
         advice: String,
     },
-    /// Settings that can not work.
+    /// Invalid settings.
     #[error("log configuration: {0}")]
     Config(String),
     /// Stored bytes do not check out.
@@ -139,7 +139,7 @@ impl Error {
 /// A position that the log has never reached: it was created again, or it lost records.
 pub(crate) fn beyond_the_end(topic: &TopicName, wanted: Offset, end: Offset) -> Error {
     Error::Corrupt(format!(
-        "topic {topic} ends at offset {}, before the wanted {}: the topic was created again or has lost records; run `ccr job resync` for the jobs that read it",
+        "topic {topic} ends at offset {}, before the requested offset {}: the topic was recreated or has lost records; run `ccr job resync` for the jobs that read it",
         end.0, wanted.0
     ))
 }

@@ -17,7 +17,7 @@ pub struct Offset(pub i64);
 /// How a topic is cleaned up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TopicKind {
-    /// Kept for a time. `None` keeps for ever.
+    /// Kept for a time. `None`: no limit.
     Retained(Option<Duration>),
     /// The last record of each key is kept.
     Compacted,
@@ -46,7 +46,7 @@ pub struct NewRecord {
 /// A record as read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Where it stands.
+    /// Its offset.
     pub offset: Offset,
     /// When it was appended, milliseconds since the epoch by the writer's clock.
     pub appended_at_ms: i64,
@@ -82,10 +82,10 @@ pub struct LogProblem {
     pub error: Error,
 }
 
-/// What a group member is told.
+/// What a reader reports to a group member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReaderEvent {
-    /// This member now owns the topic. Reading stands still until [`GroupReader::seek`] was called.
+    /// This member now owns the topic. Nothing is delivered until [`GroupReader::seek`] was called.
     Assigned {
         /// The group's durable position, `None` when the group never committed.
         committed: Option<Committed>,

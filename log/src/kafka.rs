@@ -2,7 +2,7 @@
 //!
 //! `append -> writer -> broker -> pump (own thread) -> reader -> applier`
 //!
-//! Read in this order: `config` (what librdkafka is told) with `properties` (a file of it), `reach` (first contact), `writer` (append), `pump` (the polling thread of a group
+//! Read in this order: `config` (the properties of librdkafka) with `properties` (a file of it), `reach` (first contact), `writer` (append), `pump` (the polling thread of a group
 //! member) with `group` (rebalance callback), `reader` (its handle) and `watchdog`, `fetch` (reading without a group),
 //! `admin` (topics), `failure` (error codes).
 
@@ -66,7 +66,7 @@ impl Kafka {
     /// Connects, and makes sure that somebody is there.
     ///
     /// # Errors
-    /// [`Error::Config`] for settings that can not work; [`Error::Refused`] when the brokers do not let us in, or are not
+    /// [`Error::Config`] for settings that cannot work; [`Error::Refused`] when the brokers do not let us in, or are not
     /// whom they should be; [`Error::Unavailable`] naming the address when no broker answers within ten seconds.
     pub async fn connect(config: KafkaConfig) -> Result<SharedLog, Error> {
         config.validate()?;
@@ -130,11 +130,11 @@ impl Kafka {
                 None => early += 1,
             }
             if early > EARLY_ENDS {
-                tracing::warn!(%topic, from, high, "nothing lies between here and the topic's end");
+                tracing::warn!(%topic, from, high, "no records between this offset and the end of the topic");
                 break;
             }
         }
-        Ok(newest.standing())
+        Ok(newest.into_records())
     }
 
     async fn range(
@@ -218,7 +218,7 @@ impl EventLog for Kafka {
     async fn join(&self, group: &str, topic: &TopicName) -> Result<Box<dyn GroupReader>, Error> {
         self.must_exist(topic).await?;
         let (commands, obeyed) = sync_channel(COMMANDS);
-        let (tell, told) = mpsc::channel(ROOM);
+        let (tell, notices) = mpsc::channel(ROOM);
         let (end, ended) = oneshot::channel();
         let shared = Arc::new(Shared::default());
         let pump = Pump::new(
@@ -243,7 +243,7 @@ impl EventLog for Kafka {
             group: group.to_owned(),
             topic: topic.clone(),
             commands,
-            told,
+            notices,
             shared,
             ended: Some(ended),
             ownership: 0,

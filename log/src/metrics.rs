@@ -10,7 +10,7 @@ pub const APPENDED_BYTES: &str = "ccr_log_appended_bytes_total";
 pub const COMMITS: &str = "ccr_log_commits_total";
 /// Gauge: bytes of records read ahead and not yet taken by the reader. Label `topic`.
 pub const BUFFERED_BYTES: &str = "ccr_log_buffered_bytes";
-/// Counter: clients that were made anew because they had stopped delivering. Label `topic`.
+/// Counter: consumers that were recreated because they had stopped delivering. Label `topic`.
 pub const STALLS: &str = "ccr_log_stalls_total";
 
 /// Label value of the embedded log.
@@ -37,5 +37,5 @@ pub fn describe() {
         metrics::Unit::Bytes,
         "Bytes read ahead of the reader"
     );
-    metrics::describe_counter!(STALLS, "Clients made anew after they stopped delivering");
+    metrics::describe_counter!(STALLS, "Consumers recreated after they stopped delivering");
 }

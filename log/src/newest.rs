@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::event_log::Record;
 
 /// Bound of reading a compacted topic from its begin to its end. Ours hold one record per job or table; minutes mean that
-/// nobody compacts, or that reading stands.
+/// the topic is not compacted, or that reading has stalled.
 pub(crate) const WHOLE: Duration = Duration::from_secs(120);
 
 /// Reads a whole topic, within a bound.
@@ -22,7 +22,7 @@ pub(crate) async fn whole<T>(
         Ok(answer) => answer,
         Err(_) => Err(Error::Timeout {
             action: format!(
-                "read the whole of topic {topic} (its cleanup.policy should be compact; is its log cleaner at work?)"
+                "read the whole of topic {topic} (its cleanup.policy should be compact; does the log cleaner run?)"
             ),
             seconds: bound.as_secs(),
         }),
@@ -36,7 +36,7 @@ pub(crate) struct Newest {
 }
 
 impl Newest {
-    /// Takes the next records of the topic; tells the offset after them, or nothing when there are none.
+    /// Takes the next records of the topic; returns the offset after them, `None` when there are none.
     pub(crate) fn take(&mut self, records: Vec<Record>) -> Option<i64> {
         let next = records.last()?.offset.0 + 1;
         for record in records {
@@ -45,8 +45,8 @@ impl Newest {
         Some(next)
     }
 
-    /// What stands: keys whose newest record removes them are left out.
-    pub(crate) fn standing(mut self) -> BTreeMap<String, Record> {
+    /// Returns the newest record of each key. Keys whose newest record is a tombstone are left out.
+    pub(crate) fn into_records(mut self) -> BTreeMap<String, Record> {
         self.last.retain(|_, record| record.value.is_some());
         self.last
     }

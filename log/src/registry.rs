@@ -31,7 +31,7 @@ pub enum Missing {
     Refuse,
 }
 
-/// The registry's number of a schema, as it stands in the wire format.
+/// The registry's id of a schema, as in the wire format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SchemaId(pub u32);
 

@@ -21,7 +21,7 @@ macro_rules! contract {
             concurrent_appends_keep_each_callers_order,
             ranges_keep_their_bounds,
             compacted_reads_give_the_last_of_each_key,
-            a_member_stands_still_until_it_seeks,
+            a_member_receives_nothing_until_it_seeks,
             an_empty_topic_is_caught_up,
             the_next_member_continues_from_the_commit,
             an_abruptly_dropped_member_is_replaced,
@@ -33,7 +33,7 @@ macro_rules! contract {
             long_metadata_is_refused,
             waiting_can_be_given_up_and_taken_up,
             a_slow_reader_holds_delivery_back_and_loses_nothing,
-            every_seek_starts_exactly_where_told,
+            every_seek_starts_exactly_at_its_offset,
         );
     };
     ($log:ident: $($promise:ident),* $(,)?) => {

@@ -81,7 +81,7 @@ impl Mark {
             Ok(bytes) => match serde_json::from_slice::<Seen>(&bytes) {
                 Ok(seen) => seen,
                 Err(error) => {
-                    tracing::warn!(path = %self.path.display(), %error, "the mark of the embedded log is unreadable and is written again");
+                    tracing::warn!(path = %self.path.display(), %error, "cannot read the mark file of the embedded log; writing a new one");
                     return Ok(());
                 }
             },
@@ -124,7 +124,7 @@ impl Mark {
         match self.replace(&seen) {
             Ok(()) => self.written = Some(seen),
             Err(error) => {
-                tracing::debug!(path = %self.path.display(), %error, "the mark of the embedded log is not written");
+                tracing::debug!(path = %self.path.display(), %error, "cannot write the mark file of the embedded log");
             }
         }
     }

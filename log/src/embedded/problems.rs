@@ -68,7 +68,7 @@ impl Problems {
         let since_ms = write.as_ref().map_or(now, |known| known.since_ms);
         if write.is_none() {
             let error = failure.at(&self.path, action);
-            tracing::error!(error = %ccr_ops::task::Chain(&error), "the embedded log cannot be written, trying on");
+            tracing::error!(error = %ccr_ops::task::Chain(&error), "cannot write the embedded log, retrying");
         }
         *write = Some(Known {
             failure: failure.clone(),

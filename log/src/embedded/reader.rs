@@ -52,7 +52,7 @@ struct Delivery {
     /// A read under way.
     read: Option<Query<Page>>,
     bell: watch::Receiver<i64>,
-    /// The end was told and nothing was delivered since.
+    /// The end was reported and nothing was delivered since.
     caught_up: bool,
 }
 

@@ -175,7 +175,7 @@ async fn a_full_disk_is_named_and_writing_goes_on_when_there_is_room() {
     let text = full.to_string();
     assert!(text.contains("disk") && text.contains("full"), "{text}");
     assert!(text.contains(&on.path.display().to_string()), "{text}");
-    // Whoever asks for the health of the process is told, although nothing can be written.
+    // The health of the process reports it, although nothing can be written.
     let problems = log.problems();
     assert!(
         matches!(&problems[..], [LogProblem { error: Error::DiskFull { .. }, since_ms }] if *since_ms > 0),
@@ -348,7 +348,7 @@ async fn a_second_process_is_refused_although_files_beside_the_log_were_deleted(
     on.append(&log, 1).await.expect("the first goes on");
 }
 
-/// What has to happen when the file is not ours any more: nothing is written, everything is refused, the process is told.
+/// What has to happen when the file is not ours any more: nothing is written, everything is refused, the process is notified.
 async fn assert_lost(on: &Fixture, log: &Embedded, reason: &str) {
     let lost = tokio::time::timeout(PATIENCE, log.lost())
         .await

@@ -35,8 +35,8 @@ impl TopicView {
         self.end.subscribe()
     }
 
-    /// Everything below `end` is durable. Told by the writer after its commit, and by a reader whose read has seen the commit
-    /// before the writer could tell of it: whatever is delivered lies below the published end.
+    /// Everything below `end` is durable. Set by the writer after its commit, and by a reader whose read has seen the commit
+    /// before the writer has set it: whatever is delivered lies below the published end.
     pub(super) fn reached(&self, end: i64) {
         self.end.send_if_modified(|known| {
             let moved = end > *known;

@@ -186,7 +186,7 @@ impl Writer {
             if have != want {
                 return Err(Error::TopicMismatch {
                     topic: spec.name.clone(),
-                    difference: format!("it is {have}, wanted is {want}"),
+                    difference: format!("it is {have}, expected {want}"),
                 });
             }
         }
@@ -292,7 +292,7 @@ impl Writer {
             Ok(()) => self.write_mark(),
             Err((failure, action)) => {
                 let error = failure.at(&self.path, &action);
-                tracing::warn!(error = %ccr_ops::task::Chain(&error), "clean-up of the embedded log failed; it is tried again");
+                tracing::warn!(error = %ccr_ops::task::Chain(&error), "cannot delete expired records of the embedded log, retrying");
             }
         }
     }

@@ -125,7 +125,7 @@ impl Topics<'_> {
     pub(super) async fn ensure(&self, spec: &TopicSpec) -> Result<(), Error> {
         if !spec.name.fits() {
             return Err(Error::Config(format!(
-                "topic name {} is longer than Kafka takes; use a shorter --topic-prefix",
+                "topic name {} is longer than Kafka allows; use a shorter --topic-prefix",
                 spec.name
             )));
         }
@@ -143,7 +143,7 @@ impl Topics<'_> {
                 Err(error @ (Error::Unavailable { .. } | Error::Timeout { .. }))
                     if attempts < CREATIONS =>
                 {
-                    tracing::warn!(topic = %spec.name, error = %ccr_ops::task::Chain(&error), "the topic is not made yet, trying again");
+                    tracing::warn!(topic = %spec.name, error = %ccr_ops::task::Chain(&error), "cannot create the topic yet, retrying");
                     self.clock.sleep(CREATE_AGAIN).await;
                 }
                 Err(error) => return Err(error),
@@ -160,7 +160,7 @@ impl Topics<'_> {
         match found.judge(spec.kind, self.config, self.brokers().await?) {
             Ok(None) => Ok(()),
             Ok(Some(doubt)) => {
-                tracing::warn!(topic = %spec.name, doubt, "a topic is less safe than it could be");
+                tracing::warn!(topic = %spec.name, doubt, "topic settings are weaker than recommended");
                 Ok(())
             }
             Err(difference) => Err(Error::TopicMismatch {
@@ -236,7 +236,7 @@ impl Topics<'_> {
         let in_sync = self.config.min_in_sync.unwrap_or(in_sync_of(copies));
         if in_sync > copies {
             return Err(Error::Config(format!(
-                "min.insync.replicas={in_sync} can not be had for topic {} with {copies} copies; start more brokers, or lower it",
+                "topic {} would have {copies} replicas, fewer than min.insync.replicas={in_sync}; start more brokers, or lower min.insync.replicas",
                 spec.name
             )));
         }
@@ -299,7 +299,7 @@ impl Topics<'_> {
             }
         }
         Err(Error::Config(format!(
-            "Kafka did not tell the cleanup.policy of topic {topic}; this user needs DescribeConfigs on it"
+            "Kafka did not report the cleanup.policy of topic {topic}; the user needs DescribeConfigs on it"
         )))
     }
 }
@@ -307,7 +307,7 @@ impl Topics<'_> {
 fn refused(spec: &TopicSpec, copies: u16) -> impl Fn(Code) -> Error {
     move |code| {
         Error::Config(format!(
-            "Kafka refused to create topic {} with {copies} copies: {code}; set replication.factor, or start more brokers",
+            "Kafka refused to create topic {} with {copies} replicas: {code}; set replication.factor, or start more brokers",
             spec.name
         ))
     }
@@ -343,16 +343,16 @@ impl Found {
         } = self;
         if *partitions != 1 {
             return Err(format!(
-                "it has {partitions} partitions, wanted is exactly 1"
+                "it has {partitions} partitions, expected exactly 1"
             ));
         }
         let want = policy(kind);
         if have != want {
-            return Err(format!("its cleanup.policy is {have}, wanted is {want}"));
+            return Err(format!("its cleanup.policy is {have}, expected {want}"));
         }
         if usize::from(*in_sync) > *copies {
             return Err(format!(
-                "its min.insync.replicas is {in_sync}, but it has {copies} copies: nothing can be written"
+                "its min.insync.replicas is {in_sync}, but it has {copies} replicas: nothing can be written"
             ));
         }
         // What was asked for by name is a demand, the default a recommendation: a cluster may have grown since.
@@ -360,26 +360,26 @@ impl Found {
             && *copies < usize::from(wanted)
         {
             return Err(format!(
-                "it has {copies} copies, wanted are {wanted} (replication.factor)"
+                "it has {copies} replicas, expected {wanted} (replication.factor)"
             ));
         }
         if let Some(wanted) = config.min_in_sync
             && *in_sync < wanted
         {
             return Err(format!(
-                "its min.insync.replicas is {in_sync}, wanted is {wanted}"
+                "its min.insync.replicas is {in_sync}, expected {wanted}"
             ));
         }
         let recommended = brokers.min(COPIES.into());
         if config.replication_factor.is_none() && *copies < recommended {
             return Ok(Some(format!(
-                "it has {copies} copies on {brokers} brokers: the loss of one broker may lose it; give it more with kafka-reassign-partitions.sh"
+                "it has {copies} replicas on {brokers} brokers, and the loss of one broker may lose its records; add replicas with kafka-reassign-partitions.sh"
             )));
         }
         let usual = in_sync_of(u16::try_from(*copies).unwrap_or(COPIES));
         if config.min_in_sync.is_none() && *in_sync < usual {
             return Ok(Some(format!(
-                "its min.insync.replicas is {in_sync}: a record that is acknowledged may be on one broker only; set {usual} with kafka-configs.sh"
+                "its min.insync.replicas is {in_sync}: an acknowledged record may be on one broker only; set {usual} with kafka-configs.sh"
             )));
         }
         Ok(None)
@@ -429,7 +429,7 @@ mod tests {
     #[test]
     fn a_topic_of_smaller_days_is_used_and_mentioned() {
         let said = judged(&found(1, 1), &[], 3).expect("used").expect("said");
-        assert!(said.contains("1 copies on 3 brokers"), "{said}");
+        assert!(said.contains("1 replicas on 3 brokers"), "{said}");
         let said = judged(&found(3, 1), &[], 3).expect("used").expect("said");
         assert!(said.contains("min.insync.replicas is 1"), "{said}");
     }
@@ -437,9 +437,9 @@ mod tests {
     #[test]
     fn what_was_asked_for_by_name_is_a_demand() {
         let refused = judged(&found(1, 1), &["replication.factor=3"], 3).expect_err("refused");
-        assert!(refused.contains("wanted are 3"), "{refused}");
+        assert!(refused.contains("expected 3"), "{refused}");
         let refused = judged(&found(3, 1), &["min.insync.replicas=2"], 3).expect_err("refused");
-        assert!(refused.contains("wanted is 2"), "{refused}");
+        assert!(refused.contains("expected 2"), "{refused}");
         let refused = judged(&found(1, 2), &[], 1).expect_err("refused");
         assert!(refused.contains("nothing can be written"), "{refused}");
     }

@@ -144,18 +144,18 @@ impl KafkaConfig {
         }
     }
 
-    /// Refuses what can not work before anything is connected.
+    /// Refuses what cannot work before anything is connected.
     ///
     /// # Errors
     /// [`Error::Config`].
     pub fn validate(&self) -> Result<(), Error> {
         let refuse = |text: String| Err(Error::Config(text));
         if self.bootstrap.trim().is_empty() {
-            return refuse("the Kafka address is empty, wanted host:port".to_owned());
+            return refuse("the Kafka address is empty, expected host:port".to_owned());
         }
         if let Some(key) = self.extra.keys().find(|k| FIXED.contains(&k.as_str())) {
             return refuse(format!(
-                "Kafka property {key} is fixed and can not be overridden"
+                "Kafka property {key} is fixed and cannot be overridden"
             ));
         }
         if !(Duration::from_secs(1)..=Duration::from_secs(300)).contains(&self.session_timeout) {
@@ -172,14 +172,13 @@ impl KafkaConfig {
                 && let Err(error) = std::fs::File::open(path)
             {
                 return refuse(format!(
-                    "Kafka property {key}: {path} can not be read: {error}"
+                    "Kafka property {key}: {path} cannot be read: {error}"
                 ));
             }
         }
         if self.replication_factor == Some(0) || self.min_in_sync == Some(0) {
             return refuse(
-                "replication.factor and min.insync.replicas must be at least 1: 0 keeps nothing"
-                    .to_owned(),
+                "replication.factor and min.insync.replicas must be at least 1".to_owned(),
             );
         }
         if let (Some(copies), Some(in_sync)) = (self.replication_factor, self.min_in_sync)
@@ -209,7 +208,7 @@ impl KafkaConfig {
             }
         } else if self.extra.contains_key("sasl.username") {
             return refuse(format!(
-                "sasl.username is set, but security.protocol is {protocol}: wanted is sasl_ssl (or sasl_plaintext)"
+                "sasl.username is set, but security.protocol is {protocol}; expected sasl_ssl (or sasl_plaintext)"
             ));
         }
         Ok(())
@@ -242,7 +241,7 @@ impl KafkaConfig {
     /// Sets one property by its librdkafka name. `replication.factor` and `min.insync.replicas` are settings of ours; a secret with `.file` behind its name is read from that file.
     ///
     /// # Errors
-    /// [`Error::Config`] when a number is none, a file can not be read, or the name belongs to programs in Java.
+    /// [`Error::Config`] when a number is none, a file cannot be read, or the name belongs to programs in Java.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), Error> {
         let number = |unit: &str| {
             value
@@ -369,7 +368,7 @@ impl KafkaConfig {
             .set("fetch.message.max.bytes", MESSAGE_MAX_BYTES.to_string())
             .set("queued.max.messages.kbytes", FETCH_AHEAD_KIB.to_string())
             .set("queued.min.messages", "1000")
-            // Bounds how late the end of a quiet topic is told; records never wait for it.
+            // Bounds how late the end of a quiet topic is reported; records never wait for it.
             .set("fetch.wait.max.ms", "100")
             .set("fetch.queue.backoff.ms", "50")
             .set("fetch.error.backoff.ms", "100");
@@ -414,7 +413,7 @@ fn read_secret(key: &str, path: &str) -> Result<String, Error> {
             .read_to_string(&mut text)?;
         Ok::<String, std::io::Error>(text)
     };
-    let text = read().map_err(|error| refuse(format!("can not be read: {error}")))?;
+    let text = read().map_err(|error| refuse(format!("cannot be read: {error}")))?;
     if text.len() as u64 > SECRET_FILE_BYTES {
         return Err(refuse("is too long for a secret".to_owned()));
     }

@@ -65,7 +65,7 @@ fn a_secret_may_lie_in_a_file_of_its_own() {
 }
 
 #[test]
-fn what_correctness_rests_on_can_not_be_overridden() {
+fn what_correctness_rests_on_cannot_be_overridden() {
     let mut config = KafkaConfig::new("b:9092");
     assert!(config.validate().is_ok());
     config
@@ -76,7 +76,7 @@ fn what_correctness_rests_on_can_not_be_overridden() {
 }
 
 #[test]
-fn files_that_can_not_be_read_are_named() {
+fn files_that_cannot_be_read_are_named() {
     let refused = refusal(&secured(&[("ssl.ca.location", "/no/such/file.pem")]));
     assert!(
         refused.contains("/no/such/file.pem") && refused.contains("ssl.ca.location"),
@@ -90,7 +90,7 @@ fn half_a_login_is_refused_before_anything_is_connected() {
     for (key, wanted) in [
         ("sasl.password", "needs the Kafka property sasl.password"),
         ("sasl.mechanism", "SCRAM-SHA-512"),
-        ("security.protocol", "wanted is sasl_ssl"),
+        ("security.protocol", "expected sasl_ssl"),
     ] {
         let mut config = secured(&[]);
         config.extra.remove(key);

@@ -42,13 +42,13 @@ fn advice(code: Code) -> Option<&'static str> {
             "this user needs Read on consumer groups with this prefix (docs/kafka.md has the commands)"
         }
         Code::ClusterAuthorizationFailed => {
-            "this user needs a right on the cluster, or the topic made by somebody else beforehand (docs/kafka.md has the commands)"
+            "this user needs a right on the cluster, or an administrator must create the topic first (docs/kafka.md has the commands)"
         }
         _ => return None,
     })
 }
 
-/// An error of any call: what only a person can mend is told apart from a log that is away.
+/// An error of any call: what only an operator can repair is distinguished from an unavailable log.
 pub(super) fn of_call(action: &str, source: KafkaError) -> Error {
     if let KafkaError::ClientConfig(_, reason, key, _) = &source {
         // The reason may quote the value.
@@ -117,7 +117,7 @@ impl Trouble {
     }
 }
 
-/// Sends librdkafka's own words to our log, and notes why brokers can not be reached.
+/// Sends librdkafka's own words to our log, and notes why brokers cannot be reached.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Quiet {
     trouble: Trouble,

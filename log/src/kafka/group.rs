@@ -61,7 +61,7 @@ fn give(
     consumer: &BaseConsumer<Membership>,
     list: &mut TopicPartitionList,
 ) -> Result<(), KafkaError> {
-    // Any place will do, for it stands still until the owner seeks. But it must be a number: for "the end" librdkafka asks the
+    // Any offset will do, for the partition is paused until the owner seeks. But it must be a number: for "the end" librdkafka asks the
     // broker, and an answer that comes after the seek would move the reader over everything in between.
     list.set_all_offsets(At::Offset(0))?;
     if cooperative(consumer) {
@@ -75,7 +75,7 @@ fn give(
     Ok(())
 }
 
-/// Starts a partition anew that librdkafka has stopped after an error. It stays ours in the group's eyes.
+/// Restarts a partition that librdkafka stopped after an error. The group still counts it as ours.
 pub(super) fn restart(
     consumer: &BaseConsumer<Membership>,
     list: &TopicPartitionList,

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::error::Error;
 
 /// Most bytes of such a file.
-const MOST_BYTES: u64 = 1024 * 1024;
+const MAX_BYTES: u64 = 1024 * 1024;
 
 /// Names and values of a properties file in their order. Values are never part of an error: they may be secrets.
 ///
@@ -13,10 +13,12 @@ const MOST_BYTES: u64 = 1024 * 1024;
 /// [`Error::Config`] names the file and, where there is one, the line.
 pub fn read_properties(path: &Path) -> Result<Vec<(String, String)>, Error> {
     let refuse = |why: String| Error::Config(format!("Kafka settings {}: {why}", path.display()));
-    let unreadable = |error: std::io::Error| refuse(format!("can not be read: {error}"));
+    let unreadable = |error: std::io::Error| refuse(format!("cannot be read: {error}"));
     let bytes = std::fs::metadata(path).map_err(unreadable)?.len();
-    if bytes > MOST_BYTES {
-        return Err(refuse(format!("{bytes} bytes are too many for settings")));
+    if bytes > MAX_BYTES {
+        return Err(refuse(format!(
+            "the file has {bytes} bytes, more than a file of settings may have ({MAX_BYTES})"
+        )));
     }
     let text = std::fs::read_to_string(path).map_err(unreadable)?;
     parse(&text).map_err(|line| refuse(format!("line {line} is not name=value")))

@@ -20,13 +20,13 @@ use super::config::KafkaConfig;
 use super::failure::{of_call, of_member, of_topic};
 use super::fetch::{ASK, at, check_position, committed_in, record, size};
 use super::group::{Membership, Note};
-use super::reader::{Command, Shared, Told};
+use super::reader::{Command, Notice, Shared};
 use super::watchdog::{Verdict, Watchdog};
 use crate::error::Error;
 use crate::event_log::{Offset, ReaderEvent, Record};
 use crate::metrics;
 
-/// Most bytes told and not yet taken (one record may go beyond); delivery goes on at half of it.
+/// Max bytes delivered and not yet taken (one record may exceed it). Delivery is paused there and resumes at half of it.
 const BUFFER: usize = 8 * 1024 * 1024;
 /// Room of the channel, and the part of it that is kept for other news than records.
 pub(super) const ROOM: usize = 8192;
@@ -38,16 +38,16 @@ const TURN: usize = 256;
 /// Between two attempts to read the group's position after an assignment.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Where the member stands. All of it is lost with the process; the group's position is with the broker.
+/// State of the group member. It is lost with the process; the broker keeps the committed offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// Not the owner.
     Waiting,
     /// Owner since a moment ago; the group's position is still to be read, next try at that time.
     Arriving { retry_at: Duration },
-    /// Owner that was told; delivery stands still.
+    /// Owner, and the reader knows it; delivery waits for its seek.
     Holding,
-    /// Delivering: next offset wanted, held back or not, end told or not.
+    /// Delivering: next offset to deliver, paused or not, end of the topic reported or not.
     Delivering {
         position: i64,
         paused: bool,
@@ -62,7 +62,7 @@ pub(super) struct Pump {
     topic: TopicName,
     consumer: BaseConsumer<Membership>,
     wake: SyncSender<Command>,
-    told: mpsc::Sender<Told>,
+    notices: mpsc::Sender<Notice>,
     shared: Arc<Shared>,
     phase: Phase,
     ownership: u64,
@@ -70,7 +70,7 @@ pub(super) struct Pump {
     watchdog: Watchdog,
     /// librdkafka has stopped fetching after an offset out of range; a seek alone does not start it again.
     stopped: bool,
-    /// The last thing told was an error: the next one of the kind adds nothing.
+    /// An error was reported and nothing was delivered since: a further error is not reported.
     complained: bool,
 }
 
@@ -79,7 +79,7 @@ impl Pump {
         config: KafkaConfig,
         clock: Arc<dyn Clock>,
         (group, topic): (&str, &TopicName),
-        (wake, told, shared): (SyncSender<Command>, mpsc::Sender<Told>, Arc<Shared>),
+        (wake, notices, shared): (SyncSender<Command>, mpsc::Sender<Notice>, Arc<Shared>),
     ) -> Result<Self, Error> {
         let consumer = subscribe(&config, group, topic, &wake, &shared)?;
         let watchdog = Watchdog::new(clock.monotonic());
@@ -90,7 +90,7 @@ impl Pump {
             topic: topic.clone(),
             consumer,
             wake,
-            told,
+            notices,
             shared,
             phase: Phase::Waiting,
             ownership: 0,
@@ -101,7 +101,7 @@ impl Pump {
         })
     }
 
-    /// Works until told to leave. Dropping `self` leaves the group; that may block for as long as the coordinator does.
+    /// Runs until asked to leave. Dropping `self` leaves the group; that may block for as long as the coordinator does.
     pub(super) fn run(mut self, commands: &Receiver<Command>) {
         let mut busy = false;
         let gauge = ::metrics::gauge!(metrics::BUFFERED_BYTES, "topic" => self.topic.0.clone());
@@ -112,7 +112,7 @@ impl Pump {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            if self.shared.leave.load(Ordering::Acquire) || self.told.is_closed() {
+            if self.shared.leave.load(Ordering::Acquire) || self.notices.is_closed() {
                 break;
             }
             busy = self.poll(Duration::ZERO);
@@ -195,16 +195,16 @@ impl Pump {
     fn revoked(&mut self) {
         match self.phase {
             Phase::Waiting => {}
-            // Never told of the assignment.
+            // The reader does not know of the assignment.
             Phase::Arriving { .. } => self.phase = Phase::Waiting,
             Phase::Holding | Phase::Delivering { .. } => {
                 self.phase = Phase::Waiting;
-                self.tell(Told::Revoked);
+                self.tell(Notice::Revoked);
             }
         }
     }
 
-    /// After an assignment: reads the group's position and tells.
+    /// After an assignment: reads the committed offset and reports both to the reader.
     fn arrive(&mut self) {
         let now = self.clock.monotonic();
         let Phase::Arriving { retry_at } = self.phase else {
@@ -220,7 +220,7 @@ impl Pump {
             Ok(committed) => {
                 self.phase = Phase::Holding;
                 self.complained = false;
-                self.tell(Told::Assigned {
+                self.tell(Notice::Assigned {
                     ownership: self.ownership,
                     committed,
                 });
@@ -254,7 +254,7 @@ impl Pump {
         self.shared
             .buffered
             .fetch_add(size(&record), Ordering::AcqRel);
-        self.tell(Told::Delivered {
+        self.tell(Notice::Delivered {
             epoch: self.epoch,
             event: Ok(ReaderEvent::Record(record)),
         });
@@ -273,7 +273,7 @@ impl Pump {
                     *at_end = true;
                     let end = Offset(*position);
                     self.watchdog.alive(self.clock.monotonic());
-                    self.tell(Told::Delivered {
+                    self.tell(Notice::Delivered {
                         epoch: self.epoch,
                         event: Ok(ReaderEvent::CaughtUp { end }),
                     });
@@ -283,12 +283,12 @@ impl Pump {
                 self.out_of_range();
             }
             KafkaError::MessageConsumptionFatal(code) => {
-                tracing::warn!(%code, group = %self.group, topic = %self.topic, "consumer failed for good and is made anew");
-                self.renew();
+                tracing::warn!(%code, group = %self.group, topic = %self.topic, "consumer failed permanently; recreating it");
+                self.recreate_consumer();
             }
             // The rebalance that follows says more.
             KafkaError::MessageConsumption(Code::PollExceeded) => {
-                tracing::warn!(group = %self.group, topic = %self.topic, "the group took the reader for dead");
+                tracing::warn!(group = %self.group, topic = %self.topic, "consumer evicted from the group: max.poll.interval.ms exceeded");
             }
             error => self.complain(self.failure("read", error)),
         }
@@ -308,7 +308,7 @@ impl Pump {
         match judged {
             Err(error @ (Error::OffsetGone { .. } | Error::Corrupt(_))) => {
                 self.phase = Phase::Holding;
-                self.tell(Told::Delivered {
+                self.tell(Notice::Delivered {
                     epoch: self.epoch,
                     event: Err(error),
                 });
@@ -334,12 +334,12 @@ impl Pump {
             return;
         };
         let buffered = self.shared.buffered.load(Ordering::Acquire);
-        let room = self.told.capacity();
+        let room = self.notices.capacity();
         if !paused && (buffered >= BUFFER || room <= RESERVE) {
             if let Ok(list) = at(&self.topic, At::Invalid)
                 && let Err(error) = self.consumer.pause(&list)
             {
-                tracing::debug!(%error, topic = %self.topic, "pause failed; records are dropped and read again");
+                tracing::debug!(%error, topic = %self.topic, "cannot pause the consumer; records beyond the buffer are dropped and read again");
             }
             self.set_paused(true);
         } else if paused && buffered <= BUFFER / 2 && room > ROOM / 2 {
@@ -379,10 +379,10 @@ impl Pump {
         match looked {
             Ok((_, end)) => {
                 if self.watchdog.looked(now, position, end) == Verdict::Stalled {
-                    tracing::warn!(topic = %self.topic, position, end, "no records come although there are some; the consumer is made anew");
+                    tracing::warn!(topic = %self.topic, position, end, "consumer stalled: the topic has records that are not delivered; recreating the consumer");
                     ::metrics::counter!(metrics::STALLS, "topic" => self.topic.0.clone())
                         .increment(1);
-                    self.renew();
+                    self.recreate_consumer();
                 }
                 Ok(())
             }
@@ -393,8 +393,8 @@ impl Pump {
         }
     }
 
-    /// Another consumer in place of this one. The member leaves the group and joins it again.
-    fn renew(&mut self) {
+    /// Replaces the consumer. The member leaves the group and joins it again.
+    fn recreate_consumer(&mut self) {
         match subscribe(
             &self.config,
             &self.group,
@@ -411,7 +411,7 @@ impl Pump {
                     .name("ccr-log-closer".to_owned())
                     .spawn(move || drop(old));
                 if let Err(error) = closer {
-                    tracing::warn!(%error, "the old consumer was closed on the reader's thread");
+                    tracing::warn!(%error, "cannot start a thread to close the old consumer; it was closed on the polling thread");
                 }
             }
             Err(error) => self.complain(error),
@@ -427,13 +427,13 @@ impl Pump {
             tracing::debug!(%error, topic = %self.topic, "still failing");
             return;
         }
-        self.tell(Told::Failed(error));
+        self.tell(Notice::Failed(error));
     }
 
-    fn tell(&mut self, told: Told) {
+    fn tell(&mut self, notice: Notice) {
         // Records stop at the reserve, so a full channel means a thousand untaken changes of ownership: give up the member
         // rather than one of them.
-        if self.told.try_send(told).is_err() {
+        if self.notices.try_send(notice).is_err() {
             self.shared.leave.store(true, Ordering::Release);
         }
     }

@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refusals_are_told_from_brokers_that_are_away() {
+    fn refusals_are_distinguished_from_unavailable_brokers() {
         assert!(is_final(Code::Authentication, "wrong password"));
         assert!(is_final(
             Code::BrokerTransportFailure,

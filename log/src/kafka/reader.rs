@@ -36,8 +36,8 @@ pub(super) enum Command {
     },
 }
 
-/// What the thread tells.
-pub(super) enum Told {
+/// Message from the polling thread to the reader.
+pub(super) enum Notice {
     /// The topic is ours; the number of this assignment.
     Assigned {
         ownership: u64,
@@ -56,7 +56,7 @@ pub(super) enum Told {
 /// Shared by the two sides.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
-    /// Bytes told and not yet taken.
+    /// Bytes delivered by the thread and not yet taken by the reader.
     pub buffered: AtomicUsize,
     /// The thread should leave the group and end.
     pub leave: AtomicBool,
@@ -69,7 +69,7 @@ pub(super) struct KafkaReader {
     pub group: String,
     pub topic: TopicName,
     pub commands: SyncSender<Command>,
-    pub told: mpsc::Receiver<Told>,
+    pub notices: mpsc::Receiver<Notice>,
     pub shared: Arc<Shared>,
     pub ended: Option<oneshot::Receiver<()>>,
     pub ownership: u64,
@@ -101,18 +101,18 @@ impl KafkaReader {
     }
 
     /// What the caller gets of it; `None` when it belongs to a position given up since.
-    fn translate(&mut self, told: Told) -> Option<Result<ReaderEvent, Error>> {
-        match told {
-            Told::Assigned {
+    fn translate(&mut self, notice: Notice) -> Option<Result<ReaderEvent, Error>> {
+        match notice {
+            Notice::Assigned {
                 ownership,
                 committed,
             } => {
                 self.ownership = ownership;
                 Some(Ok(ReaderEvent::Assigned { committed }))
             }
-            Told::Revoked => Some(Ok(ReaderEvent::Revoked)),
-            Told::Failed(error) => Some(Err(error)),
-            Told::Delivered { epoch, event } => {
+            Notice::Revoked => Some(Ok(ReaderEvent::Revoked)),
+            Notice::Failed(error) => Some(Err(error)),
+            Notice::Delivered { epoch, event } => {
                 if let Ok(ReaderEvent::Record(record)) = &event {
                     self.shared
                         .buffered
@@ -128,13 +128,13 @@ impl KafkaReader {
 impl GroupReader for KafkaReader {
     async fn next(&mut self) -> Result<ReaderEvent, Error> {
         loop {
-            let Some(told) = self.told.recv().await else {
+            let Some(notice) = self.notices.recv().await else {
                 return Err(Error::Unavailable {
                     action: format!("read topic {}", self.topic),
                     source: "the reader's thread has ended; join again".into(),
                 });
             };
-            if let Some(event) = self.translate(told) {
+            if let Some(event) = self.translate(notice) {
                 return event;
             }
         }
@@ -173,7 +173,7 @@ impl GroupReader for KafkaReader {
         if let Some(ended) = self.ended.take()
             && tokio::time::timeout(CLOSE, ended).await.is_err()
         {
-            tracing::warn!(group = %self.group, topic = %self.topic, "leaving the group takes long; it goes on in the background");
+            tracing::warn!(group = %self.group, topic = %self.topic, "leaving the consumer group takes long; it continues in the background");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Silence after which the topic's end is looked at.
 const SILENCE: Duration = Duration::from_secs(30);
-/// Looks in a row at which the end was ahead of a silent reader before it is made anew.
+/// Checks in a row that find the end ahead of a silent consumer before it is recreated.
 const STRIKES: u32 = 2;
 
 /// What the silence means.
@@ -12,7 +12,7 @@ const STRIKES: u32 = 2;
 pub(super) enum Verdict {
     /// Nothing to worry about.
     Fine,
-    /// Records are there and do not come: make the consumer anew.
+    /// The topic has records that are not delivered: recreate the consumer.
     Stalled,
 }
 

@@ -1,4 +1,4 @@
-//! The idempotent producer, and its replacement when it can not go on.
+//! The idempotent producer, and its replacement when it cannot go on.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -49,7 +49,7 @@ impl Writer {
         })
     }
 
-    /// Why brokers can not be reached, while they can not.
+    /// Why brokers cannot be reached, while they cannot.
     pub(super) fn trouble(&self) -> &Trouble {
         &self.trouble
     }
@@ -173,7 +173,7 @@ impl Writer {
                 });
             }
             Err(error) => {
-                tracing::warn!(%error, "no new Kafka producer could be made; the failed one stays for the next attempt");
+                tracing::warn!(%error, "cannot create a new Kafka producer; the next append retries with the failed one");
             }
         }
     }

@@ -101,7 +101,7 @@ pub async fn assigned(reader: &mut Box<dyn GroupReader>) -> Option<Committed> {
     }
 }
 
-/// Takes records until the end of the topic is told; answers their values and that end.
+/// Takes records until the end of the topic is reported; returns their values and that end.
 pub async fn drain(reader: &mut Box<dyn GroupReader>) -> (Vec<String>, Offset) {
     let mut values = Vec::new();
     loop {

@@ -163,7 +163,7 @@ async fn waiting_readers_wake_when_a_record_comes() {
 
 const CHILD: &str = "CCR_LOG_TEST_CHILD";
 
-/// The process that is killed: appends for ever and says what was acknowledged.
+/// The process that is killed: appends until it is killed and prints what was acknowledged.
 async fn append_until_killed(path: &Path) {
     use std::io::Write;
     let log = reopen(path);

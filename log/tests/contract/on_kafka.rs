@@ -150,7 +150,7 @@ async fn members_of_two_processes_hand_over_without_gap() {
     within(second.close()).await;
 }
 
-/// Counts what is still delivered; the end may have been told between two appends.
+/// Counts what is still delivered; the end may have been reported between two appends.
 async fn drain_rest(reader: &mut Box<dyn ccr_log::GroupReader>) -> usize {
     let mut count = 0;
     while let Ok(Ok(event)) = tokio::time::timeout(Duration::from_millis(500), reader.next()).await

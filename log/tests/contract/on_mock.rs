@@ -1,4 +1,4 @@
-//! librdkafka's mock cluster under the suite: no admin API, 5 MiB per partition. And what real brokers can not be made to do
+//! librdkafka's mock cluster under the suite: no admin API, 5 MiB per partition. And what real brokers cannot be made to do
 //! on demand.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,7 +28,7 @@ pub struct OnMock {
 /// A cluster of its own.
 pub async fn start() -> Option<OnMock> {
     let (orders, obeyed) = sync_channel::<Order>(1);
-    let (tell, told) = tokio::sync::oneshot::channel();
+    let (tell, address) = tokio::sync::oneshot::channel();
     thread::spawn(move || {
         let cluster = MockCluster::new(1).expect("cluster");
         tell.send(cluster.bootstrap_servers()).expect("waited for");
@@ -36,7 +36,7 @@ pub async fn start() -> Option<OnMock> {
             order(&cluster);
         }
     });
-    let mut config = KafkaConfig::new(told.await.expect("cluster"));
+    let mut config = KafkaConfig::new(address.await.expect("cluster"));
     // Members hear of a rebalance by their next heartbeat.
     config.session_timeout = Duration::from_secs(3);
     let log = within(Kafka::connect(config.clone()))

@@ -135,7 +135,7 @@ pub async fn compacted_reads_give_the_last_of_each_key(h: &dyn Harness) {
     assert_eq!(pairs, [("y", "3".to_owned()), ("z", "1".to_owned())]);
 }
 
-pub async fn a_member_stands_still_until_it_seeks(h: &dyn Harness) {
+pub async fn a_member_receives_nothing_until_it_seeks(h: &dyn Harness) {
     let (log, topic) = (h.log(), h.topic(hour()).await);
     append(&log, &topic, &["a", "b", "c"]).await;
     let mut reader = within(log.join(&group(&topic), &topic))
@@ -153,10 +153,10 @@ pub async fn a_member_stands_still_until_it_seeks(h: &dyn Harness) {
     assert_eq!(
         drain(&mut reader).await,
         (vec!["d".to_owned()], Offset(4)),
-        "told again after new records"
+        "reported again after new records"
     );
     let quiet = tokio::time::timeout(Duration::from_millis(500), reader.next()).await;
-    assert!(quiet.is_err(), "told once only: {quiet:?}");
+    assert!(quiet.is_err(), "reported once only: {quiet:?}");
     within(reader.seek(Offset(0)))
         .await
         .expect("seek back, twice");
@@ -468,7 +468,7 @@ pub async fn a_slow_reader_holds_delivery_back_and_loses_nothing(h: &dyn Harness
     within(reader.close()).await;
 }
 
-pub async fn every_seek_starts_exactly_where_told(h: &dyn Harness) {
+pub async fn every_seek_starts_exactly_at_its_offset(h: &dyn Harness) {
     let (log, topic) = (h.log(), h.topic(hour()).await);
     let values: Vec<String> = (0..500).map(|i| i.to_string()).collect();
     for chunk in values.chunks(7) {

@@ -326,7 +326,7 @@ async fn copies_are_as_documented(
         .await
         .expect_err("fewer than asked for")
         .to_string();
-    assert!(refused.contains("is 2, wanted is 3"), "{refused}");
+    assert!(refused.contains("is 2, expected 3"), "{refused}");
 }
 
 /// Settings that do not work, what the refusal must name, and its exit code.

@@ -76,7 +76,7 @@ impl Pump {
 
     /// The owner keeps its topic while others join (cooperative), so a rebalance under way, or one that overtook this commit,
     /// means: once more, with the generation of then. A member that has lost the topic hears of it by a revocation, which
-    /// ends this ownership before the group's next generation begins; so a repeated commit can not hit a later owner.
+    /// ends this ownership before the group's next generation begins; so a repeated commit cannot hit a later owner.
     pub(super) fn commit(&mut self, ownership: u64, position: &Committed) -> Result<(), Error> {
         const ACTION: &str = "commit a position";
         let list = at(&self.topic, At::Offset(position.offset.0))
