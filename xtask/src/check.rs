@@ -8,7 +8,7 @@ use clap::ValueEnum;
 
 use crate::gen_files::{GenArgs, generate};
 use crate::run::{cargo, files, metadata, output, root, run};
-use crate::{imports, lines, promises};
+use crate::{imports, lines, promises, words};
 
 /// Options of `check`.
 #[derive(Debug, clap::Args)]
@@ -33,6 +33,8 @@ enum Part {
     Shipped,
     /// Each test that docs/testing.md names is there.
     Promises,
+    /// No word that docs/glossary.md replaces.
+    Words,
     /// Clippy without a warning.
     Lints,
     /// rustdoc without a warning.
@@ -66,6 +68,7 @@ fn one(part: Part) -> Result<()> {
         Part::Generated => generate(&GenArgs { check: true }),
         Part::Shipped => check_shipped(),
         Part::Promises => check_promises(),
+        Part::Words => check_words(),
         Part::Lints => run(cargo()
             .args(["clippy", "--workspace", "--all-targets", "--all-features"])
             .args(["--", "-D", "warnings"])),
@@ -151,6 +154,18 @@ fn check_lengths() -> Result<()> {
         }
     }
     fail_on(&long)
+}
+
+fn check_words() -> Result<()> {
+    eprintln!("\n== words");
+    let mut findings = Vec::new();
+    for file in files()? {
+        // Files that are not text are none that the check looks at.
+        if let Ok(text) = std::fs::read_to_string(root().join(&file)) {
+            findings.extend(words::of_file(&file.to_string_lossy(), &text));
+        }
+    }
+    fail_on(&findings)
 }
 
 fn fail_on(findings: &[String]) -> Result<()> {

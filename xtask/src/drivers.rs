@@ -15,7 +15,7 @@ use crate::run::{cargo, output, root, run};
 const JDBC_URL: &str =
     "https://repo1.maven.org/maven2/com/mysql/mysql-connector-j/9.1.0/mysql-connector-j-9.1.0.jar";
 const JDBC_SHA256: &str = "8776e2ebc46072c9a47ea59d98298c4273bd9f16a7b26b5dfa4744535aa26c62";
-/// Password of root in the cluster that is started. Not a secret: the cluster lives for the checks only.
+/// Password of root in the cluster that is started. Not a secret: the cluster exists for the checks only.
 const PASSWORD: &str = "se:cret";
 
 /// Options of `drivers`.

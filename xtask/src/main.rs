@@ -11,6 +11,7 @@ mod promises;
 mod run;
 mod simulate;
 mod test;
+mod words;
 
 use std::process::ExitCode;
 
@@ -28,7 +29,7 @@ struct Args {
 enum Task {
     /// All tests that need no server, then those on a real Apache Kafka (Java 17 and Maven Central are needed for it).
     Test(test::TestArgs),
-    /// Formatting, lints, docs, generated files, import rules, file lengths.
+    /// Formatting, lints, docs, generated files, import rules, file lengths, banned words.
     Check(check::CheckArgs),
     /// Make the generated files again: Thrift code (needs the Thrift compiler 0.17) and golden bytes.
     Gen(gen_files::GenArgs),

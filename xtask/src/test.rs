@@ -12,7 +12,7 @@ const END_TO_END: &str = "ccr-tests";
 /// Options of `test`.
 #[derive(Debug, clap::Args)]
 pub struct TestArgs {
-    /// Fail instead of leaving out the tests on real Kafka when it can not be had. Always so when CI is set.
+    /// Fail instead of leaving out the tests on real Kafka when no broker can be started. Always so when CI is set.
     #[arg(long)]
     require_kafka: bool,
     /// Leave out the tests on real Kafka.
