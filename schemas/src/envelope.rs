@@ -1,4 +1,4 @@
-//! The envelope: where an event stands in the source stream, and what may be done with it.
+//! The envelope: the position of an event in the source stream, and what may be done with it.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ pub const SCHEMA_VERSION: i32 = 1;
 pub struct Envelope {
     /// Version of this layout, [`SCHEMA_VERSION`] when written by this code.
     pub schema_version: i32,
-    /// Name of the source cluster as it stands in topic names.
+    /// Name of the source cluster as in topic names.
     pub source: String,
     /// Id of the source database. A different id under the same name is another database: the reader stops.
     pub db_id: DbId,
@@ -50,7 +50,7 @@ pub enum Replay {
     Transaction,
     /// By SQL, after mapping of names.
     Sql,
-    /// Only by a snapshot of the table: the change can not be expressed by a statement.
+    /// Only by a snapshot of the table: the change cannot be expressed by a statement.
     Snapshot {
         /// Why a statement is not enough, for people.
         reason: String,

@@ -1,6 +1,6 @@
 //! What happened at the source. One variant per binlog type of Doris, and five of our own.
 //!
-//! Events are facts as of their `commit_seq` and stand for themselves: names, kinds and the places of the data are those
+//! Events are facts as of their `commit_seq` and complete in themselves: names, kinds and the places of the data are those
 //! at the time of the event, so that a reader needs no connection to the source's FE.
 
 mod kind;
@@ -407,7 +407,7 @@ pub struct TableReplaced {
     pub original: TableRef,
     /// The table that takes the name, with its name before.
     pub replacement: TableRef,
-    /// The original lives on under the other name.
+    /// The original remains under the other name.
     pub swap: bool,
 }
 

@@ -88,7 +88,7 @@ impl CommitSeq {
     pub const BEFORE_FIRST: Self = Self(-1);
 }
 
-/// Which life of a job or stream something belongs to.
+/// Identifies one sync of a job, or one run of a stream.
 ///
 /// Part of transaction labels and of consumer group names, so that a job deleted and created again under the same name
 /// never mistakes the old job's work for its own.

@@ -94,7 +94,7 @@ pub enum Link {
     Next,
     /// It was read before (a producer wrote it twice).
     Repeat,
-    /// It stands outside the chain.
+    /// It is outside the chain.
     Outside,
 }
 
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn own_events_stand_outside_wherever_they_are() {
+    fn own_events_are_outside_the_chain_wherever_they_are() {
         let mut envelope = upsert(seq(99), seq(99), 1);
         envelope.event = Event::Heartbeat(Heartbeat {
             at: TimestampMs(1),

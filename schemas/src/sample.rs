@@ -1,4 +1,4 @@
-//! Made-up envelopes: one of every kind, and what else can stand in a field. For tests, golden bytes and benchmarks.
+//! Made-up envelopes: one of every kind, and what else a field can contain. For tests, golden bytes and benchmarks.
 
 use crate::envelope::{Envelope, Replay, SCHEMA_VERSION};
 use crate::event::{

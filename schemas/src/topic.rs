@@ -74,7 +74,7 @@ impl TopicName {
     }
 }
 
-/// Consumer group of one life of a job.
+/// Returns the consumer group of one incarnation of a job.
 pub fn consumer_group(prefix: &str, job: &str, incarnation: &Incarnation) -> String {
     format!("{prefix}.apply.{}.{}", escape(job), escape(&incarnation.0))
 }

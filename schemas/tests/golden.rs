@@ -1,4 +1,4 @@
-//! Frozen bytes: what was once written can be read for ever, and is written the same way until the version changes.
+//! Frozen bytes: what was once written stays readable, and is written the same way until the version changes.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::collections::BTreeSet;

@@ -1,6 +1,6 @@
 //! The schema files of `schemas/avro`, put together into one self-contained schema.
 //!
-//! Every record stands in its own file and names others; a registry, and a reader in another language, want one text in
+//! Each record is defined in its own file and names others; a registry, and a reader in another language, want one text in
 //! which each name is defined where it is first used.
 
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! Envelope <-> bytes. The only module that names `apache_avro`.
 //!
-//! Two framings, told apart by the first byte: Avro's single-object encoding (`C3 01`, the schema's CRC-64-AVRO fingerprint
+//! Two framings, distinguished by the first byte: Avro's single-object encoding (`C3 01`, the schema's CRC-64-AVRO fingerprint
 //! in little endian, the datum) and Confluent's wire format (`00`, the registry's schema id in big endian, the datum).
 //!
 //! Evolution: every layout has its own [`SCHEMA_VERSION`], which is also the first field of the datum, so that a reader
@@ -53,7 +53,7 @@ pub struct RecordAt<'a> {
 pub enum CodecError {
     /// The envelope says another layout than the one this code writes.
     #[error(
-        "event {commit_seq} can not be encoded: its schema version is {version}, this build writes {SCHEMA_VERSION}"
+        "cannot encode event {commit_seq}: its schema version is {version}, this build writes {SCHEMA_VERSION}"
     )]
     WrongVersion {
         /// Version in the envelope.
@@ -62,7 +62,7 @@ pub enum CodecError {
         commit_seq: i64,
     },
     /// The Avro library refused the envelope.
-    #[error("event {commit_seq} can not be encoded")]
+    #[error("cannot encode event {commit_seq}")]
     Encode {
         /// Position of the event.
         commit_seq: i64,
@@ -118,12 +118,12 @@ pub enum CodecError {
         topic: TopicName,
         /// Offset.
         offset: i64,
-        /// Fingerprint in hex, as it stands in the record.
+        /// Fingerprint in hex, as in the record.
         found: String,
     },
     /// The bytes do not fit the schema.
     #[error(
-        "record at {topic} offset {offset} is damaged; the log must be repaired or the job created anew"
+        "record at {topic} offset {offset} is damaged; repair the log, or run `ccr job resync` for the jobs that read it"
     )]
     Damaged {
         /// Topic.

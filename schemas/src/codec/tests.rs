@@ -73,7 +73,7 @@ fn foreign_records_are_named() {
 }
 
 #[test]
-fn a_newer_producer_is_told_from_damage_in_both_framings() {
+fn a_newer_producer_is_distinguished_from_damage_in_both_framings() {
     let mut single = Codec::default()
         .encode(&samples()[0].envelope)
         .expect("encode");
@@ -206,7 +206,7 @@ fn the_union_of_events_is_in_the_order_of_the_enum() {
     assert_eq!(names, kinds);
 }
 
-/// An array whose elements take no bytes could be told to have 2^62 of them.
+/// An array whose elements take no bytes could claim to have 2^62 of them.
 #[test]
 fn no_array_has_elements_without_bytes() {
     fn walk(node: &Value) {

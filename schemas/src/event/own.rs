@@ -59,7 +59,7 @@ pub struct SnapshotTable {
     pub partitions: Vec<String>,
 }
 
-/// The producer lives.
+/// Heartbeat: the producer runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heartbeat {
     /// Producer's clock.
