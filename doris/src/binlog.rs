@@ -2,7 +2,7 @@
 //!
 //! `RawBinlog -> decode -> (BARRIER unwrapped) -> Binlog { Record }`
 //!
-//! A type that is not known is a [`Record::Unknown`], not an error; a record of a known type that can not be read is an error.
+//! A type that is not known is a [`Record::Unknown`], not an error; a record of a known type that cannot be read is an error.
 
 mod indexes;
 mod lenient;
@@ -108,11 +108,11 @@ pub enum Record {
     },
 }
 
-/// Why a record of a known type can not be read.
+/// Why a record of a known type cannot be read.
 #[derive(Debug, Error)]
 pub enum BinlogError {
     /// The JSON is broken, or lacks what replication needs.
-    #[error("binlog {commit_seq} (type {binlog_type}) can not be read")]
+    #[error("cannot read binlog record {commit_seq} (type {binlog_type})")]
     Json {
         /// Position.
         commit_seq: CommitSeq,
@@ -123,7 +123,7 @@ pub enum BinlogError {
         source: serde_json::Error,
     },
     /// BARRIERs inside BARRIERs without end.
-    #[error("binlog {commit_seq} is wrapped more than {MAX_WRAPPING} times")]
+    #[error("binlog record {commit_seq} is wrapped more than {MAX_WRAPPING} times")]
     WrappedTooDeep {
         /// Position.
         commit_seq: CommitSeq,
@@ -133,7 +133,7 @@ pub enum BinlogError {
 /// Reads a record.
 ///
 /// # Errors
-/// [`BinlogError`] when the type is known but the record can not be read.
+/// [`BinlogError`] when the type is known but the record cannot be read.
 pub fn decode(raw: &RawBinlog) -> Result<Binlog, BinlogError> {
     let record = decode_record(raw.commit_seq, raw.binlog_type, &raw.data, MAX_WRAPPING)?;
     let table_ids = if raw.table_ids.is_empty() {
@@ -174,7 +174,7 @@ fn decode_record(
         9 => Record::ModifyTableProperty(read(data).map_err(failed)?),
         10 => {
             let barrier: Barrier = read(data).map_err(failed)?;
-            // The number 0 stands both for "nothing inside" and for UPSERT, so presence decides.
+            // The number 0 means both "nothing inside" and for UPSERT, so presence decides.
             match barrier.binlog.as_deref() {
                 None | Some("") => Record::Barrier(barrier),
                 Some(_) if unwraps_left == 0 => {

@@ -88,7 +88,7 @@ pub struct TabletMeta {
 pub struct ReplicaMeta {
     /// Id.
     pub id: i64,
-    /// Where it lives.
+    /// Backend that stores it.
     pub backend: BackendId,
     /// Last good version the FE knows.
     pub version: i64,

@@ -237,9 +237,9 @@ impl DorisCluster {
         &self.inner.settings.timeouts
     }
 
-    /// The endpoint at which a server is reached that the cluster names so.
-    pub fn reach(&self, told: &Endpoint) -> Endpoint {
-        hosts::map(&self.inner.address.host_mapping, told)
+    /// Maps an address reported by the cluster to the one that is reachable from here.
+    pub fn reach(&self, reported: &Endpoint) -> Endpoint {
+        hosts::map(&self.inner.address.host_mapping, reported)
     }
 
     pub(crate) fn pool(&self) -> &Pool {

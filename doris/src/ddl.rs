@@ -31,12 +31,12 @@ pub fn string(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
-/// A string literal of which the server takes what stands between the quotes as it is, as it does for the comments of ALTER TABLE: quoted by
-/// what the text does not contain. A text that can stand between no quotes is escaped, and keeps the escapes at the destination.
+/// A string literal whose content the server takes as it is, as it does for the comments of ALTER TABLE: quoted by
+/// what the text does not contain. A text that contains both kinds of quotes is escaped, and keeps the escapes at the destination.
 pub fn raw_string(text: &str) -> String {
     let quote = ['"', '\'']
         .into_iter()
-        .find(|quote| stands_between(text, *quote));
+        .find(|quote| fits_between(text, *quote));
     match quote {
         Some(quote) => format!("{quote}{text}{quote}"),
         None => string(text),
@@ -44,7 +44,7 @@ pub fn raw_string(text: &str) -> String {
 }
 
 /// Whether the literal would end where the text ends.
-fn stands_between(text: &str, quote: char) -> bool {
+fn fits_between(text: &str, quote: char) -> bool {
     let mut rest = text.chars();
     while let Some(c) = rest.next() {
         let is_pair = c == '\\' || c == quote;

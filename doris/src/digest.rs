@@ -31,7 +31,7 @@ pub fn statement(table: &ObjectName, partition: Option<&str>, columns: &[ColumnI
     )
 }
 
-/// Whether a type can be compared by its text. States of aggregations can not.
+/// Whether a type can be compared by its text. States of aggregations cannot.
 pub fn has_text(kind: &str) -> bool {
     !["agg_state", "quantile_state"]
         .iter()

@@ -49,7 +49,7 @@ pub enum Error {
         /// Last answer.
         last: String,
     },
-    /// The answer can not be read.
+    /// The answer cannot be read.
     #[error("{call} at {address}: unreadable answer: {text}")]
     Protocol {
         /// RPC or statement.
@@ -93,9 +93,9 @@ pub enum Refusal {
     /// Not enough backends for the replicas. It passes when one is only away, and lasts when there are too few:
     /// [`crate::Frontend::get_backends`] tells.
     TooFewBackends,
-    /// A backend, of this cluster or of the one that files are read from, can not be reached.
+    /// A backend, of this cluster or of the one that files are read from, cannot be reached.
     BackendAway,
-    /// The server can not read a snapshot, or can never restore it over what is there: another attempt ends alike.
+    /// The server cannot read a snapshot, or can never restore it over what is there: another attempt fails the same way.
     SnapshotRefused,
     /// Anything else.
     Other,

@@ -10,7 +10,7 @@ use ccr_schemas::{BackendId, CommitSeq, DbId, TableId, TabletId, TimestampMs, Tx
 use crate::catalog::{BackendMeta, DatabaseMeta};
 use crate::error::Error;
 
-/// Where a binlog query stands.
+/// Position of a binlog query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BinlogPosition {
     /// Database by name.
@@ -109,7 +109,7 @@ pub struct RestoreSnapshot {
     pub clean_tables: bool,
     /// Drop partitions that are not in the snapshot.
     pub clean_partitions: bool,
-    /// Restore aside and swap at the end.
+    /// Restore into staging tables and swap them in at the end.
     pub atomic: bool,
     /// Replace even when the schema differs (with `atomic`).
     pub force_replace: bool,
@@ -124,7 +124,7 @@ pub struct BeginTxn {
     pub tables: Vec<TableId>,
     /// Label, a function of the event.
     pub label: String,
-    /// Life of an unfinished transaction.
+    /// Time after which the server aborts an unfinished transaction.
     pub timeout: Duration,
     /// Sub-transactions wanted, 0 for none.
     pub sub_txns: usize,

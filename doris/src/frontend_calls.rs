@@ -145,7 +145,7 @@ impl Frontend for DorisCluster {
             )
             .await?;
         let lag = &answer.value;
-        // Zeros stand for "caught up", not for the beginning of time.
+        // Zeros mean "caught up", not for the beginning of time.
         let next = lag.next_commit_seq.filter(|seq| *seq != 0);
         match answer.code {
             TStatusCode::OK => Ok(Some(BinlogLag {

@@ -22,8 +22,8 @@ impl FrontendList {
         let port = |row: &Row, name: &str| column(row, name)?.trim().parse().ok();
         let frontend = |row: &Row| {
             let host = column(row, "Host")?;
-            let query = Endpoint::told(&host, port(row, "QueryPort")?)?;
-            let thrift = Endpoint::told(&host, port(row, "RpcPort")?)?;
+            let query = Endpoint::reported(&host, port(row, "QueryPort")?)?;
+            let thrift = Endpoint::reported(&host, port(row, "RpcPort")?)?;
             Some(FrontendAddress {
                 host: query.host,
                 query_port: query.port,
@@ -65,9 +65,9 @@ impl DorisCluster {
         let mut all = self.address().frontends.clone();
         let recalled = self.memory().map(FrontendMemory::recall);
         let known = self.master().known().list.frontends.clone();
-        for told in recalled.unwrap_or_default().into_iter().chain(known) {
-            let query = self.reach(&told.query());
-            let thrift = self.reach(&told.thrift());
+        for endpoints in recalled.unwrap_or_default().into_iter().chain(known) {
+            let query = self.reach(&endpoints.query());
+            let thrift = self.reach(&endpoints.thrift());
             let frontend = FrontendAddress {
                 host: query.host,
                 query_port: query.port,

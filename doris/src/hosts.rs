@@ -21,8 +21,8 @@ impl Endpoint {
         }
     }
 
-    /// An endpoint a server told us. `None` when it is no address: an FE without a master tells an empty host, or port 0.
-    pub fn told(host: &str, port: i32) -> Option<Self> {
+    /// Returns the endpoint that a server reported. `None` when it is no address: an FE without a master reports an empty host, or port 0.
+    pub fn reported(host: &str, port: i32) -> Option<Self> {
         let port = u16::try_from(port).ok().filter(|port| *port != 0)?;
         let host = host.trim();
         (!host.is_empty()).then(|| Self::new(host, port))
@@ -41,13 +41,13 @@ impl fmt::Display for Endpoint {
 
 /// Returns where a server is reached: a rule for `host:port` wins over one for `host`, a target without a port keeps the
 /// server's port, and a server without a rule is reached as the cluster names it.
-pub fn map(mapping: &BTreeMap<String, String>, told: &Endpoint) -> Endpoint {
+pub fn map(mapping: &BTreeMap<String, String>, reported: &Endpoint) -> Endpoint {
     let target = mapping
-        .get(&told.to_string())
-        .or_else(|| mapping.get(&format!("{}:{}", told.host, told.port)))
-        .or_else(|| mapping.get(&told.host));
+        .get(&reported.to_string())
+        .or_else(|| mapping.get(&format!("{}:{}", reported.host, reported.port)))
+        .or_else(|| mapping.get(&reported.host));
     let Some(target) = target else {
-        return told.clone();
+        return reported.clone();
     };
     let target = target.trim();
     if let Some((host, port)) = target.rsplit_once(':')
@@ -56,7 +56,7 @@ pub fn map(mapping: &BTreeMap<String, String>, told: &Endpoint) -> Endpoint {
     {
         return Endpoint::new(host.trim_matches(['[', ']']), port);
     }
-    Endpoint::new(target.trim_matches(['[', ']']), told.port)
+    Endpoint::new(target.trim_matches(['[', ']']), reported.port)
 }
 
 #[cfg(test)]
@@ -100,8 +100,11 @@ mod tests {
             ("fe", -1),
             ("fe", 70_000),
         ] {
-            assert_eq!(Endpoint::told(host, port), None);
+            assert_eq!(Endpoint::reported(host, port), None);
         }
-        assert_eq!(Endpoint::told("fe", 9020), Some(Endpoint::new("fe", 9020)));
+        assert_eq!(
+            Endpoint::reported("fe", 9020),
+            Some(Endpoint::new("fe", 9020))
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Questions about a cluster that SQL answers: what exists, how objects are shaped, how jobs stand.
+//! Questions about a cluster that SQL answers: what exists, how objects are shaped, the state of jobs.
 //!
 //! Columns are addressed by name, names are compared whole (LIKE is a pattern), and `\N` is NULL.
 
@@ -13,7 +13,7 @@ use crate::frontend::TxnState;
 use crate::sql::{Row, SqlSession};
 use crate::status;
 
-/// How a BACKUP or RESTORE job stands.
+/// State of a BACKUP or RESTORE job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobProgress {
     /// Job id, as the server prints it.

@@ -179,11 +179,13 @@ impl DorisCluster {
                         });
                     }
                     self.forget_master();
-                    let told = answer
+                    let reported = answer
                         .master()
-                        .and_then(|master| Endpoint::told(&master.hostname, master.port))
-                        .map(|told| self.reach(&told))
-                        .filter(|told| *told != endpoint && !trace.unreachable.contains(told));
+                        .and_then(|master| Endpoint::reported(&master.hostname, master.port))
+                        .map(|reported| self.reach(&reported))
+                        .filter(|reported| {
+                            *reported != endpoint && !trace.unreachable.contains(reported)
+                        });
                     trace.last = Some(Error::Refused {
                         call: call.method.to_owned(),
                         address: endpoint.to_string(),
@@ -191,8 +193,8 @@ impl DorisCluster {
                         cause: status::refusal(code, &text),
                         text,
                     });
-                    next = match told {
-                        Some(told) => Some(told),
+                    next = match reported {
+                        Some(reported) => Some(reported),
                         None => self.elsewhere(&mut trace).await,
                     };
                 }
@@ -346,8 +348,8 @@ impl DorisCluster {
         })?;
         let endpoint = |port: &str| {
             let port = column(row, port)?.trim().parse().ok()?;
-            let told = Endpoint::told(&column(row, "Host")?, port)?;
-            Some(self.reach(&told))
+            let reported = Endpoint::reported(&column(row, "Host")?, port)?;
+            Some(self.reach(&reported))
         };
         Some(Master {
             thrift: endpoint("RpcPort")?,

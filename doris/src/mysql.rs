@@ -20,7 +20,7 @@ use crate::{ddl, metrics, status};
 /// Longest packet, the most that the library allows.
 const MAX_PACKET: usize = 1 << 30;
 
-/// Told to the library so that it does not ask the server. Sessions that the server closed are noticed when used.
+/// Given to the library so that it does not ask the server. Sessions that the server closed are noticed when used.
 const WAIT_TIMEOUT_SECONDS: usize = 8 * 3600;
 
 /// Characters of a statement that are shown in errors.
@@ -187,7 +187,7 @@ impl Server {
     }
 }
 
-/// Chooses the database; without one, finds out whether the session lives.
+/// Chooses the database; without one, finds out whether the session is alive.
 async fn enter(session: &mut Conn, database: Option<&str>) -> Result<(), mysql_async::Error> {
     match database {
         Some(database) => {

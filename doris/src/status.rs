@@ -116,7 +116,7 @@ const TEXTS: &[(&str, Refusal)] = &[
     ("Duplicate partition name", Refusal::AlreadyExists),
 ];
 
-/// As `TEXTS`, for what is told of a restore: by the call that starts it, or by SHOW RESTORE when its job was cancelled
+/// As `TEXTS`, for texts about a restore: of the call that starts it, or of SHOW RESTORE when its job was cancelled
 /// (`RestoreJob`, `RestoreCommand` and the download tasks of a BE).
 const RESTORE_TEXTS: &[(&str, Refusal)] = &[
     ("meta and job info failed", Refusal::SnapshotRefused),
@@ -290,7 +290,7 @@ const SOURCE_TEXTS: &[&str] = &[
     "tablet is not exist",
 ];
 
-/// The state told by query_ingest_binlog.
+/// Returns the state that query_ingest_binlog reports.
 pub fn ingest_state(status: Option<TIngestBinlogStatus>, text: &str) -> IngestState {
     match status {
         Some(TIngestBinlogStatus::OK) => IngestState::Done,

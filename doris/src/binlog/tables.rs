@@ -293,7 +293,7 @@ pub struct ReplaceTable {
     /// Its name before.
     #[serde(rename = "actualNewTblName", default)]
     pub replacement_name: String,
-    /// The original lives on under the other name.
+    /// The original remains under the other name.
     #[serde(rename = "swapTable")]
     pub swap: bool,
 }

@@ -65,7 +65,7 @@ fn upsert_with_sub_transactions_and_without_indexes() {
 #[test]
 fn upsert_without_its_tables_is_an_error_not_a_no_op() {
     let error = decode(&raw(0, r#"{"txnId":1,"dbId":1}"#)).unwrap_err();
-    assert_eq!(error.to_string(), "binlog 901 (type 0) can not be read");
+    assert_eq!(error.to_string(), "cannot read binlog record 901 (type 0)");
     assert!(
         std::error::Error::source(&error)
             .unwrap()
@@ -233,7 +233,7 @@ fn properties() {
 }
 
 #[test]
-fn barrier_is_told_from_a_wrapper_by_its_content() {
+fn barrier_is_distinguished_from_a_wrapper_by_its_content() {
     let plain =
         r#"{"dbId":10086,"dbName":"sales","tableId":10113,"tableName":"events","binlogType":0}"#;
     assert_eq!(read!(Barrier, 10, plain).table_id, TableId(10113));

@@ -35,7 +35,7 @@ pub(super) fn quoted_field_comments(sql: &str) -> String {
     out
 }
 
-/// The clause of `column` with ON UPDATE, which no source prints: it stands before the column's COMMENT. `digits`: precision
+/// The clause of `column` with ON UPDATE, which no source prints: it precedes the column's COMMENT. `digits`: precision
 /// of the time. A statement without such a clause stays as it is.
 pub fn with_on_update(sql: &str, column: &str, digits: u8) -> String {
     let all = tokens(sql);
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn on_update_stands_before_the_comment() {
+    fn on_update_precedes_the_comment() {
         let one = "ALTER TABLE `d`.`t` ADD COLUMN `x` DATETIMEV2(3) NULL DEFAULT CURRENT_TIMESTAMP(3) COMMENT \"\"";
         assert_eq!(
             with_on_update(one, "x", 3),

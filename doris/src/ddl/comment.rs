@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use super::string;
 use super::token::{Kind, tokens};
 
-/// What stands before the comment.
+/// Text before the comment.
 const HEAD: &str = "\nCOMMENT '";
 /// What may follow it.
 const NEXT: [&str; 3] = ["PARTITION", "AUTO", "DISTRIBUTED"];

@@ -53,7 +53,7 @@ pub(crate) enum Callee {
 pub(crate) enum Repeat {
     /// Twice does the same as once.
     Safe,
-    /// Only when the server can not have got it.
+    /// Only when the server cannot have got it.
     Unsent,
 }
 

@@ -5,7 +5,7 @@ use thiserror::Error;
 /// Structs and containers inside each other.
 const MAX_DEPTH: usize = 64;
 
-/// Bytes that can not be an answer.
+/// Bytes that cannot be an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(super) enum ScanError {
     #[error("not a strict binary message")]
@@ -126,7 +126,7 @@ impl Scan {
 
     fn version(&mut self, rest: &[u8]) -> Result<bool, ScanError> {
         let Some(version) = rest.first_chunk::<4>() else {
-            // A wrong first byte is known at once; waiting for more could be waiting for ever.
+            // A wrong first byte is known at once; waiting for more might never end.
             return match rest.first() {
                 Some(first) if *first != 0x80 => Err(ScanError::NotThrift),
                 _ => Ok(false),

@@ -57,7 +57,7 @@ async fn a_page_of_binlogs_over_one_connection() {
 }
 
 #[tokio::test]
-async fn binlogs_that_can_not_be_trusted_are_errors() {
+async fn binlogs_that_cannot_be_trusted_are_errors() {
     for (code, seqs) in [(0, &[5, 5][..]), (0, &[6, 5]), (0, &[-1]), (61, &[])] {
         let fe = Thrift::start(move |seen, _| value(seen, &binlogs(code, seqs))).await;
         let error = client(&[(fe.port, 1)])
@@ -70,7 +70,7 @@ async fn binlogs_that_can_not_be_trusted_are_errors() {
 }
 
 #[tokio::test]
-async fn a_connection_that_the_frontend_ended_is_told_although_the_call_succeeds() {
+async fn a_connection_that_the_frontend_ended_is_reported_although_the_call_succeeds() {
     let fe = Thrift::start(|seen, before| match before {
         0 => match value(seen, &binlogs(62, &[])) {
             Reaction::Send(bytes) => Reaction::SendAndClose(bytes),
@@ -125,11 +125,11 @@ async fn without_an_address_the_other_fes_are_tried() {
 #[tokio::test]
 async fn redirects_in_a_circle_end() {
     let port = Arc::new(AtomicU16::new(0));
-    let told = Arc::clone(&port);
+    let known = Arc::clone(&port);
     let first = Thrift::start(move |seen, _| {
         value(
             seen,
-            &not_master("fe-internal", told.load(Ordering::SeqCst)),
+            &not_master("fe-internal", known.load(Ordering::SeqCst)),
         )
     })
     .await;

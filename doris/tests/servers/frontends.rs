@@ -150,7 +150,7 @@ async fn an_fe_that_dies_is_replaced_by_one_that_the_cluster_named() {
 }
 
 #[tokio::test]
-async fn what_the_cluster_names_is_told_to_the_memory() {
+async fn what_the_cluster_names_is_reported_to_the_memory() {
     let (_cluster, fes) = Cluster::start(2).await;
     let memory = Arc::new(Memory::default());
     let client = DorisCluster::remembering(address(&[fes[0].ports()]), settings(), memory.clone());
@@ -163,12 +163,12 @@ async fn what_the_cluster_names_is_told_to_the_memory() {
     client.get_binlog(&at, 1).await.unwrap();
     let mut expected: Vec<_> = fes.iter().map(Fe::named).collect();
     expected.sort();
-    let told = async {
+    let seen = async {
         while memory.learned.lock().unwrap().is_none() {
             tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(10), told)
+    tokio::time::timeout(std::time::Duration::from_secs(10), seen)
         .await
         .unwrap();
     assert_eq!(memory.learned.lock().unwrap().take(), Some(expected));
