@@ -141,7 +141,7 @@ fn parsed<T: DeserializeOwned>(
             metrics::counter!(names::ERRORS, "component" => "producer", "kind" => "corrupt")
                 .increment(1);
             error!(stream = %ctx.key, topic = %ctx.topics.catalog, key, error = %error,
-                   "checkpoint cannot be read; what it holds is looked up at the source");
+                   "cannot read the checkpoint; reading names and ids from the source instead");
             None
         }
     }

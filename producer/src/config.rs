@@ -123,7 +123,7 @@ pub struct ProducerConfig {
     /// Base address of a Schema Registry: events are framed in the Confluent wire format and the schema is registered for
     /// each events topic. Default `None`: Avro single objects, which need nothing.
     pub schema_registry: Option<String>,
-    /// How long events, snapshots and requests are kept. Default [`DEFAULT_EVENTS_RETENTION`]; `None` keeps for ever.
+    /// How long events, snapshots and requests are kept. Default [`DEFAULT_EVENTS_RETENTION`]; `None`: no limit.
     #[serde(deserialize_with = "ccr_ops::duration::or_never::deserialize")]
     pub events_retention: Option<Duration>,
     /// Oldest tablet layout of a table that is used. Default [`DEFAULT_LAYOUT_MAX_AGE`], at least 1 s.

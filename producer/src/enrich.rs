@@ -48,7 +48,7 @@ pub(crate) enum Item {
         previous: Timeline,
         published: CommitSeq,
         reason: Contradiction,
-        /// Told when the event is durable.
+        /// Notified when the event is durable.
         durable: oneshot::Sender<Offset>,
     },
 }
@@ -176,7 +176,7 @@ impl<'a> Enricher<'a> {
                 durable,
             } => {
                 error!(stream = %self.ctx.key, published = published.0, position = position.0, reason = %reason,
-                       "source history replaced: a new timeline begins, all jobs of the stream halt until they are synced again");
+                       "source history replaced: a new timeline begins, all jobs of the stream halt until they are re-synced");
                 metrics::counter!(names::TIMELINES).increment(1);
                 self.timeline = timeline;
                 self.position = position;

@@ -76,7 +76,7 @@ pub enum Error {
         problem: String,
     },
     /// The Schema Registry.
-    #[error("the schema registry did not take the schema of events; check --schema-registry")]
+    #[error("the schema registry did not accept the schema of events; check --schema-registry")]
     SchemaRegistry {
         /// Why.
         #[source]

@@ -31,7 +31,7 @@ pub fn describe() {
     describe_histogram!(
         PUBLISH_DELAY,
         Unit::Seconds,
-        "First sight of a record to its durability in the log"
+        "Time from the first read of a record until it is durable in the log"
     );
     describe_histogram!(APPEND_RECORDS, Unit::Count, "Records per append");
     describe_histogram!(APPEND_DURATION, Unit::Seconds, "Time of one append");

@@ -27,7 +27,7 @@ pub(crate) struct Batch {
     pub seen: Option<Duration>,
     /// What a restart needs, when they changed it.
     pub kept: Kept,
-    /// Told when they are durable.
+    /// Notified when they are durable.
     pub durable: Vec<oneshot::Sender<Offset>>,
 }
 
@@ -60,7 +60,7 @@ pub(crate) async fn publish(
         }
         append(ctx, batch).await?;
     }
-    Err(Error::Ended("the part that makes events ended"))
+    Err(Error::Ended("the task that encodes events ended"))
 }
 
 async fn append(ctx: &Context, batch: Batch) -> Result<(), Error> {

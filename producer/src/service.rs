@@ -132,7 +132,7 @@ impl ProducerService {
                 let stays =
                     streams.get(key) == Some(&stream.cluster) || stream.token.is_cancelled();
                 if !stays {
-                    info!(stream = %key, "stream stops: no job needs it as it is");
+                    info!(stream = %key, "stopping the stream: no job needs it with these settings");
                     stream.token.cancel();
                 }
             }
@@ -162,7 +162,7 @@ impl ProducerService {
                         running.remove(&key);
                     }
                     Err(error) => {
-                        error!(error = %error, "stream task broke");
+                        error!(error = %error, "stream task panicked");
                         running.retain(|_, stream| !stream.token.is_cancelled());
                     }
                 },
@@ -178,7 +178,7 @@ impl ProducerService {
             biased;
             () = stopped => {}
             () = self.deps.clock.sleep(STOP_DEADLINE) => {
-                error!("streams did not stop in time and are dropped; nothing is lost by it");
+                error!("streams did not stop in time and were aborted; nothing is lost");
             }
         }
         Ok(())
@@ -203,10 +203,10 @@ impl ProducerService {
                 let result = AssertUnwindSafe(attempt).catch_unwind().await;
                 let error = match result {
                     Ok(Err(error)) => error,
-                    Err(_) => Error::Ended("the stream broke by a programming error"),
+                    Err(_) => Error::Ended("the stream task panicked"),
                     // It had to stop.
                     Ok(Ok(())) if token.is_cancelled() => break,
-                    Ok(Ok(())) => Error::Ended("the stream ended though it is wanted"),
+                    Ok(Ok(())) => Error::Ended("the stream ended although a job needs it"),
                 };
                 let kind = error.kind();
                 metrics::counter!(names::ERRORS, "component" => "producer", "kind" => kind.as_str())

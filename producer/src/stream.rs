@@ -69,7 +69,7 @@ async fn serve(
             ReaderEvent::Assigned { committed } => {
                 info!(stream = %ctx.key, "stream assigned");
                 own(ctx, status, reader, committed).await?;
-                info!(stream = %ctx.key, "stream revoked, another producer runs it");
+                info!(stream = %ctx.key, "stream revoked: another producer runs it");
             }
             // Another producer owns the stream.
             ReaderEvent::Revoked | ReaderEvent::Record(_) | ReaderEvent::CaughtUp { .. } => {}
@@ -130,7 +130,7 @@ async fn own(
 async fn wait_for_log(ctx: &Context, error: ccr_log::Error) -> Result<(), Error> {
     match error.kind() {
         ErrorKind::Transient | ErrorKind::Unavailable | ErrorKind::Throttled => {
-            debug!(stream = %ctx.key, error = %error, "requests cannot be read, retrying");
+            debug!(stream = %ctx.key, error = %error, "cannot read requests, retrying");
             let problem = Problem::of_log(&error, ctx.clock.now_ms());
             ctx.report.trouble(Concern::Requests, problem);
             ctx.clock.sleep(policy(error.kind()).initial).await;
@@ -150,7 +150,7 @@ fn take_request(ctx: &Context, desk: &Desk, record: &Record) {
         Ok(request) => desk.ask(record.offset, request, ctx.clock.monotonic()),
         Err(error) => {
             error!(stream = %ctx.key, offset = record.offset.0, error = %error,
-                   "request cannot be read, skipping it");
+                   "cannot read a request, skipping it");
         }
     }
     desk.delivered(Offset(record.offset.0 + 1));
@@ -253,7 +253,7 @@ pub(crate) async fn run_once(
             return Err(Error::Contradiction { reason, since });
         }
         State::Locating | State::Replaced => {
-            return Err(Error::Ended("the stream has no place to begin at"));
+            return Err(Error::Ended("the stream has no start position"));
         }
     };
     let catalog_is_fresh = log_tail.catalog.is_none();

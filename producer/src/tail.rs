@@ -208,7 +208,7 @@ impl Tail<'_> {
     }
 }
 
-const PART_ENDED: Error = Error::Ended("a part of the stream ended");
+const PART_ENDED: Error = Error::Ended("a task of the stream ended");
 
 pub(crate) fn position(ctx: &Context, after: CommitSeq) -> BinlogPosition {
     BinlogPosition {

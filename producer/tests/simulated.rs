@@ -282,7 +282,7 @@ async fn a_record_that_the_source_shows_much_too_late_becomes_a_gap() {
 async fn a_record_that_shows_while_no_producer_runs_becomes_a_gap() {
     let mut world = World::start(looking_back(Duration::from_secs(60))).await;
     late_record_becomes_a_gap(&mut world, true).await;
-    // And is told once only.
+    // And is reported once only.
     world.restart(Duration::ZERO).await;
     world.sql("INSERT INTO sales.a VALUES (4, 'after')").await;
     let events = until(&world.log, "the last transaction", |events| {

@@ -19,7 +19,7 @@ const BOOTSTRAP: &str = "bootstrap.servers";
 /// Options about Kafka. Doc comments are the help text; the order leaves room between them.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct KafkaArgs {
-    /// Kafka brokers; can also stand in the file below, as `bootstrap.servers`.
+    /// Kafka brokers; can also be set in the file below, as `bootstrap.servers`.
     #[arg(
         long,
         env = "CCR_KAFKA",

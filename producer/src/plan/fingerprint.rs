@@ -16,7 +16,7 @@ const UPSERT: i32 = 0;
 /// Numbers of CREATE_TABLE and DROP_TABLE: a running FE adds them to the database's stream only.
 const OUTSIDE_TABLE_STREAMS: [i32; 2] = [2, 4];
 
-/// Identity of a record at a position. Lives as long as the process: never stored.
+/// Identity of a record at a position. Kept in memory only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
     digest: u64,
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn another_frontend_dates_a_rename_anew_and_it_is_the_same() {
+    fn another_frontend_gives_a_rename_another_date_and_it_is_the_same() {
         let rename = |new: &str| format!("{{\"tb\":5,\"nT\":\"{new}\",\"oT\":\"t\"}}");
         let one = Fingerprint::of(&record(14, 10, &rename("u")));
         assert!(one.is_same(&Fingerprint::of(&record(14, 99, &rename("u")))));

@@ -141,7 +141,7 @@ pub fn unreadable(raw: &RawBinlog, why: &str, catalog: &Catalog) -> Translated {
         &raw.table_ids,
         catalog,
         format!(
-            "the record at position {} can not be read: {why}; report it, or skip the position in the job",
+            "cannot read the record at position {}: {why}; report it, or skip the position in the job",
             raw.commit_seq
         ),
     )
@@ -309,7 +309,7 @@ fn rename(r: &TableInfo, names: &Catalog, what: Renaming) -> Translated {
         Renaming::Rollup | Renaming::Partition => old.clone(),
     };
     let replay = if old.is_empty() {
-        reason_for_snapshot("the source did not say the old name")
+        reason_for_snapshot("the source did not report the old name")
     } else if old == *new {
         reason_to_skip("the name is known already")
     } else {
@@ -339,7 +339,7 @@ fn modify_indexes(r: &ModifyIndexes, names: &Catalog) -> Translated {
         Replay::Sql
     } else {
         reason_for_snapshot(
-            "an added index needs the source's index id, which a statement can not give",
+            "an added index needs the source's index id, which a statement cannot set",
         )
     };
     Translated { event, replay }
@@ -358,7 +358,7 @@ fn index_job(r: &IndexChangeJob, names: &Catalog) -> Translated {
     });
     let replay = match (r.job_state.as_str(), r.is_drop) {
         ("FINISHED", false) => reason_for_snapshot(
-            "the files of a built index bear the source's index id, which a statement cannot give",
+            "the files of a built index bear the source's index id, which a statement cannot set",
         ),
         ("FINISHED", true) => reason_to_skip("files of a dropped index were removed"),
         ("WAITING_TXN" | "RUNNING", _) => reason_to_skip("the job is not finished"),

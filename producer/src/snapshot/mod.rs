@@ -100,11 +100,11 @@ impl Desk {
                 if state.requests.len() >= MAX_REQUESTS {
                     error!(
                         request_id,
-                        "too many snapshot requests wait, this one is left out; ask again"
+                        "too many snapshot requests are waiting; this one is dropped, the applier asks again"
                     );
                     return;
                 }
-                info!(request_id, not_before, "snapshot asked for");
+                info!(request_id, not_before, "snapshot requested");
                 state.requests.push(Request {
                     offset,
                     id: request_id,
@@ -217,7 +217,8 @@ impl Desk {
                 // A request that a snapshot of this moment does not answer names a position the source never reached.
                 Error::Snapshot {
                     database: ctx.key.database.clone(),
-                    what: "the position asked for lies beyond the source's newest".to_owned(),
+                    what: "the requested position is beyond the newest one of the source"
+                        .to_owned(),
                 }
             }
             Err(Error::Log(error)) => return Err(error.into()),
@@ -230,7 +231,7 @@ impl Desk {
             let is_early = failures.is_some_and(|failures| failures < EXPECTED_FAILURES);
             if is_early && matches!(failure, Error::MissingTables { .. }) {
                 info!(stream = %ctx.key, error = %failure.chain(), requests = left.len(),
-                      "snapshot postponed, a later event may drop or rename the table");
+                      "snapshot postponed: a later event may drop or rename the table");
             } else if failures.is_some_and(u32::is_power_of_two) {
                 warn!(stream = %ctx.key, error = %failure.chain(), requests = left.len(), "snapshot failed");
             }
@@ -308,7 +309,7 @@ impl Desk {
                 && now.saturating_sub(request.asked_at) >= MAX_FAILING;
             if dropped {
                 error!(request_id = request.id, error = %failure.chain(),
-                       "snapshot request failed for too long and is dropped; whoever needs it asks again");
+                       "snapshot request failed for too long and is dropped; the applier asks again");
             }
             !dropped
         });

@@ -88,7 +88,7 @@ fn requester(id: &str) -> &str {
 pub struct Bounds {
     /// Oldest snapshot that is announced again.
     pub reuse: Duration,
-    /// Life it must have left.
+    /// Min time before it expires.
     pub margin: Duration,
     /// How long the first request waits for others.
     pub coalesce: Duration,

@@ -26,8 +26,8 @@ use crate::plan::layout::address;
 const CHUNKS_AT_ONCE: usize = 8;
 /// Attempts to get all chunks one behind the other.
 const APPEND_ATTEMPTS: u32 = 3;
-/// Life of a backup where the source does not say: its default.
-const DEFAULT_LIFE_MS: i64 = 24 * 3600 * 1000;
+/// Lifetime of a backup when the source does not report it: Doris's default.
+const DEFAULT_LIFETIME_MS: i64 = 24 * 3600 * 1000;
 /// Longest part of a database's name in a label.
 const MAX_NAME: usize = 40;
 
@@ -82,7 +82,7 @@ async fn begin(ctx: &Context, scope: &Scope, label: &str) -> Result<Begun, Error
     let database = &ctx.key.database;
     let statement = statements::backup(database, label, scope);
     let Err(error) = ctx.source.execute(Some(database), &statement).await else {
-        info!(stream = %ctx.key, label, "backup began");
+        info!(stream = %ctx.key, label, "backup started");
         return Ok(Begun::Running);
     };
     if error.refusal() == Some(Refusal::BackupBusy) {
@@ -114,7 +114,7 @@ async fn wait_for_backup(ctx: &Context, label: &str, deadline: Duration) -> Resu
             None => {
                 return Err(failed(
                     ctx,
-                    format!("backup {label} is not in SHOW BACKUP any more"),
+                    format!("backup {label} is no longer in SHOW BACKUP"),
                 ));
             }
         }
@@ -150,7 +150,7 @@ async fn collect(
         .ok_or_else(|| {
             failed(
                 ctx,
-                format!("snapshot {label} was forgotten by the source right after its backup"),
+                format!("snapshot {label} is no longer at the source right after its backup"),
             )
         })?;
     let info = JobInfo::read(&snapshot.job_info, snapshot.compressed)
@@ -158,7 +158,7 @@ async fn collect(
     let commit_seq = info.commit_seq(snapshot.commit_seq).ok_or_else(|| {
         failed(
             ctx,
-            format!("snapshot {label} names no position; the source's release is too old"),
+            format!("snapshot {label} has no commit_seq; the release of the source is too old"),
         )
     })?;
     let holders = info.backends();
@@ -195,7 +195,7 @@ async fn collect(
         compressed: snapshot.compressed,
         expires_at: snapshot
             .expires_at
-            .unwrap_or(TimestampMs(now + DEFAULT_LIFE_MS)),
+            .unwrap_or(TimestampMs(now + DEFAULT_LIFETIME_MS)),
         backends,
         sealed_token,
         request_ids: Vec::new(),
@@ -229,7 +229,7 @@ async fn append(ctx: &Context, label: &str, payload: &Payload) -> Result<Offset,
     Err(failed(
         ctx,
         format!(
-            "chunks of {label} do not lie one behind the other in topic {topic}; does another producer write to it?"
+            "chunks of {label} are not contiguous in topic {topic}; does another producer write to it?"
         ),
     ))
 }
@@ -256,7 +256,7 @@ async fn nothing_to_back_up(ctx: &Context, resume: Offset) -> Result<SnapshotTak
         chunk_count: 0,
         sha256: super::payload::sha256(b"", b""),
         compressed: false,
-        expires_at: TimestampMs(now + DEFAULT_LIFE_MS),
+        expires_at: TimestampMs(now + DEFAULT_LIFETIME_MS),
         backends: Vec::new(),
         sealed_token: String::new(),
         request_ids: Vec::new(),

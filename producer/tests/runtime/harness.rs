@@ -179,7 +179,7 @@ impl Harness {
                 last = Some(gap.up_to);
                 continue;
             }
-            // A reader halts here and begins anew behind it.
+            // A reader halts here and starts again behind it.
             match history(timeline, &envelope).unwrap() {
                 History::Same => timeline = Some(envelope.timeline),
                 History::Ended => continue,

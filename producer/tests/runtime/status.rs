@@ -155,7 +155,7 @@ async fn a_snapshot_that_fails_is_shown_with_its_tables_and_the_next_attempt() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_sources_end_is_told_with_the_moment_it_was_learned() {
+async fn the_sources_end_is_reported_with_the_moment_it_was_learned() {
     let h = Harness::new().await;
     let running = h.start();
     h.begun().await;

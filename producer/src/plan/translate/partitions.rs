@@ -67,7 +67,7 @@ pub(super) fn truncated(r: &TruncateTable, names: &Catalog) -> Translated {
             (Some(partitions.collect()), temp_or_sql(true))
         }
         TruncatedPart::NotSaid => {
-            let reason = "the source did not say which partitions were truncated";
+            let reason = "the source did not report which partitions were truncated";
             (Some(Vec::new()), reason_for_snapshot(reason))
         }
     };
