@@ -14,10 +14,10 @@ use crate::settings::Setting;
 #[derive(Debug, Parser)]
 #[command(name = "ccr", version, max_term_width = 110)]
 pub struct Args {
-    /// What is logged to stderr, for instance `info`, `debug`, `warn,ccr_applier=debug`.
+    /// Log filter for stderr, for instance `info`, `debug`, `warn,ccr_applier=debug`.
     #[arg(long, global = true, env = "CCR_LOG", default_value = "warn")]
     pub log: String,
-    /// How it is logged.
+    /// Format of log lines.
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
     /// What to do.
@@ -39,15 +39,15 @@ pub enum Command {
     Job(JobArgs),
     /// Compare every row of a job's tables on both clusters, while it runs.
     ///
-    /// Each cluster counts its own rows and sums their hashes, so no rows travel. A destination that is some seconds behind counts as equal: it
-    /// has what the source had a moment ago. What is not equal is looked at again until it is, until nothing has moved for
-    /// three looks, or until the patience is over.
+    /// Each cluster counts its own rows and sums their hashes, so that no rows are transferred. A destination that is some seconds behind
+    /// counts as equal: it has what the source had a moment ago. A table that differs is checked again until it is equal, until nothing
+    /// has changed for three checks, or until --patience seconds have passed.
     ///
-    /// Exit code 0: everything is equal. 3: something is different. 4: something kept changing and was never equal. 1: something could not be read.
+    /// Exit code 0: all tables are equal. 3: a table differs. 4: a table kept changing and was never equal. 1: a table cannot be read.
     ///
-    /// Each look reads every column of every table once on both clusters: choose tables or a quiet hour where that is much.
+    /// Each check reads every column of every table once on both clusters: for large databases choose tables (--table) or a quiet hour.
     Verify(VerifyArgs),
-    /// Print a fresh log key (base64), with which producers and appliers seal secrets in the log.
+    /// Print a new log key (base64). Producers and appliers encrypt secrets in the log with it.
     Keygen,
 }
 
@@ -120,16 +120,16 @@ pub struct VerifyArgs {
     /// Only this table; can be repeated.
     #[arg(long = "table", value_name = "NAME")]
     pub tables: Vec<String>,
-    /// Seconds after which no further look at what is not equal is begun.
+    /// Stop re-checking tables that differ after this many seconds.
     #[arg(long, default_value_t = 120)]
     pub patience: u64,
-    /// Seconds between two looks at what is not equal; longer than the usual lag.
+    /// Seconds between two checks of a table that differs; choose more than the usual lag.
     #[arg(long, default_value_t = 5)]
     pub pause: u64,
-    /// Tables that are looked at at the same time.
+    /// Number of tables compared in parallel.
     #[arg(long, default_value_t = 2)]
     pub parallel: usize,
-    /// Seconds that one query may take.
+    /// Max seconds per query.
     #[arg(long, default_value_t = 3600)]
     pub query_timeout: u64,
     /// Write the findings as JSON to this file, too.
@@ -156,14 +156,14 @@ pub enum JobVerb {
         /// The file.
         file: PathBuf,
     },
-    /// Names of all jobs.
+    /// List the names of all jobs.
     List,
-    /// Where a job stands, as JSON.
+    /// Print the state of a job as JSON.
     Status {
         /// The job.
         name: String,
     },
-    /// How far a job is behind, as JSON.
+    /// Print how far a job is behind, as JSON.
     Lag {
         /// The job.
         name: String,
@@ -173,29 +173,30 @@ pub enum JobVerb {
         /// The job.
         name: String,
     },
-    /// Let a paused job go on.
+    /// Resume a paused job, or retry a first sync that halted.
     Resume {
         /// The job.
         name: String,
     },
-    /// Sync single tables of a job again, halted or not, by a snapshot of each while the others go on; or, without a table, start the
-    /// job again from a new snapshot of all its tables. Until they are replaced, the tables at the destination stay readable. Without a
-    /// table, a job of a whole database that has the destination database for itself also removes there what the source does not have.
+    /// Re-sync the named tables of a job, halted or not, from a snapshot of each while its other tables continue. Without a table:
+    /// re-sync the whole job from a new snapshot. The tables at the destination stay readable until they are replaced. Without a
+    /// table, a job of a whole database that alone writes to the destination database also deletes there what the source does not
+    /// have.
     Resync {
         /// The job.
         name: String,
-        /// Tables, by their names at the source; none means all.
+        /// Names of tables at the source; none means all.
         tables: Vec<String>,
     },
-    /// Let a job that has stopped at an event leave it out. What the event did at the source is then missing at the
-    /// destination. It does not help a halted table: use `resync`.
+    /// Skip the event at which a job halted. What the event changed at the source is then missing at the destination. A halted
+    /// table needs `resync` instead.
     Skip {
         /// The job.
         name: String,
         /// Position of the event, as the job's status names it.
         commit_seq: i64,
     },
-    /// Forget a job. Tables at the destination stay.
+    /// Delete a job. Tables at the destination stay.
     Delete {
         /// The job.
         name: String,

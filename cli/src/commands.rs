@@ -38,7 +38,7 @@ pub async fn standalone(args: &Args, standalone: &StandaloneArgs) -> Result<Exit
     let log = LogChoice::of(&standalone.log, &prefix, &settings.kafka, data)?;
     if matches!(log, LogChoice::Embedded(_)) && roles.len() < 3 {
         bail!(
-            "the embedded log lives in one process: run all roles (drop --roles), or use --kafka HOST:PORT"
+            "the embedded log serves one process only: run all roles (drop --roles), or use --kafka HOST:PORT"
         );
     }
     std::fs::DirBuilder::new()
@@ -79,7 +79,7 @@ pub async fn verify(args: &Args, verify: &VerifyArgs) -> Result<ExitCode> {
     telemetry(args)?;
     let body = job::body_of(&verify.file)?;
     let request = serde_json::from_value(body)
-        .with_context(|| format!("{} is no job definition", verify.file.display()))?;
+        .with_context(|| format!("{} is not a valid job definition", verify.file.display()))?;
     let findings = compare::run(verify, &request).await?;
     println!("{}", compare::headline());
     for finding in &findings {

@@ -15,7 +15,7 @@ fn main() -> ExitCode {
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: the async runtime can not start: {error}");
+            eprintln!("error: cannot start the async runtime: {error}");
             return ExitCode::from(commands::EXIT_INTERNAL);
         }
     };

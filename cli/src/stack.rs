@@ -192,7 +192,7 @@ impl Stack {
         self.process.token().cancel();
         match self.process.ended(STOP_DEADLINE).await {
             Ok(()) => info!("stopped"),
-            Err(error) => error!(error = %error, "stopped; the next start goes on from the log"),
+            Err(error) => error!(error = %error, "stopped; the next start resumes from the log"),
         }
     }
 }

@@ -22,7 +22,7 @@ pub use self::report::{Finding, Outcome, headline, summary};
 use crate::args::VerifyArgs;
 
 /// Tables that a running job is just making; they are nobody's yet.
-const ASIDE: &str = "__ccr_";
+const STAGING: &str = "__ccr_";
 
 /// Both sides of a job.
 struct Sides<'a> {
@@ -49,7 +49,7 @@ struct Open {
 /// Compares everything a job replicates. Findings come in the order of names.
 ///
 /// # Errors
-/// The list of tables can not be read on one of the sides.
+/// The list of tables cannot be read on one of the sides.
 pub async fn run(args: &VerifyArgs, request: &JobRequest) -> Result<Vec<Finding>> {
     request.check()?;
     let sides = Sides {
@@ -92,7 +92,7 @@ pub async fn run(args: &VerifyArgs, request: &JobRequest) -> Result<Vec<Finding>
         if open.is_empty() {
             break;
         }
-        bar.set_message(format!("{} are looked at again", open.len()));
+        bar.set_message(format!("checking {} again", open.len()));
         clock.sleep(Duration::from_secs(args.pause)).await;
     }
     bar.finish_and_clear();
@@ -140,7 +140,7 @@ async fn objects(
             };
             let wanted = request.tables.takes(&object.name)
                 && (args.tables.is_empty() || args.tables.contains(&object.name));
-            if wanted && !object.name.starts_with(ASIDE) && !all.contains(&object) {
+            if wanted && !object.name.starts_with(STAGING) && !all.contains(&object) {
                 all.push(object);
             }
         }
@@ -230,11 +230,11 @@ async fn finding(sides: &Sides<'_>, one: Open, verdict: &Verdict) -> Finding {
         && source.columns == dest.columns
         && !one.object.is_view
     {
-        // Where it differs is a help only: that it differs is told in any case.
+        // The partitions are a hint only: the difference itself is reported in any case.
         match partitions(sides, &one.object, &source.columns).await {
             Ok(partitions) => finding.partitions = partitions,
             Err(error) => tracing::warn!(table = %one.object.name, error = %format!("{error:#}"),
-                                         "partitions could not be compared"),
+                                         "cannot compare partitions"),
         }
     }
     finding

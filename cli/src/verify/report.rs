@@ -24,7 +24,7 @@ pub struct Finding {
     pub detail: String,
     /// Partitions that differ, when the table does.
     pub partitions: Vec<String>,
-    /// Columns that can not be compared.
+    /// Columns that cannot be compared.
     pub not_compared: Vec<String>,
 }
 
@@ -144,8 +144,8 @@ pub fn summary(findings: &[Finding]) -> String {
         return format!("all {} tables and views are equal", findings.len());
     }
     format!(
-        "{} equal, {different} different, {undecided} undecided, {unread} not read; `ccr job status NAME` tells whether a table \
-         stands, `ccr job resync NAME` brings everything anew",
+        "{} equal, {different} different, {undecided} undecided, {unread} not read; `ccr job status NAME` shows halted \
+         tables, `ccr job resync NAME` re-syncs the whole job",
         count(Outcome::Equal)
     )
 }
