@@ -28,7 +28,7 @@ pub enum Error {
         source: ccr_doris::Error,
     },
     /// A stored record can not be read.
-    #[error("record {key} of topic {topic} can not be read")]
+    #[error("cannot read record {key} of topic {topic}")]
     Decode {
         /// Topic.
         topic: String,

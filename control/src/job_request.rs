@@ -235,7 +235,7 @@ impl JobRequest {
     fn check_members_of_ccr_syncer(&self) -> Result<(), Error> {
         if self.skip_error == Some(true) {
             return Err(Error::Invalid(
-                "skip_error: true would leave changes out without a word; leave the member out, and see                  options.on_unsupported and options.on_gap for what may be skipped"
+                "skip_error: true would skip changes silently; leave the member out, and see                  options.on_unsupported and options.on_gap for what may be skipped"
                     .to_owned(),
             ));
         }

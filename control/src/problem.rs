@@ -193,16 +193,14 @@ fn next_step(part: ProblemPart, kind: ProblemKind) -> &'static str {
         ProblemKind::Configuration => {
             "correct the setting that is named and start the process again"
         }
-        ProblemKind::Halted => "the text names the way out",
+        ProblemKind::Halted => "follow the advice in the text",
         ProblemKind::NotReported if part == ProblemPart::Applier => {
             "start an applier (`ccr-applier`, or `ccr standalone` with the role `applier`) on this log"
         }
         ProblemKind::NotReported => {
             "start a producer (`ccr-producer`, or `ccr standalone` with the role `producer`) on this log"
         }
-        ProblemKind::Failing => {
-            "it is tried again; read the log of the process that is named as owner"
-        }
+        ProblemKind::Failing => "it is retried; read the log of the process that is named as owner",
     }
 }
 

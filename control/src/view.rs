@@ -243,7 +243,7 @@ impl<T: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> CompactedV
                 }
                 Err(error) => {
                     if !away {
-                        warn!(error = %error, topic = %self.topic, "topic can not be followed, trying on");
+                        warn!(error = %error, topic = %self.topic, "cannot read the topic, retrying");
                     }
                     away = true;
                     POLL_INTERVAL * 5
@@ -278,7 +278,7 @@ fn apply<T: DeserializeOwned>(topic: &TopicName, map: &mut BTreeMap<String, T>, 
             }
             Err(error) => {
                 error!(error = %error, topic = %topic, key = record.key, offset = record.offset.0,
-                       "record can not be read, the value before it stays in force");
+                       "cannot read the record; the value before it stays in effect");
             }
         },
     }

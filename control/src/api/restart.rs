@@ -147,7 +147,7 @@ async fn leave_out(api: &Api, wanted: &SkipEvent) -> Result<(), Error> {
     let job = api.registry.get(name)?;
     if commit_seq.0 < 0 {
         return Err(Error::Invalid(format!(
-            "commit_seq {commit_seq} is not a position; the position to skip stands in `ccr job status {name}`"
+            "commit_seq {commit_seq} is not a position; `ccr job status {name}` shows the position to skip"
         )));
     }
     let applied = current_status(api, &job).map_or(CommitSeq::BEFORE_FIRST, |s| s.applied);

@@ -51,7 +51,7 @@ pub struct ProcessArgs {
         display_order = 70
     )]
     pub metrics_addr: Option<SocketAddr>,
-    /// What is logged to stderr, for instance `info`, `debug`, `warn,ccr_doris=debug`.
+    /// Log filter for stderr, for instance `info`, `debug`, `warn,ccr_doris=debug`.
     #[arg(
         long,
         env = "CCR_LOG",
@@ -60,7 +60,7 @@ pub struct ProcessArgs {
         display_order = 80
     )]
     pub log: String,
-    /// How it is logged.
+    /// Format of log lines.
     #[arg(long, value_enum, default_value_t = LogFormat::Text, display_order = 90)]
     pub log_format: LogFormat,
 }

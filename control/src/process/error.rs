@@ -11,7 +11,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum ProcessError {
     /// Logs or metrics.
-    #[error("starting logs and metrics")]
+    #[error("cannot start logs and metrics")]
     Telemetry(#[from] TelemetryError),
     /// The log key's file.
     #[error("log key {path}; make one with `ccr keygen > {path}`", path = .path.display())]
@@ -32,7 +32,7 @@ pub enum ProcessError {
         source: ccr_ops::secret::SealError,
     },
     /// A topic of the process could not be opened.
-    #[error("opening the {0} topic")]
+    #[error("cannot open the {0} topic")]
     Topic(&'static str, #[source] crate::Error),
     /// The address for HTTP can not be had.
     #[error("listening on {address} ({flag})")]

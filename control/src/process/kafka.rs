@@ -173,7 +173,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
 impl<'de> Deserialize<'de> for KafkaSettings {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Node::Table(table) = Node::deserialize(deserializer)? else {
-            return Err(D::Error::custom("wanted is a section [kafka]"));
+            return Err(D::Error::custom("expected a table [kafka]"));
         };
         let mut flat = BTreeMap::new();
         flatten(String::new(), table, &mut flat);
