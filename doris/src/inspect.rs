@@ -158,7 +158,7 @@ pub trait Inspect: SqlSession {
             }))
     }
 
-    /// Seconds since a time that the server printed, by its clock and time zone. `None` when it cannot be told.
+    /// Seconds since a time that the server printed, by its clock and time zone. `None` when it is not known.
     ///
     /// # Errors
     /// Any [`Error`].
