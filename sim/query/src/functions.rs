@@ -252,6 +252,19 @@ fn calendar(connection: &Connection) -> Result<()> {
             moved(ctx, -1, Some(unit))
         })?;
     }
+    // TIMESTAMPDIFF(unit, a, b) with the unit as text.
+    define(connection, &["timestampdiff"], 3, |ctx| {
+        let (from, to) = (moment(ctx, 1)?, moment(ctx, 2)?);
+        let micros = (to.days - from.days) * 86_400_000_000 + (to.micros - from.micros);
+        let seconds = match text(ctx, 0)?.as_str() {
+            "second" => 1,
+            "minute" => 60,
+            "hour" => 3600,
+            "day" => 86_400,
+            _ => return None,
+        };
+        Some(micros / 1_000_000 / seconds)
+    })?;
     define(connection, &["datediff"], 2, |ctx| {
         Some(moment(ctx, 0)?.days - moment(ctx, 1)?.days)
     })?;

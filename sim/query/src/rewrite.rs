@@ -452,14 +452,12 @@ impl Rewriter<'_> {
                 frame.end = FrameEnd::Separator;
                 taken = 3;
             }
-            "TIMESTAMPDIFF" | "TIMESTAMPADD" | "DATE_DIFF" => {
+            // Units of other lengths are unknown functions.
+            "TIMESTAMPDIFF"
+                if ["SECOND", "MINUTE", "HOUR", "DAY"].contains(&self.word(2).as_str()) =>
+            {
                 let unit = self.word(2).to_ascii_lowercase();
-                let name = if upper == "TIMESTAMPADD" {
-                    "timestampadd ("
-                } else {
-                    "timestampdiff ("
-                };
-                self.push(name);
+                self.push("timestampdiff (");
                 self.push_string(&unit);
                 taken = 3;
             }
