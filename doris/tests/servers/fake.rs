@@ -247,6 +247,9 @@ impl Service for Client {
 
     async fn query(&mut self, sql: &str) -> std::io::Result<Vec<Reply>> {
         self.seen.lock().unwrap().push(sql.to_owned());
+        if sql.starts_with("USE ") {
+            return Ok(vec![Reply::nothing()]);
+        }
         if sql.contains("CUT") {
             return Err(std::io::ErrorKind::ConnectionReset.into());
         }
