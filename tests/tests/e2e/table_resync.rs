@@ -181,13 +181,20 @@ async fn killed(folder: &Path, log: &Path) -> Result<()> {
     process.kill9()?;
     process = ccr(folder, &address.to_string(), log)?;
     wait_up(&api).await?;
-    world
-        .sql("INSERT INTO log_b (id, v) VALUES (900003, 'after the restart')")
-        .await?;
     api.wait_following("j", world.source_end().await?, PATIENCE)
         .await?;
     let (here, there) = rows(&world, "log_b").await?;
     ensure!(there == here + 1, "{here} {there}");
+
+    // The next load finds a version that the job did not make.
+    world
+        .sql("INSERT INTO log_b (id, v) VALUES (900003, 'after the restart')")
+        .await?;
+    api.wait_until("j", PATIENCE, |status| {
+        let halted = status["tables_not_following"].to_string();
+        halted.contains("something else than this job writes") && halted.contains("resync j log_b")
+    })
+    .await?;
     resync(&api, &["log_b"]).await?;
     wait_synced(&api, &world).await?;
     assert_equal(
