@@ -31,7 +31,7 @@ pub enum Command {
     /// Run producer, applier and HTTP API in one process; ready for `POST /create_ccr`. Without --kafka or --kafka-config
     /// the event log is a file.
     ///
-    /// Every setting of `ccr-producer` and `ccr-applier` is one of this process, in the sections [producer], [applier] and [kafka] of
+    /// Every setting of `ccr-producer` and `ccr-applier` is one of this process, in the sections `[producer]`, `[applier]` and `[kafka]` of
     /// the file of --config, in variables (CCR_PRODUCER__SETTLE=50ms, CCR_APPLIER__COMMIT_INTERVAL=100ms), or by
     /// --set producer.settle=50ms; the later ones win. Unknown names are refused. `ccr-producer --help` and `ccr-applier --help` name the usual ones.
     Standalone(StandaloneArgs),
@@ -86,7 +86,7 @@ pub struct StandaloneArgs {
     /// The log.
     #[command(flatten)]
     pub log: LogArgs,
-    /// TOML file with the sections [producer], [applier] and [kafka].
+    /// TOML file with the sections `[producer]`, `[applier]` and `[kafka]`.
     #[arg(long, env = "CCR_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// One setting, for instance `producer.settle=50ms`; can be repeated.

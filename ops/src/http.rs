@@ -2,7 +2,7 @@
 //!
 //! `accept (slots) -> guard (who may ask) -> body (read within bounds) -> routes`
 //!
-//! Read in this order: [`Bounds`], [`health`] (what is served whatever happens), [`guard`], [`body`], [`serve`].
+//! Read in this order: [`Bounds`], [`health`] (what is served whatever happens), `guard`, `body`, [`serve`].
 
 mod body;
 mod guard;

@@ -1,6 +1,6 @@
 //! What a frontend asks of a backend: the agent tasks of Doris, and rows.
 //!
-//! A backend itself does them; [`dorisim_fe::backends::RemoteBackend`] sends them over Thrift to one. Every call names its backend by being made on that backend's handle. Ids are chosen by the frontend.
+//! A backend itself does them; `dorisim_fe::backends::RemoteBackend` sends them over Thrift to one. Every call names its backend by being made on that backend's handle. Ids are chosen by the frontend.
 //! Rows are [`crate::Row`], in the order of the columns of the schema they are written with. Data calls (`write_rowset`, `rowsets`, `tablet_stat`) are plain functions; agent tasks are async because
 //! injected latency and downloads wait in them. Do not hold a lock of the catalogue across them.
 

@@ -158,7 +158,7 @@ pub const LASTING: [(&str, Shape); 4] = [
 
 /// Names that come again and again. The filter job of a run leaves the second five out.
 const INSIDE: [&str; 5] = ["in_1", "in_2", "in_3", "in_4", "in_5"];
-/// See [`INSIDE`].
+/// See `INSIDE`.
 pub const OUTSIDE: [&str; 5] = ["out_1", "out_2", "out_3", "out_4", "out_5"];
 
 impl Model {

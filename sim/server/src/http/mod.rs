@@ -1,4 +1,4 @@
-//! HTTP of the simulated cluster: [`listener`] (connections that faults can cut), [`load`] (stream load), [`admin`]
+//! HTTP of the simulated cluster: [`load`] (stream load), [`admin`]
 //! (faults, counters, clock), [`switches`] (records, delays, restart, settings).
 
 pub mod admin;
